@@ -1,0 +1,85 @@
+"""What every engine takes and gives: jobs and splits in, outcomes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from unitune.data.arrays import Split
+from unitune.models.blueprint import Blueprint, Training
+from unitune.records import Array, Member
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Job:
+    """One member to train.
+
+    Attributes:
+        member: Who it is; its `seed` decides initial weights, row order and dropout.
+        split: The index of its rows in the sequence of splits given to the engine.
+        blueprint: Its network.
+        training: How it is trained.
+        initial_weights: In the order of `keras.Model.get_weights()`; None draws them from the member's seed with the
+            layers' own initializers (`unitune.models.initial`).
+    """
+
+    member: Member
+    split: int
+    blueprint: Blueprint
+    training: Training
+    initial_weights: Sequence[Array] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Outcome:
+    """What training some members of one split gave. Arrays lead with the member axis, in the order of `jobs`.
+
+    Attributes:
+        jobs: The members' jobs.
+        metrics: Names of the per-epoch metrics; `"loss"` is first.
+        train, validation: `(member, epoch, metric)`; NaN after a member's last epoch.
+        learning_rate: `(member, epoch)`.
+        n_epochs: `(member,)`, epochs trained.
+        best_epoch: `(member,)`, counted from 1: the epoch whose weights were kept.
+        train_predictions: `(member, row, output)` at the kept weights, in the row order of the split.
+        validation_predictions: likewise on the validation rows.
+        weights: For each member its weights in the order of `keras.Model.get_weights()`.
+        failures: `(member,)`, empty where all went well, else the reason.
+        elapsed_s: `(member,)`, each member's share of the time.
+        engine: `"fused"` or `"solo"`.
+        engine_reason: Why not faster; empty for fused members.
+        probes: From a probe's name to `(member, epoch, layer)`.
+    """
+
+    jobs: tuple[Job, ...]
+    metrics: tuple[str, ...]
+    train: Array
+    validation: Array
+    learning_rate: Array
+    n_epochs: Array
+    best_epoch: Array
+    train_predictions: Array
+    validation_predictions: Array
+    weights: tuple[tuple[Array, ...], ...]
+    failures: tuple[str, ...]
+    elapsed_s: Array
+    engine: str
+    engine_reason: str = ""
+    probes: Mapping[str, Array] = field(default_factory=dict)
+
+
+class Engine(Protocol):
+    """Trains members. An outcome comes as soon as its members are done, in any order."""
+
+    name: str
+
+    def train(
+        self,
+        jobs: Sequence[Job],
+        splits: Sequence[Split],
+        *,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Outcome]:
+        """Trains every job; stops early, between outcomes, once `should_stop()` is true."""
+        ...
