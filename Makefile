@@ -1,0 +1,45 @@
+# Two commands do all the set-up: `make demo` and `make test`. They need Python 3.11 or newer, and nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast check format clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(STAMP)  ## Tune a network on the breast-cancer data, and show what comes out
+	@$(BIN)/unitune demo --overwrite
+
+test: $(STAMP)  ## Run all tests
+	$(BIN)/python -m pytest
+
+test-fast: $(STAMP)  ## Run the tests that take less than ten seconds each
+	$(BIN)/python -m pytest -m "not slow"
+
+check: $(STAMP)  ## Formatting, lint, types, and the layers of the house
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)  ## Format the code, and mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## Remove the environment and everything generated; runs are kept
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	find src tests bench examples -name __pycache__ -type d -exec rm -rf {} +
+
+# The environment is made anew where what it is made from has changed.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Unitune needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ". Use `make PYTHON=python3.11 ...`." if sys.version_info < (3, 11) else 0)'
+	@echo "Setting up the environment in $(VENV) (a few minutes, once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $(STAMP)
