@@ -1,0 +1,285 @@
+"""One member after another with plain Keras `fit`: the fallback, and the oracle of the fused engine.
+
+A member's rows come in the order of `unitune.engine.order.epoch_order`; everything else is what
+`model.fit(x, y, sample_weight, validation_data=...)` does.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unitune.data.arrays import Split
+from unitune.engine.contract import Job, Outcome
+from unitune.engine.order import epoch_order
+from unitune.models import backend
+from unitune.models.build import build_model
+from unitune.models.initial import initial_weights
+from unitune.records import Array
+
+if TYPE_CHECKING:
+    import keras
+
+ROWS_PER_PREDICTION = 8_192
+MEMBERS_PER_COLLECTION = 10
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fitted:
+    """A trained model and what `fit` logged. Arrays are `(epoch, metric)` and `(epoch,)`; `failure` as in `Outcome`."""
+
+    model: keras.Model
+    metrics: tuple[str, ...]
+    train: Array
+    validation: Array
+    learning_rate: Array
+    best_epoch: int
+    failure: str
+
+
+class SoloEngine:
+    """Trains each member with `fit`.
+
+    Args:
+        reason: Why its members are not fused, as a clause for the user; goes into every outcome.
+    """
+
+    name = "solo"
+
+    def __init__(self, reason: str = "") -> None:
+        self.reason = reason
+
+    def train(
+        self,
+        jobs: Sequence[Job],
+        splits: Sequence[Split],
+        *,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Outcome]:
+        """Trains the jobs in their order and gives one outcome for each."""
+        for number, job in enumerate(jobs):
+            if should_stop():
+                return
+            yield self._train_one(job, splits[job.split])
+            if (number + 1) % MEMBERS_PER_COLLECTION == 0:
+                # A model and its compiled functions form cycles. Not `clear_session`: that would also reset the
+                # graph and the names of models that the user holds.
+                gc.collect()
+
+    def _train_one(self, job: Job, split: Split) -> Outcome:
+        started = time.perf_counter()
+        try:
+            fitted = fit_member(job, split)
+            train_predictions = predict(fitted.model, split.x_train)
+            validation_predictions = predict(fitted.model, split.x_val)
+            weights = tuple(np.asarray(weight) for weight in fitted.model.get_weights())
+        except Exception as error:
+            return self._failed(job, split, _reason(error), time.perf_counter() - started)
+        return Outcome(
+            jobs=(job,),
+            metrics=fitted.metrics,
+            train=fitted.train[None],
+            validation=fitted.validation[None],
+            learning_rate=fitted.learning_rate[None],
+            n_epochs=np.array([len(fitted.train)]),
+            best_epoch=np.array([fitted.best_epoch]),
+            train_predictions=train_predictions[None],
+            validation_predictions=validation_predictions[None],
+            weights=(weights,),
+            failures=(fitted.failure,),
+            elapsed_s=np.array([time.perf_counter() - started]),
+            engine=self.name,
+            engine_reason=self.reason,
+        )
+
+    def _failed(self, job: Job, split: Split, reason: str, elapsed_s: float) -> Outcome:
+        """The outcome of a member that raised: no epochs, predictions of NaN."""
+        metrics = ("loss", *job.training.metrics)
+        y = split.y_train
+        n_outputs = y.shape[1] if y.ndim > 1 else int(y.max(initial=0)) + 1
+        return Outcome(
+            jobs=(job,),
+            metrics=metrics,
+            train=np.empty((1, 0, len(metrics))),
+            validation=np.empty((1, 0, len(metrics))),
+            learning_rate=np.empty((1, 0)),
+            n_epochs=np.array([0]),
+            best_epoch=np.array([0]),
+            train_predictions=np.full((1, len(split.x_train), n_outputs), np.nan),
+            validation_predictions=np.full((1, len(split.x_val), n_outputs), np.nan),
+            weights=((),),
+            failures=(reason,),
+            elapsed_s=np.array([elapsed_s]),
+            engine=self.name,
+            engine_reason=self.reason,
+        )
+
+
+def fit_member(
+    job: Job,
+    split: Split,
+    *,
+    epochs: int | None = None,
+    learning_rates: Array | None = None,
+    validate: bool = True,
+) -> Fitted:
+    """Builds a member's model and trains it with `fit`.
+
+    Args:
+        job: The member.
+        split: Its rows.
+        epochs: Stop after this many epochs; schedules still run over the training's own number of epochs.
+        learning_rates: `(epoch,)` rates that replace the training's, one for each epoch. Used to repeat what
+            reduce-on-plateau did where there are no validation rows.
+        validate: Whether to evaluate the validation rows in each epoch; early stopping and reduce-on-plateau need it.
+    """
+    keras = backend.ensure()
+    training = job.training
+    input_shape = tuple(split.x_train.shape[1:])
+    n_rows = len(split.x_train)
+    steps = math.ceil(n_rows / training.batch_size)
+    model = build_model(job.blueprint, input_shape, training, seed=job.member.seed, steps_per_epoch=steps)
+    weights = job.initial_weights
+    if weights is None and job.blueprint.layers:
+        weights = initial_weights(job.blueprint, input_shape, job.member.seed)
+    if weights is not None:
+        model.set_weights(list(weights))
+
+    rows = _rows(keras, split, training.batch_size)
+    log = _log(keras, rows, job.member.seed if training.shuffle else None)
+    callbacks: list[Any] = [log]
+    if learning_rates is not None:
+        rates = [float(rate) for rate in learning_rates]
+        callbacks.insert(0, keras.callbacks.LearningRateScheduler(lambda epoch: rates[min(epoch, len(rates) - 1)]))
+    stopping = None
+    if validate and training.plateau is not None:
+        plateau = training.plateau
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau(
+                monitor="val_loss",
+                factor=plateau.factor,
+                patience=plateau.patience,
+                min_delta=plateau.min_delta,
+                cooldown=plateau.cooldown,
+                min_lr=plateau.min_lr,
+            )
+        )
+    if validate and training.early_stopping is not None:
+        stopping = keras.callbacks.EarlyStopping(
+            monitor="val_loss",
+            patience=training.early_stopping.patience,
+            min_delta=training.early_stopping.min_delta,
+            restore_best_weights=training.early_stopping.restore_best_weights,
+        )
+        callbacks.append(stopping)
+    validation = (split.x_val, split.y_val) if split.w_val is None else (split.x_val, split.y_val, split.w_val)
+    history = model.fit(
+        rows,
+        epochs=training.epochs if epochs is None else epochs,
+        # The data set below brings its own order; `True` would shuffle whole batches with the global generator.
+        shuffle=False,
+        validation_data=validation if validate else None,
+        validation_batch_size=training.batch_size if validate else None,
+        callbacks=callbacks,
+        verbose=0,
+    ).history
+
+    metrics = ("loss", *training.metrics)
+    n_epochs = len(history["loss"])
+    best_epoch = n_epochs
+    if stopping is not None and stopping.restore_best_weights and n_epochs:
+        best_epoch = int(stopping.best_epoch) + 1
+    nothing = [math.nan] * n_epochs
+    return Fitted(
+        model=model,
+        metrics=metrics,
+        train=np.array([history.get(name, nothing) for name in metrics], dtype=np.float64).T,
+        validation=np.array([history.get(f"val_{name}", nothing) for name in metrics], dtype=np.float64).T,
+        learning_rate=np.array(log.rates, dtype=np.float64),
+        best_epoch=best_epoch,
+        failure=log.failure,
+    )
+
+
+def predict(model: keras.Model, x: Array) -> Array:
+    """The model's predictions in inference mode, `(row, output)`, without compiling a function for them."""
+    keras = backend.ensure()
+    parts = [
+        keras.ops.convert_to_numpy(model(x[start : start + ROWS_PER_PREDICTION], training=False))
+        for start in range(0, max(1, len(x)), ROWS_PER_PREDICTION)
+    ]
+    predictions = np.concatenate(parts)
+    return predictions.reshape(len(predictions), -1)
+
+
+def _rows(keras: Any, split: Split, batch_size: int) -> Any:
+    """The training rows in batches, in the order of its attribute `order`."""
+
+    class Rows(keras.utils.PyDataset):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.order = np.arange(len(split.x_train))
+
+        def __len__(self) -> int:
+            return math.ceil(len(split.x_train) / batch_size)
+
+        def __getitem__(self, number: int) -> tuple[Array, ...]:
+            chosen = self.order[number * batch_size : (number + 1) * batch_size]
+            if split.w_train is None:
+                return split.x_train[chosen], split.y_train[chosen]
+            return split.x_train[chosen], split.y_train[chosen], split.w_train[chosen]
+
+    return Rows()
+
+
+def _log(keras: Any, rows: Any, seed: int | None) -> Any:
+    """A callback that orders the rows before each epoch, notes the learning rate and stops a diverged member.
+
+    It has to come before reduce-on-plateau in the list, or the noted rate would be the next epoch's.
+    """
+
+    class Log(keras.callbacks.Callback):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.rates: list[float] = []
+            self.failure = ""
+            self._epoch = 0
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self._epoch = epoch
+            if seed is not None:
+                rows.order = epoch_order(len(rows.order), seed, epoch)
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            # As `keras.callbacks.TerminateOnNaN`, which prints.
+            loss = float((logs or {}).get("loss", 0.0))
+            if not math.isfinite(loss) and not self.failure:
+                self.failure = f"it diverged: the training loss became {loss} in epoch {self._epoch + 1}"
+                self.model.stop_training = True
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.rates.append(_last_rate(keras, self.model.optimizer))
+
+    return Log()
+
+
+def _last_rate(keras: Any, optimizer: Any) -> float:
+    """The learning rate of the step that was taken last; `optimizer.learning_rate` is that of the next one."""
+    schedule = getattr(optimizer, "_learning_rate", None)
+    if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+        step = int(keras.ops.convert_to_numpy(optimizer.iterations)) - 1
+        return float(keras.ops.convert_to_numpy(schedule(step)))
+    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+
+
+def _reason(error: Exception) -> str:
+    """An exception as one line for the user."""
+    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+    text = lines[0] if lines else ""
+    return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__

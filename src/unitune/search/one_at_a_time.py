@@ -1,0 +1,219 @@
+"""Start from a baseline, vary one hyperparameter at a time, keep what improved beyond noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from unitune.errors import SpaceError
+from unitune.records import Trial
+from unitune.search.base import Goal, Strategy, is_active
+from unitune.space import Space
+from unitune.stats import corrected_t_test
+
+VALUES_OF_A_RANGE = 5
+SIGNIFICANCE = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What changing one hyperparameter did to the scores.
+
+    Attributes:
+        step: The round of the search, counted from 1.
+        hyperparameter, before, after: What was changed; `before` and `after` are labels.
+        trial, baseline: Numbers of the changed and of the unchanged trial.
+        validation, train: Mean score after minus mean score before, in the objective's own units.
+        p: One-sided p value of the improvement in the validation score, paired over folds and repeats; NaN where
+            there is a single fold.
+        improved: Whether the improvement is beyond noise.
+        kept: Whether the search went on from it.
+    """
+
+    step: int
+    hyperparameter: str
+    before: Any
+    after: Any
+    trial: int
+    baseline: int
+    validation: float
+    train: float
+    p: float
+    improved: bool
+    kept: bool
+
+
+class OneAtATime(Strategy):
+    """Coordinate search with a test at every step.
+
+    All values of one hyperparameter are tried around the current configuration. The best of them replaces it if its
+    validation score is better beyond noise: the corrected resampled t-test, paired over folds and repeats, one-sided,
+    at 5 % divided by the number of values that were tried (Bonferroni). With a single fold there is no estimate of
+    the noise, and any improvement is kept. The search goes round the hyperparameters until a whole round keeps nothing.
+
+    Args:
+        space: The space. A continuous range is tried at five values spread evenly over it.
+        goal: The objective.
+        baseline: Values to start from; hyperparameters that are left out start at the middle of an ordered domain or
+            at the first of their choices.
+
+    Raises:
+        SpaceError: The baseline names an unknown hyperparameter or a value outside of its domain.
+    """
+
+    name = "one_at_a_time"
+
+    def __init__(self, space: Space, *, goal: Goal, baseline: Mapping[str, Any] | None = None) -> None:
+        self._space = space
+        self._goal = goal
+        self._candidates = {name: _values_to_try(space[name].domain) for name in space.names}
+        # Inactive hyperparameters keep a value too, for the moment in which a change of their parent wakes them up.
+        self._values = {name: _start(space, name, self._candidates[name]) for name in space.names}
+        for name, value in (baseline or {}).items():
+            if name not in self._values:
+                raise SpaceError(
+                    "`baseline` may only name hyperparameters of the space",
+                    f"got `{name}`",
+                    f"The space has: {', '.join(space.names)}.",
+                )
+            if not space[name].domain.contains(value):
+                raise SpaceError("`baseline` must lie in the space", f"`{name}` is {value!r}")
+            self._values[name] = value
+        self._trials: dict[Any, Trial] = {}
+        self._waiting: list[dict[str, Any]] = [space.active(self._values)]
+        self._asked = {space.key(self._waiting[0])}
+        self._round = 1
+        self._position = -1
+        self._kept_at: str | None = None
+        self._done = False
+        self.changes: list[Change] = []
+
+    def ask(self, n: int) -> list[dict[str, Any]]:
+        """The next of the current hyperparameter's values."""
+        asked, self._waiting = self._waiting[:n], self._waiting[n:]
+        return asked
+
+    @property
+    def done(self) -> bool:
+        """Whether a whole round brought no improvement."""
+        return self._done
+
+    @property
+    def current(self) -> dict[str, Any]:
+        """The configuration that the search stands at."""
+        return dict(self._space.active(self._values))
+
+    def tell(self, finished: Sequence[Trial]) -> None:
+        """Takes the trials of the current hyperparameter, and moves on once all are known."""
+        for trial in finished:
+            self._trials[self._space.key(trial.configuration)] = trial
+        while not self._waiting and not self._done and self._all_known():
+            if self._position >= 0:
+                self._judge()
+            self._advance()
+
+    def _all_known(self) -> bool:
+        return self._asked <= self._trials.keys()
+
+    def _variants(self, name: str) -> list[tuple[Any, dict[str, Any]]]:
+        """The values of one hyperparameter that differ from the current one, with their configurations."""
+        here = self._space.key(self.current)
+        variants = []
+        for value in self._candidates[name]:
+            configuration = dict(self._space.active({**self._values, name: value}))
+            if self._space.key(configuration) != here:
+                variants.append((value, configuration))
+        return variants
+
+    def _advance(self) -> None:
+        """Goes to the next hyperparameter that has something to vary; ends after a round in which nothing was kept."""
+        names = list(self._space.names)
+        while True:
+            self._position += 1
+            if self._position == len(names):
+                if self._kept_at is None:
+                    self._done = True
+                    return
+                self._position, self._round = 0, self._round + 1
+            name = names[self._position]
+            if name == self._kept_at:  # a full round since the last change that was kept
+                self._done = True
+                return
+            if not is_active(self._space[name], self.current):
+                continue
+            variants = self._variants(name)
+            if not variants:
+                continue
+            fresh = [configuration for _, configuration in variants if self._space.key(configuration) not in self._asked]
+            self._waiting = fresh
+            self._asked.update(self._space.key(configuration) for configuration in fresh)
+            if fresh:
+                return
+            self._judge()
+
+    def _judge(self) -> None:
+        """Compares the current hyperparameter's values with where the search stands, and moves if one is better."""
+        name = list(self._space.names)[self._position]
+        before = self._trials[self._space.key(self.current)]
+        variants = self._variants(name)
+        compared = []
+        for value, configuration in variants:
+            after = self._trials[self._space.key(configuration)]
+            gain, validation, train, p = self._compare(before, after)
+            if after.state == "failed" or before.state == "failed":  # whatever trains is better than what does not
+                beyond_noise = after.state != "failed"
+            else:
+                beyond_noise = gain > 0 and (math.isnan(p) or p < SIGNIFICANCE / len(variants))
+            compared.append((gain, value, after, validation, train, p, beyond_noise))
+        best = max((entry for entry in compared if entry[6]), key=lambda entry: entry[0], default=None)
+        for entry in compared:
+            _, value, after, validation, train, p, beyond_noise = entry
+            self.changes.append(
+                Change(
+                    step=self._round,
+                    hyperparameter=name,
+                    before=self._space.label(name, self._values[name]),
+                    after=self._space.label(name, value),
+                    trial=after.number,
+                    baseline=before.number,
+                    validation=validation,
+                    train=train,
+                    p=p,
+                    improved=beyond_noise,
+                    kept=entry is best,
+                )
+            )
+        if best is not None:
+            self._values[name] = best[1]
+            self._kept_at = name
+
+    def _compare(self, before: Trial, after: Trial) -> tuple[float, float, float, float]:
+        """Gain in the objective's direction, change of validation and of training score, and the p value."""
+        nan = float("nan")
+        if after.state == "failed":
+            return -math.inf, nan, nan, nan
+        sign = 1.0 if self._goal.direction == "maximize" else -1.0
+        new = after.scores[self._goal.metric]
+        if before.state == "failed":
+            return sign * new.mean, nan, nan, nan
+        old = before.scores[self._goal.metric]
+        test = corrected_t_test(
+            sign * np.asarray(new.values), sign * np.asarray(old.values), validation_ratio=self._goal.validation_ratio
+        )
+        return test.difference, new.mean - old.mean, new.train - old.train, test.p_greater
+
+
+def _values_to_try(domain: Any) -> tuple[Any, ...]:
+    if domain.size == 1 or (domain.size != math.inf and domain.size <= 4 * VALUES_OF_A_RANGE):
+        return tuple(domain.values())
+    units = (np.arange(VALUES_OF_A_RANGE) + 0.5) / VALUES_OF_A_RANGE
+    return tuple(dict.fromkeys(domain.from_unit(float(unit)) for unit in units))
+
+
+def _start(space: Space, name: str, candidates: tuple[Any, ...]) -> Any:
+    ordered = space[name].domain.edges() is not None
+    return candidates[(len(candidates) - 1) // 2] if ordered else candidates[0]
