@@ -55,11 +55,13 @@ class Schedule:
     """How the learning rate changes: a factor on the optimizer's rate as a function of the step.
 
     `name` is one of `constant`, `exponential`, `cosine`, `warmup_cosine`, `step`; `params` are its shape parameters
-    as fractions of all steps and factors (see `unitune.models.schedules`).
+    as fractions of all steps and factors (see `unitune.models.schedules`). The name `keras` stands for a user's own
+    `keras.optimizers.schedules.LearningRateSchedule`, which is then in `source`.
     """
 
     name: str = "constant"
     params: tuple[tuple[str, float], ...] = ()
+    source: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,113 @@
+"""Keras, imported in one place: quietly, with a backend that is there, and with a helpful error where none is."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import os
+import re
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from types import ModuleType
+
+from unitune.errors import OptionError
+
+_lock = threading.Lock()
+
+# Lines that TensorFlow, absl and XLA write to the C++ standard error while they start.
+_NOISE = re.compile(
+    rb"^(WARNING: All log messages before absl|To enable the following instructions|[IWE]0000 \d|"
+    rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWE] |[IWEF]\d{4} \d\d:\d\d:\d\d)"
+)
+
+
+def backend_name() -> str:
+    """The Keras backend in use, or the one that `ensure` would choose: `"tensorflow"`, `"jax"`, ...
+
+    `KERAS_BACKEND` decides where it is set; otherwise TensorFlow where it is installed, otherwise JAX.
+
+    Raises:
+        OptionError: Neither TensorFlow nor JAX is installed, or the one that `KERAS_BACKEND` names is not.
+    """
+    keras = sys.modules.get("keras")
+    if keras is not None and hasattr(keras, "config"):
+        return str(keras.config.backend())
+    return _choose()
+
+
+def ensure() -> ModuleType:
+    """Imports Keras once, without start-up noise, and returns the module.
+
+    Returns:
+        The module `keras`.
+
+    Raises:
+        OptionError: No backend is installed.
+
+    Example:
+        >>> ensure().__name__
+        'keras'
+    """
+    loaded = sys.modules.get("keras")
+    if loaded is not None and hasattr(loaded, "Model"):
+        return loaded
+    with _lock:
+        chosen = _choose()
+        os.environ.setdefault("KERAS_BACKEND", chosen)
+        # Level 3 also hides the CUDA complaints of a machine without a GPU; those come at the first operation.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        os.environ.setdefault("ABSL_MIN_LOG_LEVEL", "3")
+        with _quiet_stderr():
+            return importlib.import_module("keras")
+
+
+def _choose() -> str:
+    wanted = os.environ.get("KERAS_BACKEND", "")
+    candidates = [wanted] if wanted else ["tensorflow", "jax"]
+    for candidate in candidates:
+        if candidate not in ("tensorflow", "jax") or _installed(candidate):
+            return candidate
+    if wanted:
+        raise OptionError(
+            "the backend that `KERAS_BACKEND` names must be installed",
+            f"`{wanted}` is not",
+            f'Install it with `pip install "unitune[{wanted}]"`, or unset `KERAS_BACKEND`.',
+        )
+    raise OptionError(
+        "Keras needs TensorFlow or JAX",
+        "neither is installed",
+        'Install one with `pip install "unitune[tensorflow]"` or `pip install "unitune[jax]"`.',
+    )
+
+
+def _installed(module: str) -> bool:
+    return module in sys.modules or importlib.util.find_spec(module) is not None
+
+
+@contextlib.contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Holds back what is written to file descriptor 2, and lets through afterwards what is not start-up noise.
+
+    TensorFlow logs from C++ before its own level is read, so `sys.stderr` and the environment are not enough.
+    """
+    try:
+        saved = os.dup(2)
+    except OSError:  # no standard error at all, as in some services
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        sys.stderr.flush()
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(saved, 2)
+            os.close(saved)
+            held.seek(0)
+            for line in held:
+                if not _NOISE.match(line):
+                    os.write(2, line)

@@ -1,0 +1,112 @@
+"""Keras objects as plain values: configurations without names, defaults and wrapping, so that equal ones compare so."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+_BASE_KEYS = frozenset({"name", "trainable", "dtype", "build_config", "quantization_config", "seed"})
+
+
+def plain(value: Any) -> Any:
+    """A value of a configuration in its simplest form.
+
+    What Keras serialised of its own becomes `{"class_name", "config"}`, without what is None; the rest stays.
+    """
+    if isinstance(value, Mapping) and "class_name" in value and "config" in value:
+        config = value["config"]
+        if not isinstance(config, Mapping):
+            return config
+        return {
+            "class_name": value["class_name"],
+            "config": {key: plain(item) for key, item in config.items() if item is not None and key != "seed"},
+        }
+    return value
+
+
+def _is_own(value: Any) -> bool:
+    return type(value).__module__.split(".")[0] == "keras"
+
+
+def defaults(kind: Any) -> dict[str, Any]:
+    """The default of every argument of a constructor."""
+    parameters = inspect.signature(kind.__init__).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+
+
+def layer_config(layer: Any) -> dict[str, Any]:
+    """The arguments with which a layer of Keras's own can be made again, without those at their defaults.
+
+    Functions and objects of the user's own classes stay live; Keras's are names or `{"class_name", "config"}`. The
+    layer's name and seed are left out; `trainable` and `dtype` are kept where they differ from the usual.
+    """
+    keras = sys.modules["keras"]
+    known = defaults(type(layer))
+    config: dict[str, Any] = {}
+    for name, value in layer.get_config().items():
+        if name in _BASE_KEYS:
+            continue
+        live = getattr(layer, name, None)
+        if name == "activation":
+            value = _activation(live, value)
+        elif live is not None and hasattr(live, "get_config"):
+            value = _object(live)
+        elif callable(live) and not isinstance(value, str):
+            value = live
+        else:
+            value = plain(value)
+        if not _is_default(value, known.get(name, inspect.Parameter.empty)):
+            config[name] = value
+    if not layer.trainable:
+        config["trainable"] = False
+    if layer.dtype_policy.name != keras.config.floatx():
+        config["dtype"] = layer.dtype_policy.name
+    return config
+
+
+def _activation(live: Any, serialised: Any) -> Any:
+    if live is None:
+        return None
+    if hasattr(live, "get_config"):  # a layer used as an activation
+        return live
+    module = getattr(live, "__module__", None) or ""
+    if module.startswith("keras.") and isinstance(serialised, str):
+        return "linear" if serialised is None else serialised
+    return live
+
+
+def _object(live: Any) -> Any:
+    """An initializer, a regularizer or a constraint: plain where its class is Keras's own, else live."""
+    if not _is_own(live):
+        return live
+    known = defaults(type(live))
+    config = {
+        key: item
+        for key, item in live.get_config().items()
+        if key != "seed" and not (key in known and known[key] == item)
+    }
+    return {"class_name": type(live).__name__, "config": config}
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    if default is inspect.Parameter.empty:
+        return False
+    if isinstance(value, dict) and "class_name" in value:
+        # {"class_name": "GlorotUniform", "config": {}} and the default "glorot_uniform".
+        name = default.replace("_", "").lower() if isinstance(default, str) else None
+        return not value["config"] and name == value["class_name"].lower()
+    if default is None:
+        return value is None or (isinstance(value, str) and value == "linear")
+    return bool(value is default or (type(value) is type(default) and value == default))
+
+
+def object_config(live: Any, *, without: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """The arguments of any object with `get_config` that differ from the defaults of its class."""
+    known = defaults(type(live))
+    return {
+        key: plain(item)
+        for key, item in live.get_config().items()
+        if key not in without and key in known and not _is_default(item, known[key])
+    }
