@@ -1,0 +1,143 @@
+"""The checked rows that everything else works on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from unitune.data.schema import Schema
+from unitune.records import Array, Task
+
+Rows = Array | dict[str, Array]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """Rows with their target, checked and typed, not yet normalised or encoded.
+
+    Attributes:
+        x: For arrays, floats `(row, feature...)`, finite. For tables, a dict from each column's name to `(row,)`:
+            numbers as float64 (NaN: missing), dates as int32 minutes (`columns.MISSING_DATE`: missing), everything
+            else as object arrays of `str` (`""`: missing).
+        y: Binary and multiclass: int32 `(row,)`, the position in `classes`. Regression: float64 `(row, output)`, in
+            the user's units.
+        task: `binary`, `multiclass` or `regression`.
+        classes: The original labels, sorted; None for regression. For binary, the second is the positive class.
+        schema: The columns of a table; None for arrays.
+        sample_weight: float64 `(row,)`, finite, not negative; or None.
+        groups: int64 `(row,)`, rows of the same number stay together in a fold; or None.
+        class_weight: `"balanced"`, or float64 `(class,)` in the order of `classes`, or None.
+        normalize: Whether features are normalised inside the model; `"auto"`: unless they are already.
+        target_name: The name of the target column, or `"y"`.
+        notes: What was inferred and dropped, as sentences for the user.
+    """
+
+    x: Rows
+    y: Array
+    task: Task
+    classes: Array | None = None
+    schema: Schema | None = None
+    sample_weight: Array | None = None
+    groups: Array | None = None
+    class_weight: Array | Literal["balanced"] | None = None
+    normalize: bool | Literal["auto"] = "auto"
+    target_name: str = "y"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        return int(self.y.shape[0])
+
+    @property
+    def n_classes(self) -> int:
+        """How many classes there are; 0 for regression."""
+        return 0 if self.classes is None else len(self.classes)
+
+    @property
+    def n_outputs(self) -> int:
+        """How many numbers a network predicts for a row: 1 for binary, the classes, or the regression targets."""
+        if self.task == "regression":
+            return int(self.y.shape[1])
+        return 1 if self.task == "binary" else self.n_classes
+
+    @property
+    def raw_schema(self) -> Schema:
+        """What raw rows look like, for arrays too: to be stored beside a model that is to read new rows."""
+        if self.schema is not None:
+            return self.schema
+        assert not isinstance(self.x, dict)
+        return Schema(shape=tuple(self.x.shape[1:]))
+
+    def take(self, rows: Array) -> Dataset:
+        """The dataset of these rows, in this order."""
+
+        def pick(array: Array | None) -> Array | None:
+            return None if array is None else array[rows]
+
+        x = {name: values[rows] for name, values in self.x.items()} if isinstance(self.x, dict) else self.x[rows]
+        return replace(self, x=x, y=self.y[rows], sample_weight=pick(self.sample_weight), groups=pick(self.groups))
+
+    def append(self, other: Dataset) -> Dataset:
+        """This dataset with the rows of another one behind, read by `load.like`.
+
+        Weights default to 1; groups of the other rows are taken to be new ones.
+        """
+        if isinstance(self.x, dict) and isinstance(other.x, dict):
+            x: Rows = {name: np.concatenate([values, other.x[name]]) for name, values in self.x.items()}
+        elif not isinstance(self.x, dict) and not isinstance(other.x, dict):
+            x = np.concatenate([self.x, other.x])
+        else:
+            raise TypeError("a table and an array cannot be joined")
+        weight, groups = None, None
+        if self.sample_weight is not None or other.sample_weight is not None:
+            parts = [np.ones(d.n_rows) if d.sample_weight is None else d.sample_weight for d in (self, other)]
+            weight = np.concatenate(parts)
+        if self.groups is not None:
+            behind = np.arange(other.n_rows) if other.groups is None else other.groups
+            groups = np.concatenate([self.groups, behind + self.groups.max() + 1])
+        return replace(self, x=x, y=np.concatenate([self.y, other.y]), sample_weight=weight, groups=groups)
+
+    @cached_property
+    def codes(self) -> Mapping[str, tuple[Array, Array]]:
+        """For each text column `(codes, values)` with `values[codes]` its rows: strings are compared only once."""
+        if self.schema is None or not isinstance(self.x, dict):
+            return {}
+        return {column.name: encode(self.x[column.name]) for column in self.schema.columns if column.is_text}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of everything that a result depends on: 32 hexadecimal digits.
+
+        Two datasets share it when their rows, order of rows, target, weights and groups are the same.
+        """
+        digest = hashlib.blake2b(digest_size=16)
+        header = (self.task, self.normalize, self.raw_schema.to_json(), [str(c) for c in _labels(self.classes)])
+        digest.update(repr(header).encode())
+        arrays = list(self.x.values()) if isinstance(self.x, dict) else [self.x]
+        weights = self.class_weight if isinstance(self.class_weight, np.ndarray) else None
+        digest.update(repr(self.class_weight if weights is None else "given").encode())
+        for array in [*arrays, self.y, self.sample_weight, self.groups, weights]:
+            if array is None:
+                digest.update(b"none")
+                continue
+            plain = pd.util.hash_array(array, categorize=False) if array.dtype == object else array
+            digest.update(f"{plain.dtype}{plain.shape}".encode())
+            digest.update(np.ascontiguousarray(plain).tobytes())
+        return digest.hexdigest()
+
+
+def encode(values: Array) -> tuple[Array, Array]:
+    """An object array of `str` as `(codes, values)`: int64 `(row,)` and the distinct strings."""
+    codes, distinct = pd.factorize(values)
+    return codes, np.asarray(distinct, dtype=object)
+
+
+def _labels(classes: Array | None) -> list[object]:
+    return [] if classes is None else list(classes.tolist())

@@ -1,0 +1,197 @@
+"""Rows in any container as a frame or a float array, and as the inputs of a saved model."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from unitune.data import columns as table_columns
+from unitune.data.files import read_table
+from unitune.data.schema import Schema, unique_names
+from unitune.errors import DataError, suggest
+from unitune.records import Array
+
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+def to_frame(
+    x: Any,
+    *,
+    separator: str | None = None,
+    decimal: str | None = None,
+    encoding: str | None = None,
+    text_columns: Iterable[str] = (),
+) -> tuple[pd.DataFrame | None, tuple[str, ...]]:
+    """A table in any container as a pandas frame with distinct column names; None where `x` is an array.
+
+    Args:
+        x: A pandas or polars frame or series, an Arrow table, a dict of columns, a path, or anything else.
+        separator, decimal, encoding, text_columns: As in `files.read_table`.
+
+    Returns:
+        The frame, and notes.
+
+    Raises:
+        DataError: The file does not exist or is not a table.
+    """
+    notes: tuple[str, ...] = ()
+    if isinstance(x, (str, Path)):
+        x, notes = read_table(x, separator=separator, decimal=decimal, encoding=encoding, text_columns=text_columns)
+    elif type(x).__module__.partition(".")[0] in ("polars", "pyarrow"):
+        x = x.collect() if hasattr(x, "collect") else x
+        x = x.to_pandas()
+    elif isinstance(x, Mapping):
+        lengths = {str(name): len(values) for name, values in x.items()}
+        if len(set(lengths.values())) > 1:
+            shown = ", ".join(f"`{name}` {length}" for name, length in lengths.items())
+            raise DataError("All columns must have the same number of rows", f"got {shown}")
+        x = pd.DataFrame({name: np.asarray(values) for name, values in x.items()})
+    if isinstance(x, pd.Series):
+        x = x.to_frame()
+    if not isinstance(x, pd.DataFrame):
+        return None, notes
+    flat = [" ".join(map(str, name)) if isinstance(name, tuple) else name for name in x.columns]
+    names = unique_names(flat)
+    renamed = [new for new, old in zip(names, flat, strict=True) if new != str(old).strip()]
+    if renamed:
+        notes = (*notes, f"Columns without a name of their own are called {', '.join(f'`{n}`' for n in renamed)}.")
+    frame = x.reset_index(drop=True)
+    frame.columns = pd.Index(names, dtype=object)
+    return frame, notes
+
+
+def check_array(x: Any) -> Array:
+    """Numbers `(row, feature...)` as a float array: float32 where that holds every value, else float64.
+
+    Raises:
+        DataError: Text, NaN, infinity, no rows, or no features.
+
+    Example:
+        >>> check_array([[1, 2], [3, 4]]).dtype.name
+        'float64'
+    """
+    if hasattr(x, "toarray"):
+        x = x.toarray()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            array = np.asarray(x)
+    except (ValueError, TypeError, Warning) as error:
+        raise DataError("`x` must be a rectangular array or a table", f"converting it failed: {error}") from error
+    if array.dtype.kind in "OUS":
+        array = _floats(array)
+    if array.dtype.kind not in "biuf":
+        raise DataError("`x` must hold numbers", f"got {array.dtype}")
+    if array.ndim == 0:
+        raise DataError("`x` must be an array of rows, a frame or a path", f"got {type(x).__name__}")
+    array = array[:, None] if array.ndim == 1 else array
+    if array.size == 0:
+        raise DataError("`x` must have rows and features", f"its shape is {array.shape}")
+    small = array.dtype.kind == "b" or array.dtype.itemsize <= 2 or array.dtype == np.float32
+    result = np.array(array, dtype=np.float32 if small else np.float64, order="C")
+    # One pass over the array decides; where the values are comes only after.
+    if not np.isfinite(result.sum()) or np.abs(result).max() > _FLOAT32_MAX:
+        finite = np.isfinite(result) & (np.abs(result) <= _FLOAT32_MAX)
+        if not finite.all():
+            first = np.argwhere(~finite)[0].tolist()
+            n_nan, n_beyond = int(np.isnan(result).sum()), int((~finite & ~np.isnan(result)).sum())
+            raise DataError(
+                "`x` must hold finite numbers",
+                f"it has {n_nan} NaN and {n_beyond} infinite values, the first in row {first[0]}, column "
+                + (f"{first[1]}" if len(first) == 2 else f"{first[1:]}"),
+                "Drop these rows, or give a pandas DataFrame, where missing values are handled.",
+            )
+    return result
+
+
+def encode_table(schema: Schema, frame: pd.DataFrame) -> dict[str, Array]:
+    """The columns of a schema from a frame, as `Dataset.x` holds them. Other columns are left alone.
+
+    Raises:
+        DataError: A column is missing, or holds what its kind cannot.
+    """
+    absent = [name for name in schema.names if name not in frame.columns]
+    if absent:
+        shown = ", ".join(f"`{name}`" for name in absent[:8]) + (" and more" if len(absent) > 8 else "")
+        remedy = suggest(absent[0], [str(name) for name in frame.columns], label="Columns")
+        raise DataError("The table must have the columns that the model was trained on", f"{shown} is missing", remedy)
+    return {column.name: table_columns.encode(column, frame[column.name]) for column in schema.columns}
+
+
+def raw_inputs(
+    schema: Schema,
+    source: Any,
+    *,
+    separator: str | None = None,
+    decimal: str | None = None,
+    encoding: str | None = None,
+) -> Array | dict[str, Array]:
+    """New rows as the inputs of a saved model.
+
+    Args:
+        schema: `Dataset.raw_schema` of the training rows.
+        source: An array, a frame, or a path. For a model of arrays, a table's numeric columns in their order.
+        separator, decimal, encoding: Of a CSV file; None finds them.
+
+    Returns:
+        `(row, feature...)` float32; or for tables a dict from the input's name to `(row, 1)`: float32, object arrays
+        of `str`, or int32 minutes. Categories that training did not have are allowed.
+
+    Raises:
+        DataError: A missing column, a value of the wrong kind, rows of another shape, or no rows.
+    """
+    text = [column.name for column in schema.columns if column.is_text]
+    frame, _ = to_frame(source, separator=separator, decimal=decimal, encoding=encoding, text_columns=text)
+    if frame is not None and len(frame) == 0:
+        raise DataError("The table must have rows", "it is empty")
+    if schema.shape is not None:
+        array = check_array(source if frame is None else _numeric(frame, schema.shape))
+        if array.shape[1:] != schema.shape:
+            raise DataError(f"Each row must have the shape {schema.shape}", f"got {array.shape[1:]}")
+        return array.astype(np.float32)
+    if frame is None:
+        array = np.asarray(source)
+        if array.ndim != 2 or array.shape[1] != len(schema.columns):
+            names = ", ".join(schema.names[:8])
+            raise DataError(f"Rows must be a table with the columns {names}", f"got an array of shape {array.shape}")
+        frame = pd.DataFrame(array, columns=list(schema.names))
+    values = encode_table(schema, frame)
+    return {
+        column.input: (values[column.name].astype(np.float32) if column.kind == "number" else values[column.name])[
+            :, None
+        ]
+        for column in schema.columns
+    }
+
+
+def _numeric(frame: pd.DataFrame, shape: tuple[int, ...]) -> Array:
+    numeric = frame.select_dtypes(include=["number", "bool"])
+    n_features = int(np.prod(shape))
+    if numeric.shape[1] != n_features:
+        raise DataError(
+            f"The table must have {n_features} columns of numbers, as the training rows had",
+            f"it has {numeric.shape[1]}",
+            "Leave out the target and any other column that the model was not trained on.",
+        )
+    return np.asarray(numeric.to_numpy(dtype=np.float64).reshape(-1, *shape))
+
+
+def _floats(array: Array) -> Array:
+    try:
+        return array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        for value in array.ravel().tolist():
+            try:
+                float(value)
+            except (TypeError, ValueError):
+                raise DataError(
+                    "`x` must hold numbers where it is an array",
+                    f"got {value!r}",
+                    "Give a pandas DataFrame, where text, dates and missing values are handled.",
+                ) from error
+        raise DataError("`x` must hold numbers", f"converting it failed: {error}") from error

@@ -1,0 +1,225 @@
+"""What is to be predicted: the task, the classes, and the target as numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+
+from unitune.errors import DataError, OptionError, suggest
+from unitune.records import Array, Task
+
+_MOST_CLASSES = 20
+_SHOWN = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """The encoded target: see `Dataset` for `y` and `classes`. `notes` say what was inferred."""
+
+    y: Array
+    task: Task
+    classes: Array | None
+    notes: tuple[str, ...]
+
+
+def read_target(values: Any, *, task: str | None = None, name: str = "y") -> Target:
+    """Checks a target, infers the task unless it is given, and encodes it.
+
+    Text, booleans and a few distinct whole numbers are classes; other numbers are regression targets. A matrix of
+    zeros with a single one in each row is taken as one-hot classes; other matrices are several regression targets.
+
+    Args:
+        values: `(row,)` or `(row, output)`: array, list, Series or DataFrame.
+        task: `binary`, `multiclass`, `regression`, or None to infer it.
+        name: What messages call it.
+
+    Raises:
+        DataError: Missing values, a single class, or a target that does not fit the task.
+        OptionError: An unknown task.
+
+    Example:
+        >>> target = read_target(["no", "yes", "no"])
+        >>> target.task, target.y.tolist(), target.classes.tolist()
+        ('binary', [0, 1, 0], ['no', 'yes'])
+    """
+    if task is not None and task not in get_args(Task):
+        raise OptionError("`task` must be known", f"got {task!r}", suggest(str(task), get_args(Task)))
+    array = as_plain(values, name)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim == 2 and task != "regression" and _is_one_hot(array):
+        note = f"The rows of `{name}` are one-hot; its {array.shape[1]} columns are taken as classes."
+        found = _classes(np.argmax(array.astype(float), axis=1), "multiclass" if task is None else task, name)
+        return Target(y=found.y, task=found.task, classes=found.classes, notes=(note, *found.notes))
+    if array.ndim == 2 and task not in (None, "regression"):
+        raise DataError(f"`{name}` must be one column for task {task}", f"got {array.shape[1]} columns")
+    if array.ndim == 2:
+        return _regression(array, task, name)
+    if task == "regression" or (task is None and not _is_classes(array)):
+        return _regression(array[:, None], task, name)
+    return _classes(array, task, name)
+
+
+def encode_target(values: Any, *, task: Task, classes: Array | None, n_outputs: int, name: str = "y") -> Array:
+    """Encodes the target of further rows as the first ones were.
+
+    Raises:
+        DataError: A class that the first rows do not have, missing values, or another number of columns.
+    """
+    array = as_plain(values, name)
+    if classes is None:
+        y = _regression(array if array.ndim == 2 else array[:, None], "regression", name).y
+        if y.shape[1] != n_outputs:
+            raise DataError(f"`{name}` must have {n_outputs} columns", f"got {y.shape[1]}")
+        return y
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    elif array.ndim == 2 and array.shape[1] == len(classes) and _is_one_hot(array):
+        array = np.argmax(array.astype(float), axis=1)
+    position = {_key(label): number for number, label in enumerate(classes.tolist())}
+    unknown = [label for label in array.tolist() if _key(label) not in position]
+    if unknown:
+        raise DataError(
+            f"`{name}` must hold the classes {_shown(classes.tolist())}",
+            f"got {unknown[0]!r} in {len(unknown)} rows",
+            "Drop these rows, or have rows of that class among those for training.",
+        )
+    return np.array([position[_key(label)] for label in array.tolist()], dtype=np.int32)
+
+
+def as_plain(values: Any, name: str) -> Array:
+    """A target of any container as `(row,)` or `(row, output)`: numbers, booleans, or objects, none missing."""
+    if type(values).__module__.partition(".")[0] == "polars":
+        values = values.to_pandas()
+    if isinstance(values, pd.DataFrame) and values.shape[1] == 1:
+        values = values.iloc[:, 0]
+    frame = values if isinstance(values, pd.DataFrame) else None
+    if isinstance(values, pd.Series):
+        values = values.astype(object) if isinstance(values.dtype, pd.CategoricalDtype) else values
+        absent = values.isna().to_numpy()
+    elif frame is not None:
+        absent = frame.isna().any(axis=1).to_numpy()
+    else:
+        values = np.asarray(values)
+        if values.ndim not in (1, 2):
+            raise DataError(f"`{name}` must have the shape (rows,) or (rows, outputs)", f"got {values.shape}")
+        absent = pd.isna(values)
+        absent = absent.any(axis=1) if absent.ndim == 2 else absent
+    if absent.any():
+        raise DataError(
+            f"`{name}` must have a value in every row",
+            f"{int(absent.sum())} of {len(absent)} are missing, the first in row {int(np.flatnonzero(absent)[0])}",
+            "Drop these rows.",
+        )
+    array = np.asarray(values if frame is None else frame.to_numpy())
+    if array.dtype.kind in "US" or (isinstance(values, pd.Series) and pd.api.types.is_string_dtype(values.dtype)):
+        array = np.array([str(v).strip() for v in array.ravel()], dtype=object).reshape(array.shape)
+    if array.dtype.kind not in "biufO":
+        raise DataError(f"`{name}` must hold numbers, booleans or text", f"got {array.dtype}")
+    if array.dtype == object:
+        array = _from_objects(array)
+    if array.dtype == object and any(label == "" for label in array.ravel()):
+        raise DataError(f"`{name}` must have a value in every row", "some are empty text", "Drop these rows.")
+    return array
+
+
+def _from_objects(array: Array) -> Array:
+    kinds = {type(value) for value in array.ravel()}
+    if all(issubclass(kind, (bool, np.bool_)) for kind in kinds):
+        return array.astype(bool)
+    if all(not issubclass(kind, (str, bytes, bool)) and hasattr(kind, "__float__") for kind in kinds):
+        return np.array(array.tolist())
+    if len(kinds) > 1:
+        return np.array([str(v) for v in array.ravel()], dtype=object).reshape(array.shape)
+    return array
+
+
+def _is_one_hot(array: Array) -> bool:
+    if array.shape[1] < 2 or array.dtype == object:
+        return False
+    plain = array.astype(float)
+    return bool(((plain == 0) | (plain == 1)).all() and (plain.sum(axis=1) == 1).all())
+
+
+def _is_classes(array: Array) -> bool:
+    if array.dtype.kind not in "iuf":
+        return True
+    if not np.isfinite(array).all() or (array != np.floor(array)).any():
+        return False
+    distinct = np.unique(array)
+    if len(distinct) <= 2:
+        return True
+    from_zero = distinct[0] in (0, 1) and bool((np.diff(distinct) == 1).all())
+    return len(distinct) <= _MOST_CLASSES and len(array) >= (2 if from_zero else 5) * len(distinct)
+
+
+def _classes(array: Array, task: str | None, name: str) -> Target:
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all():
+            raise DataError(f"`{name}` must be finite", "it holds infinity")
+        if (array == np.floor(array)).all():
+            array = array.astype(np.int64)
+    classes, y = np.unique(array, return_inverse=True)
+    labels = classes.tolist()
+    if len(labels) < 2:
+        raise DataError(
+            f"`{name}` must have at least two classes",
+            f"every row is {labels[0]!r}" if labels else "there are no rows",
+            "Check that the right column is the target.",
+        )
+    if task == "binary" and len(labels) != 2:
+        raise DataError(
+            f"`{name}` must have two classes for task binary",
+            f"it has {len(labels)}: {_shown(labels)}",
+            'Use `task="multiclass"`.',
+        )
+    if len(labels) > max(_MOST_CLASSES, 0.5 * len(array)):
+        raise DataError(
+            f"`{name}` must have several rows of each class",
+            f"its {len(array)} rows have {len(labels)} different values",
+            'Use `task="regression"` for numbers, or another target.',
+        )
+    decided = task or ("binary" if len(labels) == 2 else "multiclass")
+    counts = Counter(y.tolist())
+    shares = ", ".join(f"{label} ({counts[number]})" for number, label in enumerate(labels[:_SHOWN]))
+    more = f" and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else ""
+    how = "as asked for" if task else "inferred from the target"
+    note = f"Task: {decided} classification ({how}); `{name}` has the classes {shares}{more}."
+    notes = [note]
+    if decided == "binary":
+        notes.append(f"The network predicts the probability of `{labels[1]}`.")
+    if task is None and array.dtype.kind in "iu" and len(labels) > 2:
+        notes.append('If these are quantities rather than classes, use `task="regression"`.')
+    return Target(y=y.astype(np.int32).reshape(-1), task=decided, classes=classes, notes=tuple(notes))  # type: ignore[arg-type]
+
+
+def _regression(array: Array, task: str | None, name: str) -> Target:
+    try:
+        y = array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        wrong = next(v for v in array.ravel().tolist() if isinstance(v, str))
+        raise DataError(
+            f"`{name}` must hold numbers for task regression", f"got {wrong!r}", "Leave `task` out to predict classes."
+        ) from error
+    if not np.isfinite(y).all():
+        raise DataError(f"`{name}` must be finite", f"{int((~np.isfinite(y)).any(axis=1).sum())} rows are infinite")
+    if task is None and len(y) and (y == y[0]).all():
+        raise DataError(f"`{name}` must vary", f"every row is {y[0].tolist()}")
+    how = "as asked for" if task else "inferred from the target"
+    what = (
+        f"{y.shape[1]} targets" if y.shape[1] > 1 else f"`{name}` from {y.min():.6g} to {y.max():.6g}" if len(y) else ""
+    )
+    return Target(y=y, task="regression", classes=None, notes=(f"Task: regression ({how}); {what}.",))
+
+
+def _key(label: Any) -> Any:
+    return label if isinstance(label, str) else float(label)
+
+
+def _shown(labels: list[Any]) -> str:
+    more = f" and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else ""
+    return ", ".join(repr(label) for label in labels[:_SHOWN]) + more

@@ -1,0 +1,487 @@
+"""Raw rows to features: learnt on the training rows of a fold, and put inside the model that is saved.
+
+Training uses `Preprocessor.transform`, in NumPy, because it is needed for every fold; the saved model does the same
+in Keras layers and operations. Both are written from the same numbers, and the tests hold them together.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from unitune.data.columns import MISSING_DATE
+from unitune.data.dataset import Dataset, Rows, encode
+from unitune.errors import DataError
+from unitune.records import Array
+
+if TYPE_CHECKING:
+    import keras
+
+T = TypeVar("T")
+
+DATE_PARTS = ("year", "month", "day", "weekday", "minute of the day")
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scaling:
+    """`(x - mean) / scale` for each column, in single precision: first multiplied by `power`, a power of two.
+
+    `power` is 1 but for columns whose square would leave the range of float32. `on` is False where values pass as
+    they are; the mean then only stands in for missing values.
+    """
+
+    mean: Array
+    scale: Array
+    power: Array
+    on: bool
+
+    def __call__(self, x: Array) -> Array:
+        """Scales `(..., column)` in the type of `x`, NaN becoming the mean."""
+        mean = self.mean.astype(x.dtype)
+        if not self.on:
+            return np.where(np.isnan(x), mean, x)
+        power = self.power.astype(x.dtype)
+        z = (x * power - mean * power) / (self.scale * self.power).astype(x.dtype)
+        if np.isnan(z).any():
+            z[np.isnan(z)] = 0.0
+        return np.asarray(z)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TextEncoding:
+    """One-hot columns for a text column: by vocabulary, or by hash where `bins` is not 0. `flagged`: adds missing."""
+
+    name: str
+    vocabulary: tuple[str, ...] = ()
+    bins: int = 0
+    flagged: bool = False
+
+    @property
+    def width(self) -> int:
+        """How many features it makes; the first bin of a hash is for missing values and left out."""
+        return self.bins - 1 + self.flagged if self.bins else len(self.vocabulary)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Preprocessor:
+    """What `fit` learnt; see there. Arrays: only `numbers` is used.
+
+    Attributes:
+        dataset: The rows that row numbers refer to.
+        dtype: Of the features: `float32` or `float64`, as `keras.config.floatx()`.
+        flatten: Whether each row is made flat.
+        numbers: Scaling of the numeric columns (of an array: of the last axis).
+        number_flags: The numeric columns whose absence is flagged.
+        texts: Encodings of the text columns.
+        dates: Scaling of the kept parts of dates; `date_parts` are their positions among `DATE_PARTS` x dates.
+        date_flags: The date columns whose absence is flagged.
+        notes: What was decided, as sentences for the user.
+    """
+
+    dataset: Dataset
+    dtype: str
+    flatten: bool
+    numbers: Scaling
+    number_flags: tuple[int, ...] = ()
+    texts: tuple[TextEncoding, ...] = ()
+    dates: Scaling | None = None
+    date_parts: tuple[int, ...] = ()
+    date_flags: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """The shape of one prepared row: what a network takes."""
+        if not isinstance(self.dataset.x, dict):
+            shape = tuple(self.dataset.x.shape[1:])
+            return (int(np.prod(shape)),) if self.flatten else shape
+        numbers = len(self.numbers.mean) + len(self.number_flags)
+        dates = len(self.date_parts) + len(self.date_flags)
+        return (numbers + sum(text.width for text in self.texts) + dates,)
+
+    @property
+    def n_features(self) -> int:
+        """How many numbers a prepared row has."""
+        return int(np.prod(self.output_shape))
+
+    @cached_property
+    def feature_names(self) -> tuple[str, ...]:
+        """A name for each prepared feature of a table; numbers from 0 for arrays."""
+        schema = self.dataset.schema
+        if schema is None:
+            return tuple(str(number) for number in range(self.n_features))
+        by_kind = {kind: [c.name for c in schema.columns if c.kind == kind] for kind in ("number", "date")}
+        names = [*by_kind["number"], *(f"{by_kind['number'][i]} is missing" for i in self.number_flags)]
+        for text in self.texts:
+            if text.bins:
+                names += [f"{text.name} in bin {number}" for number in range(1, text.bins)]
+                names += [f"{text.name} is missing"] if text.flagged else []
+            else:
+                names += [f"{text.name} = {value}" if value else f"{text.name} is missing" for value in text.vocabulary]
+        dates = by_kind["date"]
+        names += [f"{DATE_PARTS[p // len(dates)]} of {dates[p % len(dates)]}" for p in self.date_parts]
+        return (*names, *(f"{dates[i]} is missing" for i in self.date_flags))
+
+    def transform(self, rows: Array | Rows | Dataset) -> Array:
+        """Prepares rows.
+
+        Args:
+            rows: Row numbers `(row,)` of the dataset that `fit` saw; or other rows as `Dataset.x`, or a `Dataset`.
+
+        Returns:
+            `(row, feature)`, or `(row, feature...)` without `flatten`, of type `dtype`, finite.
+        """
+        if isinstance(rows, Dataset):
+            rows = rows.x
+        source, index = self.dataset.x, None
+        if isinstance(rows, dict) or rows.ndim > 1 or rows.dtype.kind == "f":
+            source = rows
+        else:
+            index = rows
+        if isinstance(source, dict):
+            return self._transform_table(source, index)
+        x = self.numbers((source if index is None else source[index]).astype(self.dtype))
+        return x.reshape(len(x), -1) if self.flatten else x
+
+    def _transform_table(self, source: dict[str, Array], index: Array | None) -> Array:
+        n_rows = len(next(iter(source.values()))) if index is None else len(index)
+        features = np.zeros((n_rows, self.n_features), dtype=self.dtype)
+        numbers = _matrix(source, self._names("number"), index, np.dtype(self.dtype), n_rows)
+        at = 0
+
+        def put(block: Array) -> None:
+            nonlocal at
+            features[:, at : at + block.shape[1]] = block
+            at += block.shape[1]
+
+        put(self.numbers(numbers))
+        put(np.isnan(numbers[:, list(self.number_flags)]))
+        for text in self.texts:
+            if source is self.dataset.x:
+                codes, values = self.dataset.codes[text.name]
+            else:
+                codes, values = encode(source[text.name])
+            position = _positions(text, values)[codes if index is None else codes[index]]
+            hit = np.flatnonzero(position >= 0)
+            features[hit, at + position[hit]] = 1.0
+            if text.bins and text.flagged:
+                features[:, at + text.bins - 1] = position < 0
+            at += text.width
+        if self.dates is not None:
+            minutes = _matrix(source, self._names("date"), index, np.dtype(np.int32), n_rows)
+            put(self.dates(_known_parts(minutes, self.date_parts).astype(self.dtype)))
+            put(minutes[:, list(self.date_flags)] == MISSING_DATE)
+        return features
+
+    def _names(self, kind: str) -> list[str]:
+        assert self.dataset.schema is not None
+        return [column.name for column in self.dataset.schema.columns if column.kind == kind]
+
+
+def fit(dataset: Dataset, train_rows: Array, *, flatten: bool = True) -> Preprocessor:
+    """Learns how to prepare rows, from the training rows alone.
+
+    Numbers are normalised to mean 0 and standard deviation 1 (images by channel), unless `dataset.normalize` is False,
+    or `"auto"` and all of them are roughly so already. Text becomes one-hot over the values of the training rows
+    (others: all zeros), or over the bins of a hash. Dates become the parts in `DATE_PARTS` that vary. Missing numbers
+    become the mean; where training rows have missing values, a feature says which.
+
+    Args:
+        dataset: All rows.
+        train_rows: Row numbers.
+        flatten: Whether array rows of several axes are made flat; False for networks that take images.
+
+    Raises:
+        DataError: Text columns where TensorFlow is not installed.
+    """
+    dtype = _floatx()
+    if not isinstance(dataset.x, dict):
+        x = dataset.x[train_rows]
+        scaling = _learn(x, dataset.normalize)
+        return Preprocessor(
+            dataset=dataset, dtype=dtype, flatten=flatten, numbers=scaling, notes=_notes(scaling, dataset, x.ndim > 2)
+        )
+    assert dataset.schema is not None
+    if dataset.schema.has_text and importlib.util.find_spec("tensorflow") is None:
+        names = ", ".join(f"`{column.name}`" for column in dataset.schema.columns if column.is_text)
+        raise DataError(
+            "Keras reads text and booleans in tables with TensorFlow, which must be installed",
+            f"the columns {names} are text and only another backend is there",
+            "`pip install tensorflow`, or turn these columns into numbers.",
+        )
+    by_kind = {kind: [c for c in dataset.schema.columns if c.kind == kind] for kind in ("number", "date")}
+    n_rows = len(train_rows)
+    numbers = _matrix(dataset.x, [c.name for c in by_kind["number"]], train_rows, np.dtype(np.float64), n_rows)
+    scaling = _learn(numbers, dataset.normalize)
+    texts = []
+    for column in dataset.schema.columns:
+        if not column.is_text:
+            continue
+        codes, values = dataset.codes[column.name]
+        present = sorted(values[np.unique(codes[train_rows])].tolist())
+        if column.bins:
+            texts.append(TextEncoding(name=column.name, bins=column.bins, flagged="" in present))
+        else:
+            texts.append(TextEncoding(name=column.name, vocabulary=tuple(present)))
+    dates: Scaling | None = None
+    date_parts: tuple[int, ...] = ()
+    date_flags: tuple[int, ...] = ()
+    if by_kind["date"]:
+        minutes = _matrix(dataset.x, [c.name for c in by_kind["date"]], train_rows, np.dtype(np.int32), n_rows)
+        parts = _known_parts(minutes, range(len(DATE_PARTS) * minutes.shape[1]))
+        lowest, highest = np.fmin.reduce(parts), np.fmax.reduce(parts)
+        date_parts = tuple(np.flatnonzero(highest > lowest).tolist())
+        dates = _learn(parts[:, list(date_parts)], bool(dataset.normalize))
+        date_flags = tuple(np.flatnonzero((minutes == MISSING_DATE).any(axis=0)).tolist())
+    preprocessor = Preprocessor(
+        dataset=dataset,
+        dtype=dtype,
+        flatten=flatten,
+        numbers=scaling,
+        number_flags=tuple(np.flatnonzero(np.isnan(numbers).any(axis=0)).tolist()),
+        texts=tuple(texts),
+        dates=dates,
+        date_parts=date_parts,
+        date_flags=date_flags,
+        notes=_notes(scaling, dataset, False) if by_kind["number"] else (),
+    )
+    if preprocessor.n_features == 0:
+        raise DataError("Some column must vary over the training rows of each fold", "none does", "Use fewer folds.")
+    return preprocessor
+
+
+def assemble(
+    preprocessor: Preprocessor, core: keras.Model, y_scale: Array | None = None, y_offset: Array | None = None
+) -> keras.Model:
+    """One plain Keras model from raw rows to predictions in the user's units.
+
+    It predicts `core(transform(rows)) * y_scale + y_offset`, saves as `.keras` and loads with `safe_mode=True` in a
+    process that does not know Unitune.
+
+    Args:
+        preprocessor: What was learnt.
+        core: The trained network, from prepared features to its output.
+        y_scale, y_offset: `(output,)`, as in `Split`; None for classes.
+
+    Returns:
+        A functional model. Arrays: one input `(row, feature...)`. Tables: a dict of inputs `(row, 1)`, named by
+        `Column.input`, as `data.frames.raw_inputs` makes them; `predict` here passes them on. A model with text
+        inputs runs on the TensorFlow backend only; on another it can be assembled and saved, not called.
+
+    Example:
+        model = assemble(preprocessor, core)
+        model.save("best.keras")
+    """
+    from unitune.models.backend import ensure
+
+    keras = ensure()
+    dtype = preprocessor.dtype
+    if isinstance(preprocessor.dataset.x, dict):
+        inputs, features = _table_graph(keras, preprocessor)
+    else:
+        inputs = keras.Input(preprocessor.dataset.x.shape[1:], dtype=dtype, name="rows")
+        features = _scale_graph(keras, preprocessor.numbers, inputs, dtype, "normalize", fill=False)
+        if preprocessor.flatten and len(inputs.shape) > 2:
+            features = keras.layers.Flatten(dtype=dtype, name="flatten")(features)
+    output = core(features)
+    if y_scale is not None and y_offset is not None:
+        rescale = keras.layers.Rescaling(
+            np.asarray(y_scale, dtype=float).tolist(), np.asarray(y_offset, dtype=float).tolist(), dtype=dtype
+        )
+        output = rescale(output)
+    return keras.Model(inputs, output, name=f"{core.name}_on_raw_rows")
+
+
+def predict(model: keras.Model, inputs: Array | Mapping[str, Array], *, batch_size: int = 1024) -> Array:
+    """The predictions of an assembled model for raw rows, `(row, output)`.
+
+    `keras.Model.predict` does not take strings as NumPy arrays; they are handed over as TensorFlow tensors.
+
+    Args:
+        model: From `assemble`, or loaded from its file.
+        inputs: From `data.frames.raw_inputs`.
+        batch_size: Rows at a time; the result does not depend on it.
+
+    Raises:
+        DataError: Text inputs on another backend than TensorFlow.
+    """
+    from unitune.models.backend import ensure
+
+    keras = ensure()
+    given: Any = inputs
+    if isinstance(inputs, Mapping) and any(values.dtype == object for values in inputs.values()):
+        if keras.backend.backend() != "tensorflow":
+            raise DataError(
+                "A model with text inputs runs on the TensorFlow backend of Keras only",
+                f"the backend is {keras.backend.backend()}",
+                "Set KERAS_BACKEND=tensorflow.",
+            )
+        import tensorflow as tf
+
+        given = {name: tf.constant(v) if v.dtype == object else v for name, v in inputs.items()}
+    return np.asarray(model.predict(given, batch_size=batch_size, verbose=0))
+
+
+def civil_parts(minutes: T) -> tuple[T, T, T, T, T]:
+    """The parts of a date in `DATE_PARTS` (Monday is 0), by integer arithmetic that arrays and Keras tensors share.
+
+    Args:
+        minutes: Whole minutes since 1970-01-01, NumPy array or Keras tensor of integers.
+
+    Example:
+        >>> civil_parts(60)
+        (1970, 1, 1, 3, 60)
+
+    Source: H. Hinnant, chrono-compatible low-level date algorithms, `civil_from_days`.
+    """
+    stamp: Any = minutes
+    days = stamp // 1440
+    shifted = days + 719468
+    era = shifted // 146097
+    day_of_era = shifted - era * 146097
+    year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36524 - day_of_era // 146096) // 365
+    day_of_year = day_of_era - (year_of_era * 365 + year_of_era // 4 - year_of_era // 100)
+    from_march = (day_of_year * 5 + 2) // 153
+    day = day_of_year - (from_march * 153 + 2) // 5 + 1
+    month = from_march + 3 - (from_march // 10) * 12
+    year = year_of_era + era * 400 + from_march // 10
+    return year, month, day, (days + 3) % 7, stamp - days * 1440
+
+
+def _known_parts(minutes: Array, chosen: Any) -> Array:
+    parts = np.concatenate(civil_parts(minutes), axis=1).astype(np.float64)
+    parts[np.tile(minutes == MISSING_DATE, len(DATE_PARTS))] = np.nan
+    return np.asarray(parts[:, list(chosen)])
+
+
+def _learn(x: Array, normalize: object) -> Scaling:
+    """Means and standard deviations of the last axis, NaN left out, in double precision."""
+    flat = x.reshape(int(np.prod(x.shape[:-1])), x.shape[-1])
+    step = max(1, _CHUNK // max(1, flat.shape[1]))
+    starts = range(0, len(flat), step)
+    count = np.zeros(flat.shape[1])
+    total = np.zeros(flat.shape[1])
+    for start in starts:
+        chunk = flat[start : start + step].astype(np.float64)
+        count += len(chunk) - np.isnan(chunk).sum(axis=0)
+        total += np.nansum(chunk, axis=0)
+    mean = total / np.maximum(count, 1)
+    squares = np.zeros(flat.shape[1])
+    for start in starts:
+        chunk = flat[start : start + step].astype(np.float64)
+        squares += np.nansum((chunk - mean) ** 2, axis=0)
+    std = np.sqrt(squares / np.maximum(count, 1))
+    # A constant column has a tiny spread from rounding; dividing by it would throw other rows far off.
+    constant = std <= 1e-12 * np.abs(mean)
+    scale = np.where(constant, 1.0, std)
+    on = bool(normalize)
+    if normalize == "auto" and not constant.all():
+        spread, centre = std[~constant], np.abs(mean[~constant])
+        on = not bool(
+            ((spread > 0.5) & (spread < 2.0) & (centre < 0.5)).all() and np.abs(mean[constant]).max(initial=0.0) < 2.0
+        )
+    # Keras squares the scale: keep it well inside float32 by exact powers of two.
+    extreme = (scale < 1e-4) | (scale > 1e15)
+    power = np.where(extreme, 2.0 ** -np.round(np.log2(scale)), 1.0)
+    return Scaling(mean=mean, scale=scale, power=power, on=on)
+
+
+def _notes(scaling: Scaling, dataset: Dataset, images: bool) -> tuple[str, ...]:
+    if dataset.normalize is False:
+        return ("Features are used as they are (`normalize=False`).",)
+    if not scaling.on:
+        return ("Features are used as they are: they have about mean 0 and standard deviation 1 already.",)
+    axis = "channel" if images else "feature"
+    return (
+        f"Each numeric {axis} is normalised inside the model, by its mean and standard deviation in training rows.",
+    )
+
+
+def _matrix(
+    source: dict[str, Array], names: list[str], index: Array | None, dtype: np.dtype[Any], n_rows: int
+) -> Array:
+    matrix = np.empty((n_rows, len(names)), dtype=dtype)
+    for position, name in enumerate(names):
+        matrix[:, position] = source[name] if index is None else source[name][index]
+    return matrix
+
+
+def _positions(text: TextEncoding, values: Array) -> Array:
+    """For each distinct value the one-hot column it sets, or -1."""
+    if not text.bins:
+        known = {value: number for number, value in enumerate(text.vocabulary)}
+        return np.array([known.get(value, -1) for value in values], dtype=np.int64)
+    from unitune.models.backend import ensure
+
+    hashing = ensure().layers.Hashing(text.bins, mask_value="")
+    return np.asarray(hashing(values.astype(str)), dtype=np.int64) - 1
+
+
+def _table_graph(keras: Any, preprocessor: Preprocessor) -> tuple[dict[str, Any], Any]:
+    ops, dtype = keras.ops, preprocessor.dtype
+    schema = preprocessor.dataset.schema
+    assert schema is not None
+    types = {"number": dtype, "date": "int32"}
+    inputs = {c.input: keras.Input((1,), dtype=types.get(c.kind, "string"), name=c.input) for c in schema.columns}
+    tensors = {column.name: inputs[column.input] for column in schema.columns}
+    blocks = []
+    names = preprocessor._names("number")
+    if names:
+        numbers = _join(keras, [tensors[name] for name in names], "numbers")
+        blocks.append(_scale_graph(keras, preprocessor.numbers, numbers, dtype, "normalize"))
+        if preprocessor.number_flags:
+            absent = ops.take(ops.isnan(numbers), list(preprocessor.number_flags), axis=-1)
+            blocks.append(ops.cast(absent, dtype))
+    for number, text in enumerate(preprocessor.texts):
+        if text.bins:
+            layer = keras.layers.Hashing(text.bins, mask_value="", name=f"hash_{number}")
+        else:
+            vocabulary = list(text.vocabulary)
+            layer = keras.layers.StringLookup(vocabulary=vocabulary, mask_token=None, name=f"lookup_{number}")
+        found = ops.cast(layer(tensors[text.name]), "int32")
+        n_columns = text.bins - 1 if text.bins else text.width
+        # Column 0 (unknown, or missing) has the number -1 here, of which one_hot makes zeros.
+        blocks.append(ops.one_hot(ops.squeeze(found, axis=-1) - 1, n_columns, dtype=dtype))
+        if text.bins and text.flagged:
+            blocks.append(ops.cast(ops.equal(found, 0), dtype))
+    if preprocessor.dates is not None:
+        minutes = _join(keras, [tensors[name] for name in preprocessor._names("date")], "dates")
+        absent = ops.equal(minutes, MISSING_DATE)
+        parts = ops.cast(ops.concatenate(civil_parts(minutes), axis=-1), dtype)
+        parts = ops.where(ops.tile(absent, (1, len(DATE_PARTS))), float("nan"), parts)
+        if preprocessor.date_parts:
+            parts = ops.take(parts, list(preprocessor.date_parts), axis=-1)
+            blocks.append(_scale_graph(keras, preprocessor.dates, parts, dtype, "normalize_dates"))
+        if preprocessor.date_flags:
+            blocks.append(ops.cast(ops.take(absent, list(preprocessor.date_flags), axis=-1), dtype))
+    return inputs, _join(keras, blocks, "features")
+
+
+def _join(keras: Any, tensors: list[Any], name: str) -> Any:
+    return tensors[0] if len(tensors) == 1 else keras.layers.Concatenate(name=name, dtype=tensors[0].dtype)(tensors)
+
+
+def _scale_graph(keras: Any, scaling: Scaling, x: Any, dtype: str, name: str, *, fill: bool = True) -> Any:
+    ops = keras.ops
+    if not scaling.on:
+        return ops.where(ops.isnan(x), scaling.mean.tolist(), x) if fill else x
+    mean, scale = scaling.mean, scaling.scale
+    if (scaling.power != 1).any():
+        x = keras.layers.Rescaling(scaling.power.tolist(), dtype=dtype, name=f"{name}_range")(x)
+        mean, scale = mean * scaling.power, scale * scaling.power
+    layer = keras.layers.Normalization(mean=mean.tolist(), variance=(scale**2).tolist(), dtype=dtype, name=name)
+    z = layer(x)
+    return ops.where(ops.isnan(z), 0.0, z) if fill else z
+
+
+def _floatx() -> str:
+    """Keras's floating type; without importing Keras it cannot have been changed from its default by code."""
+    keras = sys.modules.get("keras")
+    return str(keras.config.floatx()) if keras is not None and hasattr(keras, "config") else "float32"
