@@ -1,0 +1,22 @@
+"""Three networks of your own, trained on the same rows and compared side by side: 64 or 256 units, relu or tanh."""
+
+import keras
+from sklearn.datasets import load_breast_cancer
+from sklearn.model_selection import train_test_split
+
+import unitune
+
+x, y = load_breast_cancer(return_X_y=True)
+x_train, x_val, y_train, y_val = train_test_split(x, y, test_size=0.3, stratify=y, random_state=0)
+
+Dense, Sequential = keras.layers.Dense, keras.Sequential
+models = {
+    "relu-64": Sequential([Dense(64, "relu"), Dense(1, "sigmoid")]),
+    "relu-256": Sequential([Dense(256, "relu"), Dense(1, "sigmoid")]),
+    "tanh-64": Sequential([Dense(64, "tanh"), Dense(1, "sigmoid")]),
+}
+for model in models.values():
+    model.compile(optimizer="adam", loss="binary_crossentropy", metrics=["accuracy"])
+
+result = unitune.compare(models, x_train, y_train, validation_data=(x_val, y_val), epochs=10)
+print(result.table().to_string())

@@ -1,0 +1,79 @@
+"""The application: its commands, and what an error becomes (one message and an exit code, never a traceback)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from typer.core import TyperGroup
+
+from unitune.cli import compare, demo, predict, show, tune
+from unitune.cli.finish import INTERRUPTED
+from unitune.errors import InputError, SaveError, UnituneError
+
+BAD_INPUT = 2
+FAILED = 1
+
+
+class _Group(TyperGroup):
+    """Turns the errors that Unitune raises on purpose into a message on standard error and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (InputError, SaveError) as error:
+            _say(error)
+            raise typer.Exit(BAD_INPUT) from None
+        except UnituneError as error:
+            _say(error)
+            raise typer.Exit(FAILED) from None
+        except KeyboardInterrupt:
+            print("Stopped.", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def _say(error: Exception) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]Error:[/] {escape(str(error))}")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"unitune {version('unitune')}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    name="unitune",
+    cls=_Group,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Tune Keras networks: units, activations, and what interplays with them.
+
+    Start with [bold]unitune demo[/], then [bold]unitune tune table.csv --target COLUMN[/].
+    """
+    # Every command may load TensorFlow, whose native code reads this once, when it is loaded.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+app.command("demo", epilog=demo.EPILOG)(demo.command)
+app.command("tune", epilog=tune.EPILOG, no_args_is_help=True)(tune.command)
+app.command("show", epilog=show.EPILOG, no_args_is_help=True)(show.command)
+app.command("predict", epilog=predict.EPILOG, no_args_is_help=True)(predict.command)
+app.command("compare", epilog=compare.EPILOG, no_args_is_help=True)(compare.command)

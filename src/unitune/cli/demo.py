@@ -1,0 +1,48 @@
+"""`unitune demo`: the main job on data that everybody has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unitune.cli.finish import finish
+
+UNITS = (16, 32, 64, 128, 256)
+ACTIVATIONS = ("relu", "tanh", "gelu", "sigmoid")
+FOLDS = 5
+EPOCHS = 10
+
+EPILOG = "[bold]Example:[/] unitune demo --out runs --overwrite"
+
+
+def command(
+    out: Annotated[Path, typer.Option(help="Where the run folder goes.")] = Path("runs"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder of an earlier demo.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON, and nothing else.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    seed: Annotated[int, typer.Option(help="The seed of everything random.")] = 0,
+) -> None:
+    """Tune a network on the breast-cancer data of scikit-learn: 569 rows, 30 numbers, two classes."""
+    from sklearn.datasets import load_breast_cancer
+
+    from unitune.tuner import tune
+
+    x, y = load_breast_cancer(return_X_y=True)
+    finish(
+        lambda: tune(
+            x,
+            y,
+            units=list(UNITS),
+            activations=list(ACTIVATIONS),
+            epochs=EPOCHS,
+            folds=FOLDS,
+            seed=seed,
+            out=out,
+            name="demo",
+            overwrite=overwrite,
+            progress=not quiet,
+        ),
+        as_json=as_json,
+    )

@@ -1,0 +1,118 @@
+"""`unitune tune`: tune a network on a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from unitune.cli import values
+from unitune.cli.finish import finish
+
+EPILOG = """
+[bold]Examples[/]
+
+unitune tune table.csv --target diagnosis --units 16,32,64,128,256 --activations relu,tanh,gelu --folds 5
+
+unitune tune table.csv --target price --units 16:256:16 --learning-rates 1e-4:1e-2:log --strategy random --trials 50
+
+unitune tune table.parquet --target label --layers 1,2,3 --per-layer --dropouts 0,0.2 --objective auc --time-limit 600
+
+unitune tune table.csv --target sold --groups shop --config space.toml --json > summary.json
+
+A value is one (64), a list (16,32,64) or a range (16:256:16, or 1e-4:1e-2:log).
+"""
+
+
+def _option(panel: str, text: str, *names: str, **more: Any) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False, **more)
+
+
+WHAT, HOW, SEARCH, DATA, RUN = "What may vary", "How it is evaluated", "How it is searched", "The data", "The run"
+Text = str | None
+OWN = ("table", "config", "as_json", "quiet")  # What is not handed on as it is.
+
+
+def command(
+    context: typer.Context,
+    table: Annotated[Path, typer.Argument(help="A CSV or Parquet file.", metavar="TABLE")],
+    target: Annotated[
+        list[str] | None,
+        _option(DATA, "The column to predict; given several times, several numbers.", "--target", "-t"),
+    ] = None,
+    units: Annotated[Text, _option(WHAT, "Units of a hidden layer: 16,32,64 or 16:256:16.", metavar="VALUES")] = None,
+    activations: Annotated[Text, _option(WHAT, "Names of Keras activations: relu,tanh,gelu.", metavar="VALUES")] = None,
+    layers: Annotated[Text, _option(WHAT, "How many hidden layers, 1 to 8.", metavar="VALUES")] = None,
+    per_layer: Annotated[
+        bool | None, _option(WHAT, "Units and activation of their own for each layer.", "--per-layer")
+    ] = None,
+    optimizers: Annotated[Text, _option(WHAT, "Names of Keras optimizers: adam,sgd.", metavar="VALUES")] = None,
+    learning_rates: Annotated[
+        Text, _option(WHAT, "Learning rates: 1e-3,1e-2 or 1e-4:1e-2:log.", metavar="VALUES")
+    ] = None,
+    schedules: Annotated[
+        Text, _option(WHAT, "Learning-rate schedules: constant,cosine,plateau, ...", metavar="VALUES")
+    ] = None,
+    dropouts: Annotated[Text, _option(WHAT, "Dropout rates, from 0 to below 1.", metavar="VALUES")] = None,
+    weight_decays: Annotated[Text, _option(WHAT, "Decoupled weight decay, as in AdamW.", metavar="VALUES")] = None,
+    l1: Annotated[Text, _option(WHAT, "L1 penalties on the kernels.", metavar="VALUES")] = None,
+    l2: Annotated[Text, _option(WHAT, "L2 penalties on the kernels.", metavar="VALUES")] = None,
+    batch_normalization: Annotated[
+        Text, _option(WHAT, "Batch normalization: true, false or true,false.", metavar="VALUES")
+    ] = None,
+    initializers: Annotated[
+        Text, _option(WHAT, "Kernel initializers; auto suits the activation.", metavar="VALUES")
+    ] = None,
+    batch_sizes: Annotated[Text, _option(WHAT, "Rows per step.", metavar="VALUES")] = None,
+    epochs: Annotated[Text, _option(WHAT, "Epochs at most.", metavar="VALUES")] = None,
+    patience: Annotated[
+        int | None, _option(WHAT, "Stop after so many epochs without improvement; best weights are kept.")
+    ] = None,
+    config: Annotated[Path | None, _option(WHAT, "A TOML file with any of these flags; flags overrule it.")] = None,
+    task: Annotated[Text, _option(HOW, "binary, multiclass or regression; inferred from the target.")] = None,
+    objective: Annotated[Text, _option(HOW, "The metric that ranks the trials: accuracy, auc, rmse, loss, ...")] = None,
+    direction: Annotated[Text, _option(HOW, "minimize or maximize; follows from the objective.")] = None,
+    folds: Annotated[int | None, _option(HOW, "Folds of the cross-validation, stratified for classes.")] = None,
+    repeats: Annotated[int | None, _option(HOW, "Repeats of the cross-validation with other seeds.")] = None,
+    cv: Annotated[Text, _option(HOW, "A splitter of scikit-learn: 'ShuffleSplit(n_splits=5, test_size=0.2)'.")] = None,
+    groups: Annotated[Text, _option(HOW, "A column; its rows of one value stay in one fold.")] = None,
+    time_ordered: Annotated[
+        bool | None, _option(HOW, "Train on earlier rows, validate on later ones.", "--time-ordered")
+    ] = None,
+    validation_split: Annotated[float | None, _option(HOW, "Validate once, on this share of the rows.")] = None,
+    validation_data: Annotated[Path | None, _option(HOW, "Validate once, on the rows of this table.")] = None,
+    test_data: Annotated[Path | None, _option(HOW, "A table that is looked at once, at the end.")] = None,
+    sample_weight: Annotated[Text, _option(HOW, "A column of weights.")] = None,
+    class_weight: Annotated[Text, _option(HOW, "balanced, or weights: yes=2,no=1.")] = None,
+    normalize: Annotated[Text, _option(DATA, "auto, true or false: bring numbers to mean 0 and deviation 1.")] = None,
+    separator: Annotated[Text, _option(DATA, "The separator of a CSV file; found by itself.")] = None,
+    decimal: Annotated[Text, _option(DATA, "The decimal sign of a CSV file; found by itself.")] = None,
+    encoding: Annotated[Text, _option(DATA, "The encoding of a CSV file; found by itself.")] = None,
+    strategy: Annotated[Text, _option(SEARCH, "grid, random or one-at-a-time.")] = None,
+    baseline: Annotated[Text, _option(SEARCH, "Where one-at-a-time starts: units=64,activation=relu.")] = None,
+    trials: Annotated[int | None, _option(SEARCH, "Trials at most.")] = None,
+    time_limit_s: Annotated[
+        float | None, _option(SEARCH, "Seconds at most; nothing is started that cannot end in time.", "--time-limit")
+    ] = None,
+    engine: Annotated[Text, _option(SEARCH, "auto, fused or solo.")] = None,
+    seed: Annotated[int | None, _option(RUN, "The seed of everything random.")] = None,
+    out: Annotated[Path | None, _option(RUN, "Where run folders go; runs/ if not given.")] = None,
+    name: Annotated[Text, _option(RUN, "The name of the run folder.")] = None,
+    overwrite: Annotated[bool | None, _option(RUN, "Replace a run folder of this name.", "--overwrite")] = None,
+    as_json: Annotated[bool, _option(RUN, "Print the summary as JSON, and nothing else.", "--json")] = False,
+    quiet: Annotated[bool, _option(RUN, "No progress.", "--quiet", "-q")] = False,
+) -> None:
+    """Tune a network on a table, and keep the best."""
+    settings = {key: value for key, value in context.params.items() if key not in OWN}
+    given = {key: value for key, value in settings.items() if value not in (None, [])}
+    if config is not None:
+        given = values.configuration(config, settings) | given
+    for key, read in values.READERS.items():
+        if isinstance(given.get(key), str):
+            given[key] = read(given[key])
+
+    from unitune.tuner import tune
+
+    given.setdefault("out", "runs")
+    finish(lambda: tune(table, **given, progress=not quiet), as_json=as_json)

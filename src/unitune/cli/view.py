@@ -1,0 +1,215 @@
+"""How results look in a terminal: nothing here computes what was not recorded."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from unitune.result import Result, RunComparison
+
+TOP = 20
+GAP = 2  # Spaces between two columns.
+STRIP = 21  # Width of the drawn intervals.
+SCORES = ("rank", "trial", "mean", "low", "high", "std", "train", "gap")
+COSTS = ("parameters", "seconds", "engine", "failure")
+
+
+def show(result: Result, *, as_json: bool = False, top: int = TOP) -> None:
+    """Prints a result on standard output: for people, or as JSON."""
+    if as_json:
+        _print_json(result.summary())
+        return
+    console = Console(highlight=False)
+    table, best, run = result.table(), result.best, result.run
+    console.print(trials(table.head(top), objective=result.objective, width=console.width))
+    if len(table) > top:
+        console.print(f" ... and {len(table) - top:,} more trials.\n", style="dim")
+    score = best.scores[result.objective]
+    console.print(f"[bold]Best:[/] {escape(_settings(result))}", soft_wrap=True)
+    spread = "" if math.isnan(score.low) else f", 95 % interval {number(score.low)} to {number(score.high)}"
+    console.print(f"      {result.objective} {number(score.mean)}{spread}; {number(score.train)} on the training rows")
+    if result.test_scores is not None:
+        test = result.test_scores.loc[result.objective, "test"]
+        console.print(f"      {number(test)} on the test rows, which nothing had looked at")
+    if run.left_out:
+        console.print(f"[yellow]{escape(run.left_out)}[/]", soft_wrap=True)
+    if result.folder is not None:
+        files = ", ".join(sorted(path.name for path in result.folder.iterdir()))
+        console.print(f"[bold]Saved in {escape(str(result.folder))}:[/] {escape(files)}", soft_wrap=True)
+
+
+def show_comparison(names: tuple[str, str], comparison: RunComparison, *, as_json: bool = False) -> None:
+    """Prints two runs side by side on standard output."""
+    if as_json:
+        _print_json(comparison.summary())
+        return
+    console = Console(highlight=False)
+    rows = comparison.table().to_dict("records")
+    grid = _grid()
+    grid.add_column("run")
+    settings = [name for name in rows[0] if name not in ("run", *SCORES)]
+    for title in (comparison.objective, "95 % interval", "train", *settings):
+        grid.add_column(title, justify="right")
+    for name, row in zip(names, rows, strict=True):
+        spread = "" if math.isnan(row["low"]) else f"{number(row['low'])} to {number(row['high'])}"
+        grid.add_row(name, number(row["mean"]), spread, number(row["train"]), *(setting(row[key]) for key in settings))
+    console.print(grid)
+    console.print(comparison.verdict, soft_wrap=True)
+
+
+def _print_json(tree: Any) -> None:
+    from unitune.store.folder import plain
+
+    print(json.dumps(plain(tree), indent=2, ensure_ascii=False))
+
+
+def _settings(result: Result) -> str:
+    """What the best trial has that others have not."""
+    row = result.table().iloc[0]
+    names = [name for name in row.index if name not in (*SCORES, *COSTS)]
+    shown = [f"{name} {setting(row[name])}" for name in names if setting(row[name])]
+    return ", ".join(shown) or f"trial {row['trial']}"
+
+
+def _grid() -> Table:
+    return Table(box=box.SIMPLE_HEAD, padding=(0, GAP - 1, 0, 0), header_style="bold")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Column:
+    """A column of the table in the terminal; the lowest `keep` goes first where there is no room, None never."""
+
+    title: str
+    cells: list[Any]
+    keep: int | None = None
+    right: bool = True
+
+    @property
+    def width(self) -> int:
+        return max(cell_len(cell.plain if isinstance(cell, Text) else cell) for cell in (self.title, *self.cells))
+
+
+def trials(table: pd.DataFrame, *, objective: str, width: int) -> Table:
+    """The ranked table of trials, with as many of its columns as fit into `width` characters."""
+    rows = table.to_dict("records")
+    failed = [row["mean"] != row["mean"] for row in rows]
+
+    def scores(cell: Callable[[Any], Any]) -> list[Any]:
+        return ["" if gone else cell(row) for row, gone in zip(rows, failed, strict=True)]
+
+    columns = [_Column(title="#", cells=scores(lambda row: str(row["rank"])))]
+    for name in table.columns:
+        if name not in (*SCORES, *COSTS):
+            cells = [setting(row[name]) for row in rows]
+            columns.append(_Column(title=name, cells=cells, right=_numeric(table[name])))
+    means = [number(row["mean"]) if not gone else "failed" for row, gone in zip(rows, failed, strict=True)]
+    columns.append(_Column(title=objective, cells=means))
+    if table["low"].notna().any():
+        columns.append(
+            _Column(
+                title="95 % interval",
+                cells=scores(lambda row: f"{number(row['low'])} to {number(row['high'])}"),
+                keep=4,
+            )
+        )
+        low, high = float(table["low"].min()), float(table["high"].max())
+        strips = scores(lambda row: interval(row["mean"], row["low"], row["high"], low, high, STRIP))
+        columns.append(_Column(title=_ends(low, high, STRIP), cells=strips, keep=0, right=False))
+    columns.append(_Column(title="train", cells=scores(lambda row: number(row["train"])), keep=3))
+    columns.append(_Column(title="parameters", cells=[f"{row['parameters']:,}" for row in rows], keep=1))
+    columns.append(_Column(title="time", cells=[seconds(row["seconds"]) for row in rows], keep=2))
+    while sum(column.width + GAP for column in columns) > width and any(c.keep is not None for c in columns):
+        columns.remove(min(columns, key=lambda column: 99 if column.keep is None else column.keep))
+
+    grid = _grid()
+    for column in columns:
+        grid.add_column(column.title, justify="right" if column.right else "left", no_wrap=column.keep is not None)
+    for index in range(len(rows)):
+        cells = [column.cells[index] for column in columns]
+        grid.add_row(*cells, style="red" if failed[index] else "bold green" if rows[index]["rank"] == 1 else "")
+    return grid
+
+
+def interval(mean: float, low: float, high: float, left: float, right: float, width: int) -> Text:
+    """An interval as a line, with a point at the mean, on a scale from `left` to `right`.
+
+    Example:
+        >>> interval(0.5, 0.25, 0.75, 0.0, 1.0, 9).plain
+        '  ├─●─┤  '
+    """
+    if not right > left:
+        return Text("●".center(width))
+
+    def place(value: float) -> int:
+        return round((value - left) / (right - left) * (width - 1))
+
+    cells = [" "] * width
+    for position in range(place(low), place(high) + 1):
+        cells[position] = "─"
+    cells[place(low)], cells[place(high)] = "├", "┤"
+    cells[place(mean)] = "●"
+    return Text("".join(cells))
+
+
+def _ends(low: float, high: float, width: int) -> str:
+    left, right = number(low), number(high)
+    return left + right.rjust(width - len(left))
+
+
+def number(value: float) -> str:
+    """A score, to four significant places or so.
+
+    Example:
+        >>> number(0.97716), number(12.3456), number(12345.6)
+        ('0.9772', '12.35', '12,346')
+    """
+    size = abs(value)
+    if size >= 1000:
+        return f"{value:,.0f}"
+    if size >= 1:
+        return f"{value:.{3 - int(math.log10(size))}f}"
+    return f"{value:.4f}" if size >= 0.001 or value == 0 else f"{value:.2e}"
+
+
+def setting(value: Any) -> str:
+    """The value of a hyperparameter; empty where it is not part of the configuration.
+
+    Example:
+        >>> setting(64), setting(0.00123456), setting("relu"), setting(None)
+        ('64', '0.001235', 'relu', '')
+    """
+    if value is None or value != value or str(value) == "<NA>":
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def seconds(value: float) -> str:
+    """A time.
+
+    Example:
+        >>> seconds(0.0123), seconds(5.21), seconds(75), seconds(3723)
+        ('0.01 s', '5.2 s', '1 min 15 s', '1 h 2 min')
+    """
+    if value < 60:
+        return f"{value:.2f} s" if value < 1 else f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def _numeric(column: Any) -> bool:
+    return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in column.dropna())

@@ -1,0 +1,192 @@
+"""The commands on real runs: a CSV file with text columns, missing values and a text target."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+UNITUNE = Path(sys.executable).with_name("unitune")
+FLAGS = ("--target", "state", "--units", "4,8", "--activations", "relu,tanh", "--folds", "3", "--epochs", "2")
+
+
+def shell(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs the installed command in a process of its own."""
+    words = [str(UNITUNE), *map(str, arguments)]
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, make_flowers: Callable[..., pd.DataFrame]) -> Path:
+    """A folder with a table, new rows, and the run `runs/mine`."""
+    folder = tmp_path_factory.mktemp("home")
+    make_flowers().to_csv(folder / "flowers.csv", index=False)
+    make_flowers(n_rows=7, seed=1).drop(columns="state").to_csv(folder / "new.csv", index=False)
+    done = shell("tune", "flowers.csv", *FLAGS, "--name", "mine", folder=folder)
+    assert done.returncode == 0, done.stderr
+    (folder / "stdout.txt").write_text(done.stdout)
+    (folder / "stderr.txt").write_text(done.stderr)
+    return folder
+
+
+def test_the_table_is_on_standard_output(home: Path) -> None:
+    shown = (home / "stdout.txt").read_text()
+    ranks = re.findall(r"^\s*(\d)\s+[48]\s+(?:relu|tanh)\s", shown, flags=re.MULTILINE)
+    assert ranks == ["1", "2", "3", "4"]
+    assert "runs/mine" in shown
+
+
+def test_progress_without_a_terminal_is_plain_lines(home: Path) -> None:
+    lines = (home / "stderr.txt").read_text()
+    assert "4/4 trials" in lines
+    assert "best accuracy" in lines
+    assert "\x1b" not in lines
+    assert "\r" not in lines
+    assert "TensorFlow" not in lines
+    assert "WARNING" not in lines
+
+
+def test_run_folder(home: Path) -> None:
+    names = {path.name for path in (home / "runs" / "mine").iterdir()}
+    assert {"summary.json", "trials.csv", "histories.parquet", "best.keras"} <= names
+    assert len([name for name in names if name.endswith(".png")]) >= 2
+    summary = json.loads((home / "runs" / "mine" / "summary.json").read_text())
+    assert summary["n_trials"] == 4
+    assert summary["n_members"] == 12
+    assert summary["command"].startswith("unitune tune flowers.csv --target state")
+    assert len(pd.read_csv(home / "runs" / "mine" / "trials.csv")) == 4
+
+
+def test_show_prints_the_table_again(home: Path) -> None:
+    shown = shell("show", "runs/mine", folder=home).stdout
+    assert shown.strip() in (home / "stdout.txt").read_text()
+    top = shell("show", "runs/mine", "--top", "1", folder=home).stdout
+    assert "3 more trials" in top
+
+
+def test_show_json_is_the_summary(home: Path) -> None:
+    done = shell("show", "runs/mine", "--json", folder=home)
+    assert json.loads(done.stdout) == json.loads((home / "runs" / "mine" / "summary.json").read_text())
+
+
+@pytest.mark.slow
+def test_predictions_are_those_of_the_model_in_a_process_without_unitune(home: Path) -> None:
+    done = shell("predict", "runs/mine", "new.csv", "-o", "predictions.csv", folder=home)
+    assert done.returncode == 0, done.stderr
+    predictions = pd.read_csv(home / "predictions.csv")
+    assert len(predictions) == 7
+    assert set(predictions["prediction"]) <= {"open", "closed"}
+    code = """
+import sys, keras, numpy as np, pandas as pd
+new = pd.read_csv("new.csv")
+model = keras.models.load_model("runs/mine/best.keras")
+inputs = {}
+for spec in model.inputs:
+    column = new[spec.name]
+    if "string" in str(spec.dtype):
+        inputs[spec.name] = column.fillna("").astype(str).to_numpy(dtype=object).reshape(-1, 1)
+    else:
+        inputs[spec.name] = column.astype("float32").to_numpy().reshape(-1, 1)
+assert "unitune" not in sys.modules
+import tensorflow as tf
+inputs = {name: tf.constant(value) for name, value in inputs.items()}
+np.save("direct.npy", np.asarray(model(inputs)))
+"""
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+    direct = subprocess.run(
+        [sys.executable, "-c", code], cwd=home, env=environment, capture_output=True, text=True, check=False
+    )
+    assert direct.returncode == 0, direct.stderr
+    probability = predictions.filter(regex="open").iloc[:, 0].to_numpy()
+    np.testing.assert_allclose(np.load(home / "direct.npy").ravel(), probability, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_table(home: Path) -> None:
+    done = shell("tune", "flowers.csv", *FLAGS, "--name", "again", "--json", "--quiet", folder=home)
+    assert done.stderr == ""
+    summary = json.loads(done.stdout)
+    assert summary == json.loads((home / "runs" / "again" / "summary.json").read_text())
+    first, second = (pd.read_csv(home / "runs" / name / "trials.csv") for name in ("mine", "again"))
+    pd.testing.assert_frame_equal(first.drop(columns="seconds"), second.drop(columns="seconds"))
+    compared = shell("compare", "runs/mine", "runs/again", folder=home)
+    assert compared.returncode == 0, compared.stderr
+    assert "runs/mine" in compared.stdout
+    assert "runs/again" in compared.stdout
+
+
+@pytest.mark.slow
+def test_interrupt_keeps_and_shows_what_is_done(home: Path) -> None:
+    words = [str(UNITUNE), "tune", "flowers.csv", "--target", "state", "--units", "1:4096", "--strategy", "random"]
+    words += ["--activations", "relu", "--trials", "4000", "--epochs", "2", "--engine", "solo", "--name", "cut"]
+    with subprocess.Popen(words, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if re.match(r"[1-9]\d*/", line):
+                break
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    done = json.loads((home / "runs" / "cut" / "summary.json").read_text())["n_trials"]
+    assert 1 <= done < 4000
+    assert re.search(r"^\s*1\s+\d+\s", stdout, flags=re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_a_terminal_shows_a_bar(home: Path) -> None:
+    master, slave = pty.openpty()
+    words = [str(UNITUNE), "tune", "flowers.csv", *FLAGS, "--units", "4,5,6,7,8", "--name", "seen"]
+    with subprocess.Popen(words, cwd=home, stdin=slave, stdout=slave, stderr=slave, close_fds=True) as process:
+        os.close(slave)
+        shown = b""
+        while True:
+            try:
+                shown += os.read(master, 4096)
+            except OSError:  # Linux's way of saying that the other end is closed
+                break
+    os.close(master)
+    assert process.returncode == 0
+    text = shown.decode()
+    assert "10 trials" in text
+    assert "best accuracy" in text
+    assert "━" in text
+
+
+def test_configuration_file_and_flags_that_overrule_it(unitune: Callable[..., Any], table: Path, tune_calls) -> None:
+    Path("space.toml").write_text('target = "length"\nunits = [1, 2]\nlearning-rates = "1e-4:1e-2:log"\nfolds = 3\n')
+    unitune("tune", table, "--config", "space.toml", "--target", "state", "--units", "16,32", "--per-layer")
+    (call,) = tune_calls
+    assert call["target"] == ["state"]
+    assert call["units"] == "16,32"
+    assert call["learning_rates"] == "1e-4:1e-2:log"
+    assert call["folds"] == 3
+    assert call["per_layer"] is True
+    assert call["out"] == "runs"
+
+
+def test_what_is_not_given_is_left_to_the_library(unitune: Callable[..., Any], table: Path, tune_calls) -> None:
+    unitune("tune", table, "--target", "state", "--quiet", "--seed", 3)
+    (call,) = tune_calls
+    assert call == {"x": table, "target": ["state"], "seed": 3, "out": "runs", "progress": False}
+
+
+@pytest.fixture
+def tune_calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What the command hands to the library, which then stops."""
+    calls = []
+
+    def record(x: object, **arguments: Any) -> None:
+        calls.append({"x": x, **arguments})
+        raise SystemExit(0)
+
+    monkeypatch.setattr("unitune.tuner.tune", record)
+    return calls

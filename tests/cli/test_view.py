@@ -1,0 +1,66 @@
+import io
+import math
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from unitune.cli import view
+
+ROWS = [
+    {"rank": 1, "trial": 4, "mean": 0.98, "low": 0.97, "high": 0.99, "train": 0.99, "units": 32, "activation": "gelu"},
+    {"rank": 2, "trial": 1, "mean": 0.96, "low": 0.93, "high": 0.99, "train": 0.97, "units": 8, "activation": "tanh"},
+    {"rank": None, "trial": 2, "mean": math.nan, "low": math.nan, "high": math.nan, "train": math.nan}
+    | {"units": 8, "activation": "relu"},
+]
+
+
+def table(**more: object) -> pd.DataFrame:
+    frame = pd.DataFrame(ROWS).assign(std=0.01, gap=0.01, parameters=1234, seconds=2.5, engine="solo", **more)
+    return frame.astype({"rank": "Int64"})
+
+
+def drawn(frame: pd.DataFrame, width: int) -> list[str]:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(view.trials(frame, objective="accuracy", width=width))
+    return [line.strip() for line in console.file.getvalue().splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_a_line_for_each_trial_at_any_width(width: int) -> None:
+    lines = drawn(table(), width)
+    assert len(lines) == 2 + len(ROWS)  # the header and its rule
+    assert max(map(len, lines)) <= width
+    assert lines[0].split()[:4] == ["#", "units", "activation", "accuracy"]
+    assert {"1", "gelu", "0.9800"} <= set(lines[2].split())
+    assert "failed" in lines[-1]
+
+
+def test_a_wide_terminal_shows_intervals_as_lines() -> None:
+    assert "●" in "".join(drawn(table(), 120))
+    assert "●" not in "".join(drawn(table(), 70))
+
+
+def test_without_intervals_there_is_no_column_for_them() -> None:
+    header = drawn(table().assign(low=math.nan, high=math.nan), 120)[0]
+    assert "interval" not in header
+
+
+def test_many_hyperparameters_push_out_what_matters_less() -> None:
+    settings = {"learning_rate": 0.00123456, "optimizer": "rmsprop", "dropout": 0.25, "layers": 2}
+    header, _, first, *_ = drawn(table(**settings), 80)
+    assert "parameters" not in header
+    assert {"learning_rate", "optimizer", "dropout", "layers", "accuracy"} <= set(header.split())
+    assert "0.001235" in first
+
+
+def test_inactive_hyperparameters_are_left_empty() -> None:
+    frame = table(units_2=pd.array([8, None, 16], dtype="Int64"))
+    assert [line.split().count("<NA>") + line.split().count("nan") for line in drawn(frame, 120)] == [0] * 5
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (0.5, 0.5), (-2.0, 0.1)])
+def test_interval_fills_its_width(low: float, high: float) -> None:
+    line = view.interval((low + high) / 2, low, high, low, high, 21).plain
+    assert len(line) == 21
+    assert line[10] == "●"
