@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.abc
+import importlib.machinery
 import importlib.util
 import os
 import re
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 
 from unitune.errors import OptionError
@@ -60,6 +62,8 @@ def ensure() -> ModuleType:
         # Level 3 also hides the CUDA complaints of a machine without a GPU; those come at the first operation.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         os.environ.setdefault("ABSL_MIN_LOG_LEVEL", "3")
+        if "tensorflow" not in sys.modules and not any(isinstance(f, _QuietTensorFlow) for f in sys.meta_path):
+            sys.meta_path.insert(0, _QuietTensorFlow())
         with _quiet_stderr():
             return importlib.import_module("keras")
 
@@ -85,6 +89,27 @@ def _choose() -> str:
 
 def _installed(module: str) -> bool:
     return module in sys.modules or importlib.util.find_spec(module) is not None
+
+
+class _QuietTensorFlow(importlib.abc.MetaPathFinder):
+    """Silences the import of TensorFlow whenever it comes: on other backends Keras imports it late, in `fit`."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != "tensorflow":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is not None and spec.loader is not None:
+            loud = spec.loader.exec_module
+
+            def quiet(module: ModuleType) -> None:
+                with _quiet_stderr():
+                    loud(module)
+
+            spec.loader.exec_module = quiet  # type: ignore[method-assign]
+        return spec
 
 
 @contextlib.contextmanager

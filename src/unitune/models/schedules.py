@@ -151,7 +151,7 @@ def factors(schedule: Schedule, total_steps: int) -> Array:
         [1.0, 1.0, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125]
     """
     if schedule.name == "keras":
-        return np.array([float(schedule.source(step)) for step in range(total_steps)])
+        return _keras_factors(schedule, total_steps).copy()
     step = np.arange(total_steps, dtype=np.float64)
     if schedule.name == "constant":
         return np.ones(total_steps)
@@ -169,6 +169,12 @@ def factors(schedule: Schedule, total_steps: int) -> Array:
         boundaries = _boundaries(shape["every"], total_steps)
         return np.asarray(shape["factor"] ** np.searchsorted(boundaries, np.arange(total_steps), side="right"))
     raise SpaceError("a schedule must be one that Unitune knows", f"got `{schedule.name}`")
+
+
+@functools.lru_cache(maxsize=32)
+def _keras_factors(schedule: Schedule, total_steps: int) -> Array:
+    # Step by step: a user's schedule need not take an array.
+    return np.array([float(schedule.source(step)) for step in range(total_steps)])
 
 
 def _cosine(fraction: Array, final: float) -> Array:
