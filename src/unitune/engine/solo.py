@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -146,10 +147,9 @@ def fit_member(
     steps = math.ceil(n_rows / training.batch_size)
     model = build_model(job.blueprint, input_shape, training, seed=job.member.seed, steps_per_epoch=steps)
     weights = job.initial_weights
-    if weights is None and job.blueprint.layers:
+    if weights is None:
         weights = initial_weights(job.blueprint, input_shape, job.member.seed)
-    if weights is not None:
-        model.set_weights(list(weights))
+    model.set_weights(list(weights))
 
     rows = _rows(keras, split, training.batch_size)
     log = _log(keras, rows, job.member.seed if training.shuffle else None)
@@ -179,16 +179,19 @@ def fit_member(
         )
         callbacks.append(stopping)
     validation = (split.x_val, split.y_val) if split.w_val is None else (split.x_val, split.y_val, split.w_val)
-    history = model.fit(
-        rows,
-        epochs=training.epochs if epochs is None else epochs,
-        # The data set below brings its own order; `True` would shuffle whole batches with the global generator.
-        shuffle=False,
-        validation_data=validation if validate else None,
-        validation_batch_size=training.batch_size if validate else None,
-        callbacks=callbacks,
-        verbose=0,
-    ).history
+    with warnings.catch_warnings():
+        # Keras's own callbacks read the learning rate in a way of which NumPy 2 warns.
+        warnings.filterwarnings("ignore", message="__array__ implementation", category=DeprecationWarning)
+        history = model.fit(
+            rows,
+            epochs=training.epochs if epochs is None else epochs,
+            # The data set below brings its own order; `True` would shuffle whole batches with the global generator.
+            shuffle=False,
+            validation_data=validation if validate else None,
+            validation_batch_size=training.batch_size if validate else None,
+            callbacks=callbacks,
+            verbose=0,
+        ).history
 
     metrics = ("loss", *training.metrics)
     n_epochs = len(history["loss"])
@@ -273,9 +276,10 @@ def _last_rate(keras: Any, optimizer: Any) -> float:
     """The learning rate of the step that was taken last; `optimizer.learning_rate` is that of the next one."""
     schedule = getattr(optimizer, "_learning_rate", None)
     if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
-        step = int(keras.ops.convert_to_numpy(optimizer.iterations)) - 1
+        step = int(keras.ops.convert_to_numpy(optimizer.iterations.value)) - 1
         return float(keras.ops.convert_to_numpy(schedule(step)))
-    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+    rate = optimizer.learning_rate
+    return float(keras.ops.convert_to_numpy(getattr(rate, "value", rate)))
 
 
 def _reason(error: Exception) -> str:

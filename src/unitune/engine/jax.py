@@ -1,0 +1,81 @@
+"""What a program needs of JAX: compilation, the gradient, and Keras's random numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from unitune.engine.lift.base import Tensor
+
+
+class JaxBackend:
+    """Programs as `jax.jit`."""
+
+    name = "jax"
+
+    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function compiled by XLA; arguments are nested arrays of fixed shapes."""
+        import jax
+
+        return jax.jit(function)  # type: ignore[no-any-return]
+
+    def gradient(
+        self, loss: Callable[[list[Tensor]], tuple[Tensor, Any]], weights: list[Tensor]
+    ) -> tuple[list[Tensor], Any]:
+        """The gradient of `loss(weights)[0]`, and `loss(weights)[1]`."""
+        import jax
+
+        (_, rest), gradients = jax.value_and_grad(loss, has_aux=True)(weights)
+        return gradients, rest
+
+    def tensor(self, array: Any) -> Tensor:
+        """The array on the device."""
+        import jax.numpy as jnp
+
+        return jnp.asarray(array)
+
+    def keep(self, uniform: Tensor, rate: Tensor) -> Tensor:
+        """Which of JAX's uniform numbers keep an input at this dropout rate."""
+        return uniform < 1.0 - rate
+
+    def uniform(self, seeds: Tensor, step: Tensor, rows: int, widths: Tensor, width: int, dtype: str) -> Tensor:
+        """What `jax.random.uniform(key, (rows, widths[m]))` gives with the raw key `(seeds[m], step)`.
+
+        JAX's generator is Threefry-2x32 (Salmon et al. 2011). With `jax_threefry_partitionable`, its default, the
+        number at place j comes from the counter j alone, so that a padded layout can ask for just the places that a
+        narrow member has. Shapes as in `TensorFlowBackend.uniform`.
+        """
+        import jax
+        import jax.numpy as jnp
+
+        u32 = jnp.uint32
+        row = jnp.arange(rows, dtype=u32)[None, :, None]
+        unit = jnp.arange(width, dtype=u32)[None, None, :]
+        place = row * widths.astype(u32)[:, None, None] + unit
+        key = (seeds.astype(u32)[:, None, None], jnp.broadcast_to(step.astype(u32), seeds.shape)[:, None, None])
+        first, second = _threefry(key, (jnp.zeros_like(place), place))
+        # `bernoulli` draws numbers of JAX's default floating type, whatever the layer's.
+        if jax.config.jax_enable_x64:
+            bits = (first.astype(jnp.uint64) << 32) | second.astype(jnp.uint64)
+            mantissa = (bits >> 12) | jnp.uint64(1023 << 52)
+            return jax.lax.bitcast_convert_type(mantissa, jnp.float64) - 1.0
+        mantissa = ((first ^ second) >> 9) | u32(127 << 23)
+        return jax.lax.bitcast_convert_type(mantissa, jnp.float32) - 1.0
+
+
+def _threefry(key: tuple[Tensor, Tensor], counter: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Threefry-2x32 with 20 rounds."""
+    import jax.numpy as jnp
+
+    u32 = jnp.uint32
+    keys = (key[0], key[1], key[0] ^ key[1] ^ u32(0x1BD11BDA))
+    rotations = ((13, 15, 26, 6), (17, 29, 16, 24))
+    x, y = counter[0] + keys[0], counter[1] + keys[1]
+    for group in range(5):
+        for rotation in rotations[group % 2]:
+            x = x + y
+            y = (y << u32(rotation)) | (y >> u32(32 - rotation))
+            y = x ^ y
+        x = x + keys[(group + 1) % 3]
+        y = y + keys[(group + 2) % 3] + u32(group + 1)
+    return x, y

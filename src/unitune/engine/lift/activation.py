@@ -1,0 +1,179 @@
+"""Activations: functions without weights, each applied to the members that use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from unitune.engine.lift.base import Context, Key, Node, ProgramNode, Tensor, Unfusable, lift
+
+# Activation layers whose `call` is a function of the input alone.
+_FUNCTION_LAYERS = ("Activation", "ReLU", "LeakyReLU", "ELU", "Softmax")
+# A bounded function's lowest and highest value: saturated means beyond 95 % of the way from the middle to either.
+_BOUNDS = {
+    "tanh": (-1.0, 1.0),
+    "hard_tanh": (-1.0, 1.0),
+    "softsign": (-1.0, 1.0),
+    "sigmoid": (0.0, 1.0),
+    "hard_sigmoid": (0.0, 1.0),
+    "sparse_sigmoid": (0.0, 1.0),
+}
+_ROWWISE = frozenset({"softmax", "log_softmax", "sparsemax", "glu"})
+# Keras's names with f(0) != 0; known here so that reading a plan runs nothing. A test holds both sets against Keras.
+_NOT_ZERO = frozenset(
+    {"sigmoid", "hard_sigmoid", "sparse_sigmoid", "softplus", "sparse_plus", "squareplus", "exponential"}
+    | {"log_sigmoid", "log_softmax", "softmax", "sparsemax"}
+)
+
+
+def activation_key(activation: Any) -> Key:
+    """A hashable name for an activation: a Keras name, a layer with its arguments, or the callable itself."""
+    if activation is None:
+        return "linear"
+    if isinstance(activation, str):
+        return activation
+    if isinstance(activation, Mapping):
+        return activation_key(activation.get("config") or activation["class_name"])
+    if type(activation).__name__ in _FUNCTION_LAYERS and hasattr(activation, "get_config"):
+        return _layer_key(type(activation).__name__, activation.get_config())
+    if callable(activation):
+        module = getattr(activation, "__module__", "") or ""
+        if module.startswith("keras.") and hasattr(activation, "__name__"):
+            return str(activation.__name__)
+        if hasattr(activation, "get_config"):
+            raise Unfusable(f"the activation layer `{type(activation).__name__}` has no fused form")
+        return activation
+    raise Unfusable(f"the activation {activation!r} is not a name, a function or a layer")
+
+
+def activation_node(key: Key, width: int) -> Node:
+    """The node of an activation on `width` features."""
+    rowwise = not is_elementwise(key)
+    return Node(
+        kind="Activation",
+        width_in=width,
+        width=output_width(key, width) if rowwise else width,
+        function=key,
+        exact_width=rowwise,
+    )
+
+
+def _layer_key(class_name: str, config: Mapping[str, Any]) -> Key:
+    if class_name == "Activation":
+        return activation_key(config.get("activation"))
+    skip = ("name", "trainable", "dtype")
+    items = {name: value for name, value in config.items() if name not in skip and not isinstance(value, dict)}
+    return (class_name, tuple(sorted((name, _freeze(value)) for name, value in items.items())))
+
+
+def _freeze(value: Any) -> Key:
+    return tuple(value) if isinstance(value, list) else value
+
+
+@lru_cache(maxsize=256)
+def function_of(key: Key) -> Callable[[Tensor], Tensor]:
+    """The function that Keras applies for this key."""
+    import keras
+
+    if isinstance(key, str):
+        return keras.activations.get(key)  # type: ignore[no-any-return]
+    if isinstance(key, tuple):
+        layer = getattr(keras.layers, key[0])(**dict(key[1]))
+        return layer.call  # type: ignore[no-any-return]
+    return key  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=256)
+def is_elementwise(key: Key) -> bool:
+    """Whether each output depends on its own input alone, so that the layer may be padded.
+
+    Keras's names are known; a callable is tried on small inputs.
+    """
+    if isinstance(key, str):
+        return key not in _ROWWISE
+    if isinstance(key, tuple):
+        return bool(key[0] != "Softmax")
+    x = np.linspace(-2.1, 1.9, 24, dtype="float32").reshape(4, 6)
+    whole = _eager(key, x)
+    if whole.shape != x.shape:
+        return False
+    return bool(np.allclose(_eager(key, x[:, :2]), whole[:, :2]) and np.allclose(_eager(key, x.T.copy()).T, whole))
+
+
+@lru_cache(maxsize=256)
+def keeps_zero(key: Key) -> bool:
+    """Whether f(0) = 0, so that padded units stay at zero by themselves. Not to be asked first while tracing."""
+    if isinstance(key, str):
+        return key not in _NOT_ZERO
+    return bool(np.all(_eager(key, np.zeros((1, 2), "float32")) == 0.0))
+
+
+@lru_cache(maxsize=256)
+def output_width(key: Key, width: int) -> int:
+    """How many features come out of a function of whole rows."""
+    return int(_eager(key, np.zeros((1, width), "float32")).shape[-1])
+
+
+def bounds(key: Key) -> tuple[float, float]:
+    """Centre and half range of a bounded activation; `(0, inf)` for the others."""
+    low, high = _BOUNDS.get(key, (-np.inf, np.inf)) if isinstance(key, str) else (-np.inf, np.inf)
+    return (0.0, np.inf) if np.isinf(high) else ((low + high) / 2, (high - low) / 2)
+
+
+def _eager(key: Key, x: Any) -> Any:
+    import keras
+
+    try:
+        return keras.ops.convert_to_numpy(function_of(key)(keras.ops.convert_to_tensor(x)))
+    except Exception as error:
+        raise Unfusable(f"the activation {key!r} could not be tried on an array: {error}") from error
+
+
+@lift(*_FUNCTION_LAYERS)
+class Activation:
+    """Applies each activation to the members that use it."""
+
+    class_name = "Activation"
+
+    def read(self, config: Mapping[str, Any], width: int) -> list[Node]:
+        """One node; `class_name` in `config` tells which layer it was."""
+        return [activation_node(_layer_key(config.get("class_name", "Activation"), config), width)]
+
+    def apply(
+        self, node: ProgramNode, weights: Sequence[Tensor], x: Tensor, context: Context
+    ) -> tuple[Tensor, Sequence[Tensor]]:
+        """In contiguous runs of members where the layout is fixed, otherwise by each member's number."""
+        from keras import ops
+
+        if node.runs:
+            parts = [_apply(key, x[start:stop]) for key, start, stop in node.runs] if len(node.runs) > 1 else []
+            y = ops.concatenate(parts, axis=0) if parts else _apply(node.runs[0][0], x)
+        else:
+            # The inner `where` keeps an overflow in a function that a member does not use out of its gradient.
+            y = ops.zeros_like(x)
+            choice = context.choice[node.index][:, None, None]
+            for number, key in enumerate(node.functions):
+                mine = ops.equal(choice, number)
+                y = ops.where(mine, _apply(key, ops.where(mine, x, 0.0)), y)
+        if node.padded and not all(keeps_zero(key) for key in node.functions):
+            y = ops.where(context.unit_mask[node.index], y, 0.0)
+        return y, weights
+
+
+def _apply(key: Key, x: Tensor) -> Tensor:
+    from keras import ops
+
+    function = function_of(key)
+    if isinstance(key, str) and key not in _ROWWISE:
+        return function(x)
+    if is_elementwise(key):
+        return function(x)
+    if isinstance(key, str) and key in ("softmax", "log_softmax"):
+        return function(x)
+    # Functions of whole rows see rows: members are folded into the batch.
+    members, batch, width = x.shape
+    y = function(ops.reshape(x, (members * batch, width)))
+    return ops.reshape(y, (members, batch, y.shape[-1]))

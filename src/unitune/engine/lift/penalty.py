@@ -1,0 +1,95 @@
+"""Regularisers and constraints on weights: what differs by member is a number, what differs in form is a key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from unitune.engine.lift.base import Key, ProgramNode, Tensor, Unfusable
+
+_WEIGHTS = ("kernel", "bias")
+_L1_L2 = {"l1": ("l1",), "l2": ("l2",), "l1l2": ("l1", "l2"), "l1_l2": ("l1", "l2")}
+_CONSTRAINTS = {
+    "maxnorm": "MaxNorm",
+    "nonneg": "NonNeg",
+    "unitnorm": "UnitNorm",
+    "minmaxnorm": "MinMaxNorm",
+}
+
+
+def describe(value: Any) -> tuple[str, dict[str, Any]]:
+    """The class name and the configuration of a Keras object, its serialised form, or its name."""
+    if isinstance(value, str):
+        return value, {}
+    if isinstance(value, Mapping):
+        return str(value["class_name"]), dict(value.get("config", {}))
+    return type(value).__name__, dict(value.get_config())
+
+
+def penalty_numbers(weight: str, regularizer: Any) -> dict[str, float]:
+    """The strengths of an L1, L2 or L1L2 regulariser as `{"kernel_l1": ..., "kernel_l2": ...}`.
+
+    Raises:
+        Unfusable: For any other regulariser.
+    """
+    strengths = {"l1": 0.0, "l2": 0.0}
+    if regularizer is not None:
+        name, config = describe(regularizer)
+        terms = _L1_L2.get(name.lower())
+        if terms is None:
+            raise Unfusable(f"the regulariser `{name}` has no fused form")
+        for term in terms:
+            strengths[term] = float(config.get(term, 0.01))
+    return {f"{weight}_{term}": strength for term, strength in strengths.items()}
+
+
+def penalty(node: ProgramNode, weights: Sequence[Tensor], numbers: Mapping[tuple[int, str], Tensor]) -> list[Tensor]:
+    """The regularisation losses of a node's weights, each `(member,)`."""
+    from keras import ops
+
+    losses = []
+    for name, weight in zip(_WEIGHTS, weights, strict=False):
+        axes = tuple(range(1, len(weight.shape)))
+        total = None
+        if f"{name}_l1" in node.used:
+            total = numbers[node.index, f"{name}_l1"] * ops.sum(ops.abs(weight), axis=axes)
+        if f"{name}_l2" in node.used:
+            l2 = numbers[node.index, f"{name}_l2"] * ops.sum(ops.square(weight), axis=axes)
+            total = l2 if total is None else total + l2
+        if total is not None:
+            losses.append(total)
+    return losses
+
+
+def constraint_key(constraint: Any) -> Key:
+    """A constraint as a key: its class and its arguments; None where there is none.
+
+    Raises:
+        Unfusable: For a constraint that Keras does not have.
+    """
+    if constraint is None:
+        return None
+    name, config = describe(constraint)
+    canonical = _CONSTRAINTS.get(name.replace("_", "").lower())
+    if canonical is None:
+        raise Unfusable(f"the constraint `{name}` has no fused form")
+    return (canonical, tuple(sorted((key, _hashable(value)) for key, value in config.items())))
+
+
+def constrain(key: Key, weight: Tensor) -> Tensor:
+    """Applies a constraint to a stacked weight: its axes count from the member's first, so they move by one."""
+    import keras
+
+    if key is None:
+        return weight
+    name, items = key
+    config = dict(items)
+    if name in ("MaxNorm", "UnitNorm", "MinMaxNorm"):
+        axis = config.get("axis", 0)
+        axes = axis if isinstance(axis, tuple) else (axis,)
+        config["axis"] = tuple(a + 1 if a >= 0 else a for a in axes)
+    return getattr(keras.constraints, name)(**config)(weight)
+
+
+def _hashable(value: Any) -> Key:
+    return tuple(value) if isinstance(value, list) else value

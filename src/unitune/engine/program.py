@@ -1,0 +1,565 @@
+"""A program: train and evaluate one tile of stacked members for some epochs, as one compiled function.
+
+Everything here is traced once per shape. State goes in and comes out as nested tensors whose leading axis is the
+member; rows are shared by all members of a tile, since they belong to the same fold and repeat. One call runs a chunk
+of epochs and, if asked, ends with a pass over all rows at the weights that were kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from unitune.engine.lift.activation import keeps_zero
+from unitune.engine.lift.base import Context, Key, ProgramNode, Tensor, lift_of
+from unitune.engine.lift.optimizer import OptimizerNode, StackedOptimizer, shaped
+from unitune.engine.lift.penalty import constrain, penalty
+from unitune.engine.losses import loss_function, metric_functions
+from unitune.engine.probes import PROBES, activation_probe, update_probe
+
+State = dict[str, Any]
+
+
+class Backend(Protocol):
+    """What differs between frameworks."""
+
+    name: str
+
+    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Compiles a function of nested tensors."""
+        ...
+
+    def gradient(
+        self, loss: Callable[[list[Tensor]], tuple[Tensor, Any]], weights: list[Tensor]
+    ) -> tuple[list[Tensor], Any]:
+        """The gradient of a loss, and what the loss function returns beside it."""
+        ...
+
+    def tensor(self, array: Any) -> Tensor:
+        """The array on the device."""
+        ...
+
+    def uniform(self, seeds: Tensor, step: Tensor, rows: int, widths: Tensor, width: int, dtype: str) -> Tensor:
+        """Keras's random numbers for dropout."""
+        ...
+
+    def keep(self, uniform: Tensor, rate: Tensor) -> Tensor:
+        """Which numbers keep an input."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgramKey:
+    """All that a program's code depends on. Members and data of equal keys share the compiled code.
+
+    Attributes:
+        nodes: The layers, with padded widths.
+        optimizer: The optimizer and its static settings.
+        loss: A key that `engine.losses` resolves.
+        metrics: Names beside the loss.
+        members: Slots of the tile.
+        features, outputs: Widths of the first input and the last output.
+        batch_size: Rows of a step.
+        train_rows: Training rows, rounded up to whole batches: the length of an epoch's order.
+        all_rows: Validation and training rows together, rounded up to whole evaluation blocks.
+        block_rows: Rows of an evaluation block.
+        chunk: Epochs that one call can run.
+        weighted: Whether rows have weights.
+        stopping: Whether members may end at different epochs (early stopping, or different `epochs`).
+        plateau: Whether a learning rate may fall on a plateau.
+        probes: Whether probes are taken.
+        dtype: `"float32"` or `"float64"`.
+        backend: `"tensorflow"` or `"jax"`.
+    """
+
+    nodes: tuple[ProgramNode, ...]
+    optimizer: OptimizerNode
+    loss: Key
+    metrics: tuple[str, ...]
+    members: int
+    features: int
+    outputs: int
+    batch_size: int
+    train_rows: int
+    all_rows: int
+    block_rows: int
+    chunk: int
+    weighted: bool
+    stopping: bool
+    plateau: bool
+    probes: bool
+    dtype: str
+    backend: str
+
+
+class Program:
+    """The compiled function of a key. Thread-safe: it holds no state of its own."""
+
+    def __init__(self, key: ProgramKey, backend: Backend) -> None:
+        self.key = key
+        self.backend = backend
+        self.weight_nodes = [(node, weight) for node in key.nodes for weight in node.weights]
+        self.trainable = [i for i, (_, weight) in enumerate(self.weight_nodes) if weight.trainable]
+        self.shapes = [(key.members, *weight.shape(node.width_in, node.width)) for node, weight in self.weight_nodes]
+        self.activations = [node for node in key.nodes if node.kind == "Activation"]
+        self.products = [node for node in key.nodes if node.kind == "Dense"]
+        self.optimizer = StackedOptimizer(key.optimizer, key.dtype)
+        trainable_shapes = [self.shapes[i] for i in self.trainable]
+        self.slot_values = self.optimizer.slot_values(trainable_shapes)
+        owners = self.optimizer.slot_owner(trainable_shapes)
+        self.slot_shapes = [trainable_shapes[owner] for owner in owners]
+        self.metrics = ("loss", *key.metrics)
+        self._loss = loss_function(key.loss)
+        self._metrics = metric_functions(key.metrics, key.outputs, key.loss)
+        for node in self.activations:
+            for function in node.functions:
+                keeps_zero(function)  # tried here because a function cannot be tried while tracing
+        self.run = backend.compile(self._run)
+
+    # The pieces of an epoch -------------------------------------------------------------------------------------
+
+    def _forward(
+        self, weights: Sequence[Tensor], x: Tensor, context: Context, outputs: dict[int, Tensor] | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The output `(member, batch, output)` and the weights as the pass leaves them."""
+        from keras import ops
+
+        new_weights: list[Tensor] = []
+        place = 0
+        h = ops.broadcast_to(ops.expand_dims(x, 0), (self.key.members, *x.shape))
+        for node in self.key.nodes:
+            mine = list(weights[place : place + len(node.weights)])
+            place += len(node.weights)
+            h, changed = lift_of(node.kind).apply(node, mine, h, context)
+            new_weights.extend(changed)
+            if outputs is not None:
+                outputs[node.index] = h
+        return h, new_weights
+
+    def _context(self, hyper: State, *, training: bool, row_mask: Tensor, n_rows: Tensor, step: Tensor) -> Context:
+        numbers = hyper["numbers"]
+
+        def keep(node: ProgramNode) -> Tensor:
+            width = hyper["widths"][node.index]
+            seeds = hyper["seeds"][node.index]
+            uniform = self.backend.uniform(seeds, step, int(row_mask.shape[0]), width, node.width, self.key.dtype)
+            return self.backend.keep(uniform, shaped(numbers[node.index, "rate"], uniform))
+
+        return Context(
+            training=training,
+            row_mask=row_mask,
+            n_rows=n_rows,
+            unit_mask=hyper["unit_mask"],
+            true_width=hyper["true_width"],
+            numbers=numbers,
+            keep=keep,
+            choice=hyper["choice"],
+        )
+
+    def _penalty(self, weights: Sequence[Tensor], hyper: State) -> Tensor | None:
+        total, place = None, 0
+        for node in self.key.nodes:
+            mine = weights[place : place + len(node.weights)]
+            place += len(node.weights)
+            for term in penalty(node, mine, hyper["numbers"]) if node.used else ():
+                total = term if total is None else total + term
+        return total
+
+    def _row_losses(self, y: Tensor, prediction: Tensor) -> Tensor:
+        """`(member, batch)`."""
+        from keras import ops
+
+        target = ops.broadcast_to(ops.expand_dims(y, 0), (self.key.members, *y.shape))
+        return self._loss(target, prediction)
+
+    def _step(self, carry: State, hyper: State, data: State, rates: Tensor, last: Tensor) -> State:
+        """One batch: forward, gradient, update."""
+        from keras import ops
+
+        key = self.key
+        first = carry["batch"] * key.batch_size
+        count = ops.minimum(data["n_train"] - first, key.batch_size)
+        row_mask = ops.arange(key.batch_size, dtype="int32") < count
+        n_rows = ops.cast(count, key.dtype)
+        x = ops.slice(carry["x"], [first, 0], (key.batch_size, key.features))
+        y = ops.slice(carry["y"], [first] + [0] * (len(carry["y"].shape) - 1), (key.batch_size, *carry["y"].shape[1:]))
+        context = self._context(hyper, training=True, row_mask=row_mask, n_rows=n_rows, step=carry["step"])
+        old = carry["weights"]
+
+        def loss(trained: list[Tensor]) -> tuple[Tensor, Any]:
+            weights = list(old)
+            for index, weight in zip(self.trainable, trained, strict=True):
+                weights[index] = weight
+            prediction, new_weights = self._forward(weights, x, context)
+            rows = self._row_losses(y, prediction)
+            if key.weighted:
+                rows = rows * ops.slice(carry["w"], [first], (key.batch_size,))
+            total = ops.sum(ops.where(row_mask, rows, 0.0), axis=-1) / n_rows
+            extra = self._penalty(weights, hyper)
+            if extra is not None:
+                total = total + extra
+            return ops.sum(total), (total, prediction, new_weights)
+
+        gradients, (total, prediction, weights) = self.backend.gradient(loss, [old[i] for i in self.trainable])
+        sums = [total * n_rows]
+        for metric in self._metrics:
+            sums.append(ops.sum(ops.where(row_mask, metric.rows(y, prediction), 0.0), axis=-1))
+        rate = ops.take(rates, carry["batch"], axis=0)
+        if key.plateau:
+            rate = rate * carry["rate_factor"]
+        trained, slots, extra = self.optimizer.update(
+            gradients,
+            [old[i] for i in self.trainable],
+            carry["slots"],
+            rate,
+            carry["step"],
+            hyper["optimizer"],
+            carry["extra"],
+        )
+        new = dict(carry)
+        if self.optimizer.uses_ema:
+            new["averages"] = self.optimizer.average(carry["averages"], trained, carry["step"])
+        trained = self._constrained(trained)
+        for index, weight in zip(self.trainable, trained, strict=True):
+            weights[index] = weight
+        if key.probes:
+            new["update"] = ops.cond(
+                ops.equal(carry["batch"], last),
+                lambda: update_probe(self.products, self.weight_nodes, self.trainable, gradients, old, weights),
+                lambda: carry["update"],
+            )
+        new |= {
+            "weights": weights,
+            "slots": slots,
+            "extra": extra,
+            "sums": carry["sums"] + ops.stack(sums, axis=-1),
+            "step": carry["step"] + 1,
+            "batch": carry["batch"] + 1,
+        }
+        return new
+
+    def _constrained(self, trained: list[Tensor]) -> list[Tensor]:
+        """Constraints come last, after the update and the average."""
+        result = []
+        for index, weight in zip(self.trainable, trained, strict=True):
+            node, _ = self.weight_nodes[index]
+            place = [i for i, (other, _) in enumerate(self.weight_nodes) if other is node].index(index)
+            constraint = node.static[1 + place] if node.kind == "Dense" else None
+            result.append(constrain(constraint, weight))
+        return result
+
+    def _train_epoch(self, carry: State, hyper: State, data: State, order: Tensor, rates: Tensor, steps: Tensor) -> Any:
+        from keras import ops
+
+        rows = order + data["n_val"]
+        epoch: State = {
+            "weights": carry["weights"],
+            "slots": carry["slots"],
+            "extra": carry["extra"],
+            "step": carry["step"],
+            "batch": ops.zeros((), "int32"),
+            "x": ops.take(data["x"], rows, axis=0),
+            "y": ops.take(data["y"], rows, axis=0),
+            "sums": ops.zeros((self.key.members, len(self.metrics)), self.key.dtype),
+        }
+        for name in ("averages", "rate_factor"):
+            if name in carry:
+                epoch[name] = carry[name]
+        if self.key.weighted:
+            epoch["w"] = ops.take(data["w"], rows, axis=0)
+        if self.key.probes:
+            epoch["update"] = ops.zeros((3, self.key.members, len(self.products)), self.key.dtype)
+        constants: State = {name: epoch.pop(name) for name in ("x", "y", "w", "rate_factor") if name in epoch}
+
+        def body(state: State) -> State:
+            new = self._step({**state, **constants}, hyper, data, rates, steps - 1)
+            return {name: new[name] for name in state}
+
+        return _while(lambda state: state["batch"] < steps, body, epoch)
+
+    def _evaluate(self, weights: Sequence[Tensor], hyper: State, data: State, n_rows: Tensor, buffer: Tensor) -> State:
+        """Predictions on the first `n_rows` rows; loss, metrics and probes on the validation rows among them."""
+        from keras import ops
+
+        key = self.key
+        block = key.block_rows
+        state: State = {
+            "block": ops.zeros((), "int32"),
+            "predictions": buffer,
+            "sums": ops.zeros((key.members, len(self.metrics)), key.dtype),
+        }
+        if key.probes:
+            state["probes"] = [
+                {
+                    "active": ops.zeros((key.members, node.width), "bool"),
+                    "saturated": ops.zeros((key.members,), key.dtype),
+                    "total": ops.zeros((key.members,), key.dtype),
+                }
+                for node in self.activations
+            ]
+
+        def body(state: State) -> State:
+            first = state["block"] * block
+            mask = first + ops.arange(block, dtype="int32") < data["n_val"]
+            x = ops.slice(data["x"], [first, 0], (block, key.features))
+            y_shape = data["y"].shape[1:]
+            y = ops.slice(data["y"], [first] + [0] * len(y_shape), (block, *y_shape))
+            context = self._context(
+                hyper, training=False, row_mask=mask, n_rows=ops.cast(block, key.dtype), step=ops.zeros((), "int32")
+            )
+            outputs: dict[int, Tensor] | None = {} if key.probes else None
+            prediction, _ = self._forward(weights, x, context, outputs)
+            rows = self._row_losses(y, prediction)
+            if key.weighted:
+                rows = rows * ops.slice(data["w_val"], [first], (block,))
+            sums = [ops.sum(ops.where(mask, rows, 0.0), axis=-1)]
+            for metric in self._metrics:
+                sums.append(ops.sum(ops.where(mask, metric.rows(y, prediction), 0.0), axis=-1))
+            zero = ops.zeros((), "int32")
+            new: State = {
+                "block": state["block"] + 1,
+                "predictions": ops.slice_update(state["predictions"], [zero, first, zero], prediction),
+                "sums": state["sums"] + ops.stack(sums, axis=-1),
+            }
+            if outputs is not None:
+                new["probes"] = [
+                    activation_probe(node, outputs[node.index], mask, hyper, old)
+                    for node, old in zip(self.activations, state["probes"], strict=True)
+                ]
+            return new
+
+        return _while(lambda state: state["block"] * block < n_rows, body, state)
+
+    def _finish_metrics(self, sums: Tensor, n_rows: Tensor, penalty: Tensor | None) -> Tensor:
+        """Means over rows; the loss with its penalty, a root where the metric has one."""
+        from keras import ops
+
+        means = sums / ops.cast(n_rows, self.key.dtype)
+        columns = [means[:, 0] if penalty is None else means[:, 0] + penalty]
+        columns += [
+            ops.sqrt(means[:, i + 1]) if metric.root else means[:, i + 1] for i, metric in enumerate(self._metrics)
+        ]
+        return ops.stack(columns, axis=-1)
+
+    # The whole call ---------------------------------------------------------------------------------------------
+
+    def _run(self, state: State, hyper: State, data: State, plan: State) -> tuple[State, State]:
+        """Runs `plan["epochs"]` epochs, then, if `plan["final"]`, evaluates all rows at the kept weights.
+
+        Args:
+            state: What `initial_state` gives, or a call before.
+            hyper: The members' numbers, masks, seeds and limits.
+            data: `x (all_rows, features)`: validation rows first, then training rows; `y`, `w`, `w_val`; `n_val`,
+                `n_train` int32 scalars.
+            plan: `order (chunk, train_rows)` int32, `rates (chunk, steps, member)`, `first_epoch`, `epochs`, `final`.
+
+        Returns:
+            The state, and `train`, `validation` `(chunk, member, metric)`, `rates (chunk, member)`, `predictions
+            (member, all_rows, output)` and probes.
+        """
+        from keras import ops
+
+        key = self.key
+        steps = (data["n_train"] + key.batch_size - 1) // key.batch_size
+        shape = (key.chunk + 1, key.members, len(self.metrics))
+        carry = dict(state)
+        carry |= {
+            "epoch": ops.zeros((), "int32"),
+            "finished": ops.zeros((), "bool"),
+            "train": ops.zeros(shape, key.dtype),
+            "validation": ops.zeros(shape, key.dtype),
+            "rates": ops.zeros(shape[:2], key.dtype),
+            "predictions": ops.zeros((key.members, key.all_rows, key.outputs), key.dtype),
+        }
+        if key.probes:
+            carry["probes"] = ops.zeros(
+                (key.chunk + 1, key.members, len(PROBES), max(len(self.products), len(self.activations))), key.dtype
+            )
+
+        def more(carry: State) -> Tensor:
+            left = ops.logical_or(carry["epoch"] < plan["epochs"], plan["final"])
+            return ops.logical_and(ops.logical_not(carry["finished"]), left)
+
+        def body(carry: State) -> State:
+            done = carry["epoch"] >= plan["epochs"]
+            if key.stopping:
+                done = ops.logical_or(done, ops.logical_not(ops.any(carry["active"])))
+            return self._epoch(carry, hyper, data, plan, steps, done)
+
+        end = _while(more, body, carry)
+        outputs = ("train", "validation", "rates", "predictions", "probes")
+        result = {name: end[name] for name in outputs if name in end}
+        return {name: end[name] for name in state}, result
+
+    def _epoch(self, carry: State, hyper: State, data: State, plan: State, steps: Tensor, final: Tensor) -> State:
+        """One epoch; or, when `final`, no training but an evaluation of all rows at the kept weights."""
+        from keras import ops
+
+        key = self.key
+        here = carry["epoch"]
+        order = ops.take(plan["order"], ops.minimum(here, key.chunk - 1), axis=0)
+        rates = ops.take(plan["rates"], ops.minimum(here, key.chunk - 1), axis=0)
+        trained = self._train_epoch(carry, hyper, data, order, rates, ops.where(final, 0, steps))
+        weights = trained["weights"]
+        if key.stopping:
+            evaluated = [ops.where(final, kept, w) for kept, w in zip(carry["kept"], weights, strict=True)]
+        elif self.optimizer.uses_ema:
+            evaluated = list(weights)
+            for index, average in zip(self.trainable, trained["averages"], strict=True):
+                evaluated[index] = ops.where(final, average, weights[index])
+        else:
+            evaluated = weights
+        n_rows = ops.where(final, data["n_val"] + data["n_train"], data["n_val"])
+        seen = self._evaluate(evaluated, hyper, data, n_rows, carry["predictions"])
+        penalty = self._penalty(weights, hyper)
+        train = self._train_metrics(trained["sums"], data["n_train"])
+        validation = self._finish_metrics(seen["sums"], data["n_val"], penalty)
+        rate = ops.take(rates, steps - 1, axis=0)
+        if key.plateau:
+            rate = rate * carry["rate_factor"]
+        zero = ops.zeros((), "int32")
+        new = dict(carry)
+        new |= {name: trained[name] for name in ("weights", "slots", "extra", "step")}
+        if "averages" in carry:
+            new["averages"] = trained["averages"]
+        new |= {
+            "train": ops.slice_update(carry["train"], [here, zero, zero], train[None]),
+            "validation": ops.slice_update(carry["validation"], [here, zero, zero], validation[None]),
+            "rates": ops.slice_update(carry["rates"], [here, zero], rate[None]),
+            "predictions": seen["predictions"],
+            "epoch": here + 1,
+            "finished": final,
+        }
+        if key.probes:
+            probes = self._probes(trained["update"], seen["probes"], data["n_val"], hyper)
+            new["probes"] = ops.slice_update(carry["probes"], [here, zero, zero, zero], probes[None])
+        if key.stopping or key.plateau:
+            new |= self._callbacks(carry, hyper, plan, train, validation, weights, final)
+        return new
+
+    def _train_metrics(self, sums: Tensor, n_train: Tensor) -> Tensor:
+        # A batch's loss holds the penalty already.
+        return self._finish_metrics(sums, n_train, None)
+
+    def _callbacks(
+        self, carry: State, hyper: State, plan: State, train: Tensor, validation: Tensor, weights: Any, final: Tensor
+    ) -> State:
+        """EarlyStopping and ReduceLROnPlateau as `keras.callbacks` has them, for each member."""
+        from keras import ops
+
+        epoch = plan["first_epoch"] + carry["epoch"]
+        loss = validation[:, 0]
+        new: State = {}
+        if self.key.stopping:
+            active = ops.logical_and(carry["active"], ops.logical_not(final))
+            improved = ops.logical_or(loss + hyper["min_delta"] < carry["best"], ops.equal(epoch, 0))
+            wait = ops.where(improved, 0, carry["wait"] + 1)
+            patient = ops.logical_not(
+                ops.logical_and(ops.logical_and(wait >= hyper["patience"], epoch > 0), ops.logical_not(improved))
+            )
+            keep = ops.logical_and(active, ops.logical_or(improved, ops.logical_not(hyper["restores"])))
+            kept_weights = weights
+            if self.optimizer.uses_ema:
+                kept_weights = list(weights)
+            new["kept"] = [
+                ops.where(shaped(keep, w), w, kept) for w, kept in zip(kept_weights, carry["kept"], strict=True)
+            ]
+            new["best"] = ops.where(ops.logical_and(active, improved), loss, carry["best"])
+            new["best_epoch"] = ops.where(keep, epoch + 1, carry["best_epoch"])
+            new["wait"] = ops.where(active, wait, carry["wait"])
+            new["n_epochs"] = carry["n_epochs"] + ops.cast(active, "int32")
+            going = ops.logical_and(patient, epoch + 1 < hyper["epochs"])
+            going = ops.logical_and(going, ops.logical_not(ops.isnan(train[:, 0])))
+            new["active"] = ops.where(final, carry["active"], ops.logical_and(active, going))
+        if self.key.plateau:
+            new |= self._plateau(carry, hyper, epoch, loss, final)
+        return new
+
+    def _plateau(self, carry: State, hyper: State, epoch: Tensor, loss: Tensor, final: Tensor) -> State:
+        from keras import ops
+
+        cooldown = carry["plateau_cooldown"]
+        cooling = cooldown > 0
+        cooldown = ops.where(cooling, cooldown - 1, cooldown)
+        wait = ops.where(cooling, 0, carry["plateau_wait"])
+        improved = ops.logical_or(loss + hyper["plateau_min_delta"] < carry["plateau_best"], ops.equal(epoch, 0))
+        waits = ops.logical_and(ops.logical_not(improved), cooldown <= 0)
+        wait = ops.where(improved, 0, ops.where(waits, wait + 1, wait))
+        rate = hyper["plateau_rate"] * carry["rate_factor"]
+        reduces = ops.logical_and(
+            ops.logical_and(waits, wait >= hyper["plateau_patience"]), rate > hyper["plateau_min"]
+        )
+        lower = ops.maximum(rate * hyper["plateau_factor"], hyper["plateau_min"]) / hyper["plateau_rate"]
+        new = {
+            "plateau_cooldown": ops.where(reduces, hyper["plateau_cooldown"], cooldown),
+            "plateau_wait": ops.where(reduces, 0, wait),
+            "plateau_best": ops.where(improved, loss, carry["plateau_best"]),
+            "rate_factor": ops.where(reduces, lower, carry["rate_factor"]),
+        }
+        return {name: ops.where(final, carry[name], value) for name, value in new.items()}
+
+    def _probes(self, update: Tensor, activations: Sequence[State], n_val: Tensor, hyper: State) -> Tensor:
+        """`(member, probe, layer)` in the order of `PROBES`."""
+        from keras import ops
+
+        layers = max(len(self.products), len(self.activations))
+        rows = ops.cast(n_val, self.key.dtype)
+        columns: list[list[Tensor]] = [[], [], []]
+        for node, seen in zip(self.activations, activations, strict=True):
+            width = hyper["true_width"][node.index][:, 0, 0]
+            active = ops.sum(ops.cast(seen["active"], self.key.dtype), axis=-1)
+            columns[0].append(1.0 - active / width)
+            columns[1].append(seen["saturated"] / (width * rows))
+            columns[2].append(seen["total"] / (width * rows))
+        stacked = ops.stack([ops.stack(column, axis=-1) for column in columns], axis=0)
+        stacked = ops.pad(stacked, ((0, 0), (0, 0), (0, layers - len(self.activations))))
+        update = ops.pad(update, ((0, 0), (0, 0), (0, layers - len(self.products))))
+        return ops.transpose(ops.concatenate([stacked, update], axis=0), (1, 0, 2))
+
+
+def _while(condition: Callable[[State], Tensor], body: Callable[[State], State], state: State) -> State:
+    """`keras.ops.while_loop` over one nested state."""
+    from keras import ops
+
+    (end,) = ops.while_loop(lambda s: condition(s), lambda s: (body(s),), (state,))
+    return end  # type: ignore[no-any-return]
+
+
+def initial_state(program: Program, weights: Sequence[Any], rates: Mapping[str, Any]) -> State:
+    """The state before the first epoch, from stacked padded weights (arrays)."""
+    import numpy as np
+
+    key = program.key
+    tensor = program.backend.tensor
+    members = key.members
+    state: State = {
+        "weights": [tensor(w) for w in weights],
+        "slots": [
+            tensor(np.full(shape, value, key.dtype))
+            for shape, value in zip(program.slot_shapes, program.slot_values, strict=True)
+        ],
+        "extra": tensor(
+            np.ones((), key.dtype) if "beta_1" not in key.optimizer.varying else np.ones(members, key.dtype)
+        ),
+        "step": tensor(np.zeros((), "int32")),
+    }
+    if program.optimizer.uses_ema:
+        state["averages"] = [tensor(weights[i]) for i in program.trainable]
+    if key.stopping:
+        state |= {
+            "kept": [tensor(w) for w in weights],
+            "best": tensor(np.full(members, np.inf, key.dtype)),
+            "wait": tensor(np.zeros(members, "int32")),
+            "active": tensor(np.ones(members, "bool")),
+            "best_epoch": tensor(np.zeros(members, "int32")),
+            "n_epochs": tensor(np.zeros(members, "int32")),
+        }
+    if key.plateau:
+        state |= {
+            "rate_factor": tensor(np.ones(members, key.dtype)),
+            "plateau_best": tensor(np.full(members, np.inf, key.dtype)),
+            "plateau_wait": tensor(np.zeros(members, "int32")),
+            "plateau_cooldown": tensor(np.zeros(members, "int32")),
+        }
+    return state
