@@ -1,1 +1,75 @@
-"""Unitune."""
+"""Unitune tunes Keras networks: units, activations and what interplays with them, and says how sure it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from unitune.errors import (
+    DataError,
+    FusionError,
+    InputError,
+    OptionError,
+    RunFolderError,
+    SaveError,
+    SpaceError,
+    TrainingError,
+    UnituneError,
+)
+
+if TYPE_CHECKING:
+    from unitune.report.progress import Listener
+    from unitune.result import Result, load
+    from unitune.space import Choice, Fixed, Float, Int
+    from unitune.tuner import compare, tune
+
+__all__ = [
+    "Choice",
+    "DataError",
+    "Fixed",
+    "Float",
+    "FusionError",
+    "InputError",
+    "Int",
+    "Listener",
+    "OptionError",
+    "Result",
+    "RunFolderError",
+    "SaveError",
+    "SpaceError",
+    "TrainingError",
+    "UnituneError",
+    "compare",
+    "load",
+    "tune",
+]
+
+_HOMES = {
+    "Choice": "unitune.space",
+    "Fixed": "unitune.space",
+    "Float": "unitune.space",
+    "Int": "unitune.space",
+    "Listener": "unitune.report.progress",
+    "Result": "unitune.result",
+    "load": "unitune.result",
+    "compare": "unitune.tuner",
+    "tune": "unitune.tuner",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when they are used, so that `import unitune` is quick."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("unitune")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'unitune' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

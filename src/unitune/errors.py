@@ -67,7 +67,12 @@ class RunFolderError(InputError):
 
 
 class SaveError(UnituneError, OSError):
-    """Saving failed half-way; what was finished before is kept."""
+    """Saving failed half-way; what was finished before is kept.
+
+    `result` is the `unitune.Result` that could not be saved, where there is one: the search was not in vain.
+    """
+
+    result: object = None
 
 
 class TrainingError(UnituneError):

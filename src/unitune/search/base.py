@@ -51,7 +51,4 @@ class Strategy(ABC):
 
 def is_active(hyperparameter: Hyperparameter, values: Mapping[str, Any]) -> bool:
     """Whether the hyperparameters that it depends on have values under which it exists."""
-    return all(
-        condition.parent in values and values[condition.parent] in condition.values
-        for condition in hyperparameter.active_if
-    )
+    return all(condition.holds(values) for condition in hyperparameter.active_if)

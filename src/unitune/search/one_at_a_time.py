@@ -148,7 +148,9 @@ class OneAtATime(Strategy):
             variants = self._variants(name)
             if not variants:
                 continue
-            fresh = [configuration for _, configuration in variants if self._space.key(configuration) not in self._asked]
+            fresh = [
+                configuration for _, configuration in variants if self._space.key(configuration) not in self._asked
+            ]
             self._waiting = fresh
             self._asked.update(self._space.key(configuration) for configuration in fresh)
             if fresh:

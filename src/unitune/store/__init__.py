@@ -1,1 +1,16 @@
-"""."""
+"""A run on disk: its records as tables, and the folder that holds them."""
+
+from unitune.store.folder import check_folder, load_run, save_files
+from unitune.store.members import MemberBlock, history_table, member_table
+from unitune.store.run import Run, trials_table
+
+__all__ = [
+    "MemberBlock",
+    "Run",
+    "check_folder",
+    "history_table",
+    "load_run",
+    "member_table",
+    "save_files",
+    "trials_table",
+]

@@ -1,0 +1,213 @@
+"""How a run tells what it is doing: a bar on a terminal, plain lines elsewhere, or nothing."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import IO, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from unitune.records import Member, Trial
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run is about to do.
+
+    Attributes:
+        objective: The metric that ranks the trials.
+        direction: Whether it is minimised or maximised.
+        n_trials: How many trials at most; None where nobody knows.
+        members_per_trial: Folds times repeats.
+        strategy, engine: Their names.
+        evaluation: How the rows are split, in words: `"5 folds"`.
+        notes: What was inferred from the data, as sentences.
+    """
+
+    objective: str
+    direction: str
+    n_trials: int | None
+    members_per_trial: int
+    strategy: str
+    engine: str
+    evaluation: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def n_members(self) -> int | None:
+        """How many members at most."""
+        return None if self.n_trials is None else self.n_trials * self.members_per_trial
+
+
+class Listener:
+    """Is told how a run goes. Override what is of interest; what is left does nothing."""
+
+    def on_start(self, plan: Plan) -> None:
+        """Called once, before the first member."""
+
+    def on_member(self, member: Member, failure: str) -> None:
+        """Called for each member that was trained; `failure` is empty where all went well."""
+
+    def on_trial(self, trial: Trial, best: Trial | None) -> None:
+        """Called for each finished trial; `best` is the best so far, or None where all failed."""
+
+    def on_phase(self, phase: str) -> None:
+        """Called when something else begins that takes a while: `"refit"` or `"save"`."""
+
+    def on_end(self) -> None:
+        """Called once, whatever happened, when nothing more will come."""
+
+
+def score_text(trial: Trial | None, metric: str) -> str:
+    """The score of a trial with half the width of its interval: `accuracy 0.974 ± 0.012`."""
+    if trial is None or trial.state != "complete":
+        return f"{metric} –"
+    score = trial.scores[metric]
+    half = (score.high - score.low) / 2
+    return f"{metric} {score.mean:.4g}" + (f" ± {half:.2g}" if half == half else "")
+
+
+def describe(plan: Plan) -> str:
+    """The plan in one sentence."""
+    trials = "" if plan.n_trials is None else f"{plan.n_trials:,} trial{'s' if plan.n_trials != 1 else ''} × "
+    members = "" if plan.n_members is None else f" = {plan.n_members:,} networks"
+    aim = "highest" if plan.direction == "maximize" else "lowest"
+    return f"{trials}{plan.evaluation}{members}; strategy: {plan.strategy}; the {aim} {plan.objective} wins."
+
+
+class Bar(Listener):
+    """A bar for a terminal: members done, trials, time left and the best so far."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._plan: Plan | None = None
+        self._trials = 0
+        self._progress: Progress | None = None
+        self._task: Any = None
+
+    def on_start(self, plan: Plan) -> None:
+        """Prints the notes and the plan, and draws the bar."""
+        self._plan = plan
+        for note in plan.notes:
+            self._console.print(f"[dim]·[/dim] {_escape(note)}", highlight=False)
+        self._console.print(_escape(describe(plan)), highlight=False)
+        self._progress = Progress(
+            TextColumn("{task.fields[trials]}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("networks"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[best]}"),
+            console=self._console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("", total=plan.n_members, trials=self._count(), best="")
+        self._progress.start()
+
+    def on_member(self, member: Member, failure: str) -> None:
+        """Moves the bar."""
+        if self._progress is not None:
+            self._progress.advance(self._task)
+
+    def on_trial(self, trial: Trial, best: Trial | None) -> None:
+        """Counts the trial and shows the best."""
+        self._trials += 1
+        if self._progress is not None and self._plan is not None:
+            best_text = f"best {score_text(best, self._plan.objective)}"
+            self._progress.update(self._task, trials=self._count(), best=best_text)
+
+    def on_phase(self, phase: str) -> None:
+        """Says what is done now that the members are."""
+        words = {"refit": "refitting the best on all rows", "save": "saving"}
+        if self._progress is not None:
+            self._progress.update(self._task, best=words.get(phase, phase))
+
+    def on_end(self) -> None:
+        """Takes the bar away."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def _count(self) -> str:
+        total = self._plan.n_trials if self._plan else None
+        return f"{self._trials:,} trials" if total is None else f"{self._trials:,}/{total:,} trials"
+
+
+class Lines(Listener):
+    """A plain line now and then, for logs and pipes.
+
+    Args:
+        console: Where the lines go.
+        every_s: Seconds between two lines at least.
+    """
+
+    def __init__(self, console: Console, *, every_s: float = SECONDS_BETWEEN_LINES) -> None:
+        self._console = console
+        self._every_s = every_s
+        self._plan: Plan | None = None
+        self._trials = self._members = 0
+        self._started = self._last = 0.0
+        self._best: Trial | None = None
+
+    def on_start(self, plan: Plan) -> None:
+        """Prints the notes and the plan."""
+        self._plan = plan
+        for note in plan.notes:
+            self._say(note)
+        self._say(describe(plan))
+        self._started = self._last = time.monotonic()
+
+    def on_member(self, member: Member, failure: str) -> None:
+        """Prints a line if it is time for one."""
+        self._members += 1
+        if time.monotonic() - self._last >= self._every_s:
+            self._line()
+
+    def on_trial(self, trial: Trial, best: Trial | None) -> None:
+        """Notes the best."""
+        self._trials += 1
+        self._best = best
+
+    def on_end(self) -> None:
+        """Prints the last line."""
+        if self._plan is not None:
+            self._line()
+
+    def _line(self) -> None:
+        assert self._plan is not None
+        self._last = time.monotonic()
+        elapsed = self._last - self._started
+        total = self._plan.n_trials
+        trials = f"{self._trials:,} trials" if total is None else f"{self._trials:,}/{total:,} trials"
+        eta = ""
+        if self._plan.n_members and 0 < self._members < self._plan.n_members:
+            left = elapsed / self._members * (self._plan.n_members - self._members)
+            eta = f", about {left:.0f} s left"
+        self._say(
+            f"{trials}, {self._members:,} networks, {elapsed:.0f} s{eta}, "
+            f"best {score_text(self._best, self._plan.objective)}"
+        )
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def make_progress(progress: bool, *, file: IO[str] | None = None) -> list[Listener]:
+    """A bar where standard error is a terminal, lines where it is not, nothing without `progress`.
+
+    Progress goes to standard error, so that standard output stays free for results.
+    """
+    if not progress:
+        return []
+    console = Console(file=file, stderr=file is None)
+    return [Bar(console) if console.is_terminal else Lines(console)]
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,582 @@
+"""What a search returns: table, best, histories, models, predictions; saved to a folder and loaded again."""
+
+from __future__ import annotations
+
+import html
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from unitune.data.frames import raw_inputs
+from unitune.data.schema import Schema
+from unitune.errors import OptionError, RunFolderError, TrainingError
+from unitune.models import backend, preprocessing
+from unitune.models.metrics import METRICS
+from unitune.records import Array, Score, Task, Trial
+from unitune.report import figures
+from unitune.stats import corrected_t_test
+from unitune.store import Run, load_run, save_files, trials_table
+from unitune.store.folder import run_tree, write_bytes, write_csv, write_json, write_parquet
+from unitune.store.run import gap, ranked, varying
+
+if TYPE_CHECKING:
+    import keras
+
+BEST_MODEL = "best.keras"
+
+
+class Source(Protocol):
+    """Where trained models and test scores come from."""
+
+    def model(self, trial: Trial, epochs: int, learning_rates: Array) -> keras.Model:
+        """The trial's network, trained on all rows, taking raw rows."""
+        ...
+
+    def test_scores(self, trial: Trial, model: keras.Model) -> dict[str, float]:
+        """Its scores on the test rows, empty where there are none."""
+        ...
+
+
+class Result:
+    """What a search found. `unitune.tune`, `unitune.compare` and `unitune.load` make it."""
+
+    def __init__(
+        self,
+        *,
+        run: Run,
+        trials: Sequence[Trial],
+        members: Callable[[], pd.DataFrame],
+        histories: Callable[[], pd.DataFrame],
+        source: Source,
+    ) -> None:
+        self._run = run
+        self._trials = tuple(trials)
+        self._make_members = members
+        self._make_histories = histories
+        self._source = source
+        self._models: dict[int, keras.Model] = {}
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """All finished trials, by number."""
+        return self._trials
+
+    @property
+    def objective(self) -> str:
+        """The metric that ranks the trials."""
+        return self._run.objective
+
+    @property
+    def direction(self) -> str:
+        """Whether the objective is minimised or maximised."""
+        return self._run.direction
+
+    @property
+    def run(self) -> Run:
+        """What the run was, apart from its trials."""
+        return self._run
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the user stopped the search."""
+        return self._run.interrupted
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was inferred, decided and left out, as sentences."""
+        return (*self._run.notes, *([self._run.left_out] if self._run.left_out else []))
+
+    @property
+    def findings(self) -> tuple[Any, ...]:
+        """What limits the candidates: empty, as nothing is diagnosed yet."""
+        return ()
+
+    @property
+    def best(self) -> Trial:
+        """The trial with the best mean score; of equals, the one with the fewest parameters.
+
+        Raises:
+            TrainingError: Every trial failed.
+        """
+        first = ranked(self._trials, self._run.objective, self._run.direction)[0]
+        if first.state != "complete":
+            raise TrainingError(f"All {len(self._trials):,} trials failed. The first: {first.failure}.")
+        return first
+
+    def table(self, *, metric: str | None = None, everything: bool = False) -> pd.DataFrame:
+        """A row for each trial, from best to worst by the objective, failed ones last.
+
+        Args:
+            metric: The metric to show; the objective if not given.
+            everything: Also fixed hyperparameters, and the scores in all metrics.
+
+        Returns:
+            Columns `rank`, `trial`, `mean`, `low`, `high` (95 % interval), `std`, `train`, `gap` (positive: worse on
+            validation rows than on training rows), the hyperparameters that vary, `parameters`, `seconds`, `engine`.
+        """
+        if metric is not None and metric not in self._run.metrics:
+            raise OptionError(
+                "`metric` must be one of those that were scored",
+                f"got {metric!r}",
+                f"Use one of {', '.join(self._run.metrics)}.",
+            )
+        return trials_table(self._trials, self._run, metric=metric, everything=everything)
+
+    def history(self, trial: Trial | int | None = None) -> pd.DataFrame:
+        """The histories of a trial's members, in long form.
+
+        Args:
+            trial: A trial or its number; the best if not given.
+
+        Returns:
+            Columns `trial`, `fold`, `repeat`, `epoch`, `metric`, `split`, `value`.
+        """
+        number = self._find(trial).number
+        table = self._histories
+        return table[table["trial"] == number].reset_index(drop=True)
+
+    def members(self, trial: Trial | int | None = None) -> pd.DataFrame:
+        """A row for each member of a trial (of the best, if not given): scores, epochs, seconds, failure."""
+        number = self._find(trial).number
+        return self._members[self._members["trial"] == number].reset_index(drop=True)
+
+    @property
+    def changes(self) -> pd.DataFrame:
+        """What each change of a one-at-a-time search did; empty for other strategies."""
+        return pd.DataFrame(list(self._run.changes))
+
+    def model(self, trial: Trial | int | None = None) -> keras.Model:
+        """The trained network of a trial, a plain `keras.Model` that takes raw rows.
+
+        It is trained on all rows, training and validation, for the median of the epochs that were best in the folds.
+        Preprocessing is inside. A trial is trained once and then kept.
+
+        Args:
+            trial: A trial or its number; the best if not given.
+
+        Raises:
+            TrainingError: The trial failed, or cannot be trained on all rows.
+            RunFolderError: The run was loaded, and only its best model was saved.
+        """
+        chosen = self._find(trial)
+        if chosen.state != "complete":
+            raise TrainingError(f"Trial {chosen.number} failed: {chosen.failure}.")
+        if chosen.number not in self._models:
+            self._models[chosen.number] = self._source.model(
+                chosen, self._median_best_epoch(chosen), self._median_rates(chosen)
+            )
+        return self._models[chosen.number]
+
+    def predict(self, rows: Any, trial: Trial | int | None = None) -> pd.DataFrame:
+        """Predictions for raw rows.
+
+        Args:
+            rows: As `x` of `unitune.tune`: an array, a frame, or the path of a table.
+            trial: A trial or its number; the best if not given.
+
+        Returns:
+            A row for each row. For classes, `prediction` (the likeliest class) and `probability_CLASS` for each class;
+            for regression `prediction`, or `prediction_1`, `prediction_2`, ... for several outputs.
+        """
+        model = self.model(trial)
+        inputs = raw_inputs(Schema.from_json(self._run.data["schema"]), rows)
+        values = preprocessing.predict(model, inputs)
+        classes = self._run.data["classes"]
+        if classes is None:
+            if values.shape[1] == 1:
+                return pd.DataFrame({"prediction": values[:, 0]})
+            return pd.DataFrame({f"prediction_{number + 1}": column for number, column in enumerate(values.T)})
+        logits = np.array([self._find(trial).number in self._run.logits])
+        values = probabilities(values[None], self._run.task, logits)[0]
+        if values.shape[1] == 1:
+            values = np.concatenate([1 - values, values], axis=1)
+        likeliest = pd.Series([classes[position] for position in values.argmax(axis=1)])
+        return pd.DataFrame(
+            {"prediction": likeliest}
+            | {f"probability_{label}": column for label, column in zip(classes, values.T, strict=True)}
+        )
+
+    @cached_property
+    def test_scores(self) -> pd.DataFrame | None:
+        """Train, validation and test score of the best trial in each metric; None without `test_data`.
+
+        Train and validation scores are means over the folds, the test score is of `model()`. The gaps are positive
+        where the score gets worse: from train to validation, and from validation to test.
+        """
+        scores = dict(self._run.test_scores) or self._source.test_scores(self.best, self.model())
+        if not scores:
+            return None
+        best = self.best
+        rows = {}
+        for metric in self._run.metrics:
+            score, test = best.scores[metric], scores[metric]
+            direction = METRICS[metric].direction
+            rows[metric] = {
+                "train": score.train,
+                "validation": score.mean,
+                "test": test,
+                "gap_validation": gap(score.train, score.mean, direction),
+                "gap_test": gap(score.mean, test, direction),
+            }
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
+
+    def summary(self) -> dict[str, Any]:
+        """The run in one tree: what `summary.json` holds."""
+        run, best = self._run, self.best
+        score = best.scores[run.objective]
+        members = self._members
+        reasons: dict[str, int] = {}
+        per_trial = run.folds["n_folds"] * run.folds["repeats"]
+        for trial in self._trials:
+            if trial.engine == "solo":
+                reason = trial.engine_reason or "`engine` is solo"
+                reasons[reason] = reasons.get(reason, 0) + per_trial
+        tests = self.test_scores
+        return {
+            "objective": run.objective,
+            "direction": run.direction,
+            "task": run.task,
+            "strategy": run.strategy,
+            "n_trials": len(self._trials),
+            "n_failed": sum(trial.state == "failed" for trial in self._trials),
+            "n_members": len(members),
+            "members_by_engine": {str(name): int(n) for name, n in members["engine"].value_counts().items()},
+            "solo_reasons": [{"reason": reason, "n_members": n} for reason, n in reasons.items()],
+            "evaluation": dict(run.folds),
+            "elapsed_s": dict(run.elapsed_s),
+            "best": {
+                "trial": best.number,
+                "configuration": run.space.labels(best.configuration),
+                "mean": score.mean,
+                "interval": [score.low, score.high],
+                "std": score.std,
+                "train": score.train,
+                "n_parameters": best.n_parameters,
+                "epochs": self._median_best_epoch(best),
+                "scores": {name: other.mean for name, other in best.scores.items()},
+            },
+            "test": None if tests is None else tests.to_dict(orient="index"),
+            "interrupted": run.interrupted,
+            "left_out": run.left_out,
+            "notes": list(run.notes),
+            "data": {key: value for key, value in run.data.items() if key != "schema"},
+            "seed": run.seed,
+            "versions": dict(run.versions),
+            "command": run.command,
+        }
+
+    def save(self, folder: str | Path | None = None, *, overwrite: bool = False) -> Path:
+        """Saves the run, its best model and its pictures.
+
+        Args:
+            folder: The run folder; a new one in `runs/`, named by date and time, if not given.
+            overwrite: Whether an older run may be replaced.
+
+        Returns:
+            The run folder.
+
+        Raises:
+            RunFolderError: The folder exists, or cannot be written; nothing was written.
+            SaveError: A file could not be written (a full disk, say); those before it are kept.
+        """
+        place = Path(folder) if folder is not None else Path("runs") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+        tests = self.test_scores
+        run = self._run if tests is None else replace(self._run, test_scores=tests["test"].to_dict())
+        writers: dict[str, Callable[[Path], None]] = {
+            "trials.csv": write_csv(self.table(everything=True)),
+            "members.parquet": write_parquet(self._members),
+            "histories.parquet": write_parquet(self._histories),
+            "run.json": write_json(run_tree(run, self._trials)),
+            "summary.json": write_json(self.summary()),
+        }
+        if run.changes:
+            writers["changes.csv"] = write_csv(self.changes)
+        model = self.model()
+        writers[BEST_MODEL] = lambda path: _save_model(model, path)
+        writers |= {name: _picture(draw) for name, draw in self._pictures().items()}
+        save_files(place, writers, overwrite=overwrite)
+        return place
+
+    def _pictures(self) -> dict[str, Callable[[], bytes]]:
+        run = self._run
+        return {
+            "curves.png": lambda: figures.learning_curves_png(
+                self.history(), title=self._title(), best_epoch=self._median_best_epoch(self.best)
+            ),
+            "units_x_activation.png": lambda: figures.units_by_activation_png(
+                self.table(everything=True), objective=run.objective, direction=run.direction
+            ),
+        }
+
+    def _title(self) -> str:
+        best = self.best
+        settings = [f"{name} {self._run.space.label(name, best.configuration[name])}" for name in self._shown(best)]
+        return ", ".join(settings) or f"trial {best.number}"
+
+    def _shown(self, trial: Trial) -> list[str]:
+        return [name for name in varying(self._run.space) if name in trial.configuration]
+
+    def _repr_html_(self) -> str:
+        """The table, for notebooks."""
+        frame = self.table()
+        shown = frame.head(50)
+        for name in ("mean", "low", "high", "std", "train", "gap"):
+            shown = shown.assign(**{name: [("–" if math.isnan(value) else f"{value:.4f}") for value in shown[name]]})
+        shown = shown.assign(seconds=[f"{value:.2f}" for value in shown["seconds"]])
+        rest = f"<p>and {len(frame) - 50:,} more trials</p>" if len(frame) > 50 else ""
+        aim = "highest" if self._run.direction == "maximize" else "lowest"
+        head = f"{len(self._trials):,} trials, {self._run.folds['kind']}; the {aim} {self._run.objective} is best"
+        body = shown.to_html(index=False, na_rep="–", border=0)
+        return f"<p><b>{html.escape(head)}</b></p>{body}{rest}"
+
+    def __repr__(self) -> str:
+        try:
+            best = self.best
+        except TrainingError:
+            return f"<Result: {len(self._trials):,} trials, all failed>"
+        score = best.scores[self._run.objective]
+        interval = "" if math.isnan(score.low) else f" [{score.low:.4g}, {score.high:.4g}]"
+        return (
+            f"<Result: {len(self._trials):,} trials, best is trial {best.number} "
+            f"({self._title()}) with {self._run.objective} {score.mean:.4g}{interval}>"
+        )
+
+    @cached_property
+    def _members(self) -> pd.DataFrame:
+        return self._make_members()
+
+    @cached_property
+    def _histories(self) -> pd.DataFrame:
+        return self._make_histories()
+
+    def _find(self, trial: Trial | int | None) -> Trial:
+        if trial is None:
+            return self.best
+        number = trial.number if isinstance(trial, Trial) else trial
+        for known in self._trials:
+            if known.number == number:
+                return known
+        numbers = [known.number for known in self._trials]
+        raise OptionError(
+            "`trial` must be the number of a trial",
+            f"got {number!r}",
+            f"They go from {min(numbers)} to {max(numbers)}.",
+        )
+
+    def _median_best_epoch(self, trial: Trial) -> int:
+        epochs = self._members.loc[self._members["trial"] == trial.number, "best_epoch"]
+        return max(1, round(float(epochs.median())))
+
+    def _median_rates(self, trial: Trial) -> Array:
+        """The median over folds of the learning rate in each epoch."""
+        history = self.history(trial)
+        rates = history[history["metric"] == "learning_rate"].groupby("epoch")["value"].median()
+        return np.asarray(rates)
+
+
+class _Saved:
+    """The best model of a run that was loaded."""
+
+    def __init__(self, folder: Path, best: int) -> None:
+        self._folder = folder
+        self._best = best
+
+    def model(self, trial: Trial, epochs: int, learning_rates: Array) -> keras.Model:
+        """Loads `best.keras`."""
+        if trial.number != self._best:
+            raise RunFolderError(
+                "A run that was loaded has the model of its best trial only",
+                f"trial {trial.number} was asked for, the best is {self._best}",
+                "Run the search again to train others.",
+            )
+        path = self._folder / BEST_MODEL
+        if not path.is_file():
+            raise RunFolderError(f"`{self._folder}` must hold {BEST_MODEL}", "it is missing")
+        keras = backend.ensure()
+        try:
+            return keras.saving.load_model(path, compile=False)
+        except (ValueError, OSError, TypeError) as error:
+            first = (str(error).strip().splitlines() or [""])[0]
+            raise RunFolderError(f"`{path}` must be a Keras model", f"it cannot be read ({first})") from error
+
+    def test_scores(self, trial: Trial, model: keras.Model) -> dict[str, float]:
+        """Nothing: the test rows were not saved."""
+        return {}
+
+
+def load(folder: str | Path) -> Result:
+    """Loads a run that was saved; the training data are not needed.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        Its `Result`, with the model of the best trial.
+
+    Raises:
+        RunFolderError: There is no run in the folder, or it cannot be read.
+    """
+    place = Path(folder)
+    run, trials, members, histories = load_run(place)
+    best = ranked(trials, run.objective, run.direction)[0].number if trials else 0
+    return Result(
+        run=run, trials=trials, members=lambda: members, histories=lambda: histories, source=_Saved(place, best)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunComparison:
+    """The best trials of two runs side by side.
+
+    Attributes:
+        objective, direction: Of the first run.
+        scores: The best trial's score of each run.
+        configurations: Labels of the best configurations.
+        difference: Second mean minus first mean.
+        p: Two-sided p value of the difference, paired over folds; NaN where the runs are not paired.
+        paired: Whether both saw the same rows, folds and seeds.
+        verdict: A sentence.
+    """
+
+    objective: str
+    direction: str
+    scores: tuple[Score, Score]
+    configurations: tuple[Mapping[str, Any], Mapping[str, Any]]
+    difference: float
+    p: float
+    paired: bool
+    verdict: str
+
+    def table(self) -> pd.DataFrame:
+        """A row for each run: mean, interval, training score, and the settings that differ."""
+        first, second = self.configurations
+        differing = [
+            name for name in dict.fromkeys([*first, *second]) if first.get(name, None) != second.get(name, None)
+        ]
+        rows = [
+            {
+                "run": number,
+                "mean": score.mean,
+                "low": score.low,
+                "high": score.high,
+                "std": score.std,
+                "train": score.train,
+                **{name: configuration.get(name) for name in differing},
+            }
+            for number, (score, configuration) in enumerate(zip(self.scores, self.configurations, strict=True), 1)
+        ]
+        return pd.DataFrame(rows)
+
+    def summary(self) -> dict[str, Any]:
+        """The comparison as a tree of JSON values; NaN becomes None."""
+
+        def number(value: float) -> float | None:
+            return None if math.isnan(value) else value
+
+        return {
+            "objective": self.objective,
+            "direction": self.direction,
+            "runs": [
+                {
+                    "mean": number(score.mean),
+                    "interval": [number(score.low), number(score.high)],
+                    "std": number(score.std),
+                    "train": number(score.train),
+                    "configuration": dict(configuration),
+                }
+                for score, configuration in zip(self.scores, self.configurations, strict=True)
+            ],
+            "difference": number(self.difference),
+            "p": number(self.p),
+            "paired": self.paired,
+            "verdict": self.verdict,
+        }
+
+
+def compare_runs(first: Result, second: Result) -> RunComparison:
+    """Puts the best trials of two runs side by side, by the objective of the first.
+
+    Where both runs saw the same rows, folds and seeds, the corrected resampled t-test (`unitune.stats.paired`) says
+    whether they differ. It compares winners, each the best of many, and so is too quick to see a difference.
+
+    Raises:
+        OptionError: The second run did not score the objective of the first.
+    """
+    run, other = first.run, second.run
+    if run.objective not in other.metrics:
+        raise OptionError(
+            "Runs can be compared where both scored the same metric",
+            f"the first has {run.objective}, the second {', '.join(other.metrics)}",
+        )
+    scores = (first.best.scores[run.objective], second.best.scores[run.objective])
+    paired = (
+        run.data["fingerprint"] == other.data["fingerprint"]
+        and run.seed == other.seed
+        and dict(run.folds) == dict(other.folds)
+        and len(scores[0].values) == len(scores[1].values)
+    )
+    difference, p = scores[1].mean - scores[0].mean, math.nan
+    if paired:
+        p = corrected_t_test(
+            np.array(scores[1].values), np.array(scores[0].values), validation_ratio=run.folds["validation_ratio"]
+        ).p_two_sided
+    better = (difference > 0) == (run.direction == "maximize")
+    which = "second" if better else "first"
+    if difference == 0:
+        verdict = f"Both reach the same {run.objective}."
+    elif not paired:
+        verdict = f"The {which} run is ahead, but the runs saw other rows or folds, so this may be luck of the split."
+    elif math.isnan(p):
+        verdict = f"The {which} run is ahead; a single split cannot say whether that is luck."
+    elif p < 0.05:
+        verdict = f"The {which} run is better beyond the noise of the folds (p = {p:.2g})."
+    else:
+        verdict = f"The {which} run is ahead, but within the noise of the folds (p = {p:.2g})."
+    return RunComparison(
+        objective=run.objective,
+        direction=run.direction,
+        scores=scores,
+        configurations=(run.space.labels(first.best.configuration), other.space.labels(second.best.configuration)),
+        difference=difference,
+        p=p,
+        paired=paired,
+        verdict=verdict,
+    )
+
+
+def _save_model(model: keras.Model, path: Path) -> None:
+    with warnings.catch_warnings():
+        # Keras reads its variables in a way of which NumPy 2 warns.
+        warnings.filterwarnings("ignore", message="__array__ implementation", category=DeprecationWarning)
+        model.save(path)
+
+
+def _picture(draw: Callable[[], bytes]) -> Callable[[Path], None]:
+    return lambda path: write_bytes(draw())(path)
+
+
+def probabilities(predictions: Array, task: Task, logits: Array) -> Array:
+    """Predictions of classes as metrics take them: logits become probabilities, and two columns of a binary task one.
+
+    Args:
+        predictions: `(member, row, output)`.
+        task: The task; those of a regression are left alone.
+        logits: `(member,)`, whose predictions are logits.
+    """
+    if task == "regression":
+        return predictions
+    if logits.any():
+        raw = predictions[logits]
+        turned = special.expit(raw) if raw.shape[-1] == 1 else special.softmax(raw, axis=-1)
+        predictions = predictions.copy()
+        predictions[logits] = turned
+    return predictions[..., 1:] if task == "binary" and predictions.shape[-1] == 2 else predictions

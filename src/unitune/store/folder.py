@@ -1,0 +1,236 @@
+"""The run folder: checked before training, written file by file, read back without the training data.
+
+Each file is written under another name and then renamed, so that no half-written file bears a name of the run. A run
+folder appears, or replaces an older one, in one step.
+"""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from unitune.errors import RunFolderError, SaveError
+from unitune.records import Score, Trial
+from unitune.store.run import Run
+
+MARK = "run.json"
+FORMAT = 1
+
+
+def check_folder(folder: Path, *, overwrite: bool) -> None:
+    """Refuses a run folder that could not be written later.
+
+    Raises:
+        RunFolderError: It exists and may not be overwritten, is no run folder, or its place cannot be written.
+    """
+    if folder.exists() or folder.is_symlink():
+        if not folder.is_dir():
+            raise RunFolderError(
+                "The run folder must be a folder", f"`{folder}` is a file", "Use another `name` or `out`."
+            )
+        if any(folder.iterdir()):
+            if not overwrite:
+                raise RunFolderError(
+                    "A run folder is never overwritten unasked",
+                    f"`{folder}` exists",
+                    "Use another `name`, or `overwrite=True` (`--overwrite`).",
+                )
+            if not (folder / MARK).exists():
+                raise RunFolderError(
+                    "Only a run folder may be overwritten",
+                    f"`{folder}` holds other files",
+                    "Use another `name` or `out`.",
+                )
+    parent = folder.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    try:
+        with tempfile.TemporaryDirectory(prefix=".unitune-", dir=parent):
+            pass
+    except OSError as error:
+        raise RunFolderError(
+            "The run folder must be in a place that can be written",
+            f"`{parent}` cannot be: {error.strerror or error}",
+            "Use another `out`.",
+        ) from None
+
+
+def save_files(folder: Path, writers: Mapping[str, Callable[[Path], None]], *, overwrite: bool) -> None:
+    """Writes the files of a run, the most valuable first.
+
+    Args:
+        folder: The run folder.
+        writers: For each file name a function that writes it at the path it is given.
+        overwrite: Whether an older run may be replaced.
+
+    Raises:
+        RunFolderError: As `check_folder`.
+        SaveError: A file could not be written (a full disk, say). The files before it are in the folder.
+    """
+    check_folder(folder, overwrite=overwrite)
+    written: list[str] = []
+    current = "the folder"
+    stage: Path | None = None
+    failure: OSError | None = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        stage.chmod(0o755)
+        for current, write in writers.items():
+            # The suffix stays last: Keras and Matplotlib go by it.
+            partial = stage / f".partial-{current}"
+            try:
+                write(partial)
+                os.replace(partial, stage / current)
+            except OSError:
+                partial.unlink(missing_ok=True)
+                raise
+            written.append(current)
+    except OSError as error:
+        failure = error
+    except BaseException:
+        if stage is not None:
+            shutil.rmtree(stage, ignore_errors=True)
+        raise
+    if stage is not None:
+        if MARK in written:
+            _put_in_place(stage, folder)
+        else:
+            shutil.rmtree(stage, ignore_errors=True)
+    if failure is not None:
+        kept = f"`{folder}` keeps {', '.join(written)}." if MARK in written else "Nothing was saved."
+        reason = failure.strerror or str(failure)
+        remedy = " Free some space and save again." if failure.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        raise SaveError(f"Saving the run stopped at {current}: {reason}. {kept}{remedy}")
+
+
+def _put_in_place(stage: Path, folder: Path) -> None:
+    if not folder.exists():
+        os.replace(stage, folder)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent)) / "run"
+    os.replace(folder, old)
+    os.replace(stage, folder)
+    shutil.rmtree(old.parent, ignore_errors=True)
+
+
+def write_json(tree: Any) -> Callable[[Path], None]:
+    """A writer of JSON; NaN and infinity, which JSON does not have, become null."""
+
+    def write(path: Path) -> None:
+        path.write_text(json.dumps(_plain(tree), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    return write
+
+
+def write_csv(frame: pd.DataFrame) -> Callable[[Path], None]:
+    """A writer of a table as CSV, with every digit of its numbers."""
+    return lambda path: frame.to_csv(path, index=False, quoting=csv.QUOTE_MINIMAL)
+
+
+def write_parquet(frame: pd.DataFrame) -> Callable[[Path], None]:
+    """A writer of a table as Parquet."""
+    return lambda path: frame.to_parquet(path, index=False)
+
+
+def write_bytes(content: bytes) -> Callable[[Path], None]:
+    """A writer of bytes."""
+
+    def write(path: Path) -> None:
+        path.write_bytes(content)
+
+    return write
+
+
+def run_tree(run: Run, trials: Sequence[Trial]) -> dict[str, Any]:
+    """What `load_run` needs beside the tables: the run, and the configurations with their types."""
+    fields = ("number", "state", "n_parameters", "elapsed_s", "engine", "engine_reason", "failure")
+    return {
+        "format": FORMAT,
+        "run": run.to_json(),
+        "trials": [
+            {name: getattr(trial, name) for name in fields}
+            | {"configuration": {key: run.space.label(key, value) for key, value in trial.configuration.items()}}
+            for trial in trials
+        ],
+    }
+
+
+def load_run(folder: Path) -> tuple[Run, tuple[Trial, ...], pd.DataFrame, pd.DataFrame]:
+    """Reads a run folder.
+
+    Returns:
+        The run, its trials, its members and its histories (as `member_table` and `history_table`).
+
+    Raises:
+        RunFolderError: There is no run, or it cannot be read.
+    """
+    if not (folder / MARK).is_file():
+        received = f"`{folder}` has no {MARK}" if folder.is_dir() else f"there is no `{folder}`"
+        raise RunFolderError(
+            "A run is loaded from a folder that Unitune saved", received, "Check the path; runs are kept in `runs/`."
+        )
+    try:
+        tree = json.loads((folder / MARK).read_text(encoding="utf-8"))
+        if tree["format"] > FORMAT:
+            raise RunFolderError(
+                f"This version of Unitune reads run folders of format {FORMAT}",
+                f"`{folder}` has format {tree['format']}",
+                "Update Unitune.",
+            )
+        run = Run.from_json(tree["run"])
+        scores = pd.read_csv(folder / "trials.csv", float_precision="round_trip").set_index("trial")
+        members = pd.read_parquet(folder / "members.parquet")
+        histories = pd.read_parquet(folder / "histories.parquet")
+        trials = _trials(tree["trials"], run, scores, members)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, RunFolderError):
+            raise
+        raise RunFolderError(
+            "A run folder must hold what Unitune saved there",
+            f"`{folder}` cannot be read ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})",
+            "It was changed, or saving was cut short; run the search again.",
+        ) from error
+    return run, trials, members, histories
+
+
+def _trials(
+    entries: Sequence[Mapping[str, Any]], run: Run, scores: pd.DataFrame, members: pd.DataFrame
+) -> tuple[Trial, ...]:
+    by_trial = dict(tuple(members.groupby("trial"))) if len(members) else {}
+    trials = []
+    for entry in entries:
+        number = entry["number"]
+        kept: dict[str, Score] = {}
+        if entry["state"] == "complete":
+            for metric in run.metrics:
+                parts = {
+                    part: float(scores.at[number, f"{metric}_{part}"])
+                    for part in ("mean", "std", "low", "high", "train")
+                }
+                values = tuple(float(value) for value in by_trial[number][f"validation_{metric}"])
+                kept[metric] = Score(metric=metric, values=values, **parts)
+        trials.append(Trial(**entry, scores=kept))
+    return tuple(trials)
+
+
+def _plain(tree: Any) -> Any:
+    """Only what JSON has."""
+    if isinstance(tree, Mapping):
+        return {str(key): _plain(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_plain(value) for value in tree]
+    if hasattr(tree, "tolist"):  # NumPy scalars and arrays
+        return _plain(tree.tolist())
+    if isinstance(tree, float):
+        return tree if abs(tree) < float("inf") else None
+    return tree

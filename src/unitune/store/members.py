@@ -1,0 +1,127 @@
+"""What every member did, in columns: thousands of members cost no Python object each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from unitune.records import Array
+
+HISTORY_COLUMNS = ("trial", "fold", "repeat", "epoch", "metric", "split", "value")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MemberBlock:
+    """Some members, as an engine gave them back. Arrays lead with the member axis.
+
+    Attributes:
+        trial, fold, repeat: `(member,)`.
+        metrics: Names of the per-epoch metrics.
+        train, validation: `(member, epoch, metric)`.
+        learning_rate: `(member, epoch)`.
+        n_epochs, best_epoch, elapsed_s: `(member,)`.
+        failure: `(member,)` reasons, empty where all went well.
+        engine: Which engine trained them.
+        scores: From `"train_auc"`, `"validation_auc"`, ... to `(member,)`: each metric at the kept weights.
+    """
+
+    trial: Array
+    fold: Array
+    repeat: Array
+    metrics: tuple[str, ...]
+    train: Array
+    validation: Array
+    learning_rate: Array
+    n_epochs: Array
+    best_epoch: Array
+    elapsed_s: Array
+    failure: Sequence[str]
+    engine: str
+    scores: Mapping[str, Array]
+
+
+def history_table(blocks: Sequence[MemberBlock]) -> pd.DataFrame:
+    """The histories in long form, ordered by trial, repeat, fold and epoch.
+
+    Returns:
+        A row for each member, epoch, metric and split (`"train"` or `"validation"`); epochs count from 1, and
+        `"learning_rate"` is a metric of the split `"train"`.
+    """
+    frames = [_block_history(block) for block in blocks]
+    if not frames:
+        return pd.DataFrame({name: [] for name in HISTORY_COLUMNS})
+    metrics = list(dict.fromkeys(name for frame in frames for name in frame["metric"].cat.categories))
+    for frame in frames:  # equal categories, or joining would turn them into text
+        frame["metric"] = frame["metric"].cat.set_categories(metrics)
+    table = pd.concat(frames, ignore_index=True)
+    order = np.lexsort([table[name].to_numpy() for name in ("epoch", "fold", "repeat", "trial")])
+    return table.iloc[order].reset_index(drop=True)
+
+
+def only(block: MemberBlock, trials: Sequence[int]) -> MemberBlock:
+    """The members of a block that belong to some trials."""
+    kept = np.flatnonzero(np.isin(block.trial, list(trials)))
+    if len(kept) == len(block.trial):
+        return block
+    arrays = ("trial", "fold", "repeat", "train", "validation", "learning_rate", "n_epochs", "best_epoch", "elapsed_s")
+    return replace(
+        block,
+        failure=[block.failure[int(position)] for position in kept],
+        scores={name: values[kept] for name, values in block.scores.items()},
+        **{name: getattr(block, name)[kept] for name in arrays},
+    )
+
+
+def _block_history(block: MemberBlock) -> pd.DataFrame:
+    n_epochs = np.asarray(block.n_epochs)
+    width = block.train.shape[1]
+    member, epoch = np.nonzero(np.arange(width)[None, :] < n_epochs[:, None])
+    metrics = block.metrics
+    values = np.concatenate(
+        [block.train[member, epoch], block.validation[member, epoch], block.learning_rate[member, epoch][:, None]],
+        axis=1,
+    )
+    names = [*metrics, *metrics, "learning_rate"]
+    splits = np.array([0] * len(metrics) + [1] * len(metrics) + [0])
+    kinds = list(dict.fromkeys(names))
+    columns = len(names)
+    codes = np.tile(np.array([kinds.index(name) for name in names]), len(member))
+    return pd.DataFrame(
+        {
+            "trial": np.repeat(np.asarray(block.trial)[member], columns),
+            "fold": np.repeat(np.asarray(block.fold)[member], columns),
+            "repeat": np.repeat(np.asarray(block.repeat)[member], columns),
+            "epoch": np.repeat(epoch + 1, columns),
+            "metric": pd.Categorical.from_codes(codes, kinds),
+            "split": pd.Categorical.from_codes(np.tile(splits, len(member)), ["train", "validation"]),
+            "value": values.astype(np.float64).ravel(),
+        },
+        columns=list(HISTORY_COLUMNS),
+    )
+
+
+def member_table(blocks: Sequence[MemberBlock]) -> pd.DataFrame:
+    """A row for each member: how long it trained, its kept epoch, its scores, and why it failed if it did."""
+    frames = [
+        pd.DataFrame(
+            {
+                "trial": block.trial,
+                "fold": block.fold,
+                "repeat": block.repeat,
+                "n_epochs": block.n_epochs,
+                "best_epoch": block.best_epoch,
+                "elapsed_s": block.elapsed_s,
+                "engine": block.engine,
+                "failure": pd.array(list(block.failure), dtype="str"),
+                **block.scores,
+            }
+        )
+        for block in blocks
+    ]
+    if not frames:
+        return pd.DataFrame({"trial": [], "fold": [], "repeat": [], "best_epoch": []})
+    table = pd.concat(frames, ignore_index=True)
+    return table.sort_values(["trial", "repeat", "fold"], kind="stable", ignore_index=True)

@@ -1,0 +1,164 @@
+"""A run as one record, and its trials as one table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from unitune.records import Direction, Score, Task, Trial
+from unitune.space import Space
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a run was, apart from its trials and members.
+
+    Attributes:
+        objective, direction: What ranks the trials.
+        metrics: Every metric that was scored, the objective first.
+        task: The task.
+        space: What could vary.
+        strategy, engine: Their names, as they were chosen.
+        seed: The seed of everything random.
+        folds: How the rows were split: `n_folds`, `repeats`, `validation_ratio`, and `kind` in words.
+        data: `n_rows`, `n_features`, `target`, `classes`, `schema` (how raw rows are read), `fingerprint`.
+        elapsed_s: Seconds for each phase.
+        versions: Versions of what computed the results.
+        command: The command or call that started it.
+        notes: Sentences for the user.
+        left_out: What a limit kept from being trained, as a sentence; empty if nothing.
+        interrupted: Whether the user stopped it.
+        test_scores: The refitted winner's score on the test rows in each metric; empty without test rows.
+        logits: Numbers of trials whose models predict logits.
+        changes: What each change of a one-at-a-time search did, as rows of a table.
+    """
+
+    objective: str
+    direction: Direction
+    metrics: tuple[str, ...]
+    task: Task
+    space: Space
+    strategy: str
+    engine: str
+    seed: int
+    folds: Mapping[str, Any]
+    data: Mapping[str, Any]
+    elapsed_s: Mapping[str, float] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""
+    notes: tuple[str, ...] = ()
+    left_out: str = ""
+    interrupted: bool = False
+    test_scores: Mapping[str, float] = field(default_factory=dict)
+    changes: tuple[Mapping[str, Any], ...] = ()
+    logits: tuple[int, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as a tree of JSON values."""
+        tree = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        tree["space"] = self.space.to_json()
+        return tree
+
+    @classmethod
+    def from_json(cls, tree: Mapping[str, Any]) -> Run:
+        """The record that `to_json` wrote."""
+        values = {name: tree[name] for name in cls.__dataclass_fields__}
+        values["space"] = Space.from_json(tree["space"])
+        for name in ("metrics", "notes", "changes", "logits"):
+            values[name] = tuple(values[name])
+        return cls(**values)
+
+
+def ranked(trials: Sequence[Trial], objective: str, direction: Direction) -> list[Trial]:
+    """The trials from best to worst: by mean score, then fewer parameters, then number; failed ones last."""
+    sign = -1.0 if direction == "maximize" else 1.0
+
+    def place(trial: Trial) -> tuple[bool, float, int, int]:
+        mean = trial.scores[objective].mean if trial.state == "complete" else math.nan
+        missing = math.isnan(mean)
+        return missing, 0.0 if missing else sign * mean, trial.n_parameters, trial.number
+
+    return sorted(trials, key=place)
+
+
+def varying(space: Space) -> list[str]:
+    """The names of the hyperparameters that have more than one value."""
+    return [name for name in space.names if space[name].domain.size > 1]
+
+
+def gap(train: float, validation: float, direction: Direction) -> float:
+    """How much worse the validation score is than the training score; positive means worse.
+
+    Example:
+        >>> round(gap(0.99, 0.95, "maximize"), 2), round(gap(0.1, 0.3, "minimize"), 2)
+        (0.04, 0.2)
+    """
+    return train - validation if direction == "maximize" else validation - train
+
+
+def trials_table(
+    trials: Sequence[Trial], run: Run, *, metric: str | None = None, everything: bool = False
+) -> pd.DataFrame:
+    """A row for each trial, from best to worst by the objective, failed ones last.
+
+    Args:
+        trials: The trials.
+        run: The run that they belong to.
+        metric: The metric to show; the objective if not given. The order of the rows is always the objective's.
+        everything: Also the fixed hyperparameters, and the scores in all metrics.
+
+    Returns:
+        Columns `rank`, `trial`, `mean`, `low`, `high` (95 % interval), `std`, `train`, `gap`, the hyperparameters that
+        vary, `parameters`, `seconds`, `engine`, and where any trial failed `failure`.
+    """
+    shown = metric or run.objective
+    names = list(run.space.names) if everything else varying(run.space)
+    order = ranked(trials, run.objective, run.direction)
+    nothing = Score(metric=shown, mean=math.nan, std=math.nan, low=math.nan, high=math.nan, train=math.nan, values=())
+    columns: dict[str, list[Any]] = {
+        name: [] for name in ("rank", "trial", "mean", "low", "high", "std", "train", "gap")
+    }
+    settings: dict[str, list[Any]] = {name: [] for name in names}
+    for rank, trial in enumerate(order, 1):
+        complete = trial.state == "complete"
+        score = trial.scores.get(shown, nothing) if complete else nothing
+        row = (
+            rank if complete else None,
+            trial.number,
+            score.mean,
+            score.low,
+            score.high,
+            score.std,
+            score.train,
+            gap(score.train, score.mean, run.direction),
+        )
+        for column, value in zip(columns.values(), row, strict=True):
+            column.append(value)
+        for name in names:
+            value = trial.configuration.get(name)
+            settings[name].append(None if name not in trial.configuration else run.space.label(name, value))
+    frame = pd.DataFrame({**columns, **{name: _column(values) for name, values in settings.items()}})
+    frame["rank"] = frame["rank"].astype("Int64")
+    frame["parameters"] = [trial.n_parameters for trial in order]
+    frame["seconds"] = [trial.elapsed_s for trial in order]
+    frame["engine"] = [trial.engine for trial in order]
+    if everything:
+        for other in run.metrics:
+            for part in ("mean", "std", "low", "high", "train"):
+                frame[f"{other}_{part}"] = [getattr(t.scores.get(other, nothing), part) for t in order]
+        frame["state"] = [trial.state for trial in order]
+    if everything or any(trial.failure for trial in order):
+        frame["failure"] = [trial.failure for trial in order]
+    return frame
+
+
+def _column(values: list[Any]) -> Any:
+    """Whole numbers stay whole beside missing values."""
+    present = [value for value in values if value is not None]
+    if present and len(present) < len(values) and all(type(value) is int for value in present):
+        return pd.array(values, dtype="Int64")
+    return values

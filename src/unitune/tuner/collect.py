@@ -1,0 +1,220 @@
+"""Outcomes of members become finished trials, many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from unitune.data.arrays import Split
+from unitune.engine.contract import Outcome
+from unitune.models.metrics import evaluate
+from unitune.records import Array, Score, Task, Trial
+from unitune.result import probabilities
+from unitune.stats import summarise
+from unitune.store import MemberBlock
+
+SPLITS = ("train", "validation")
+
+
+@dataclass(kw_only=True, eq=False)
+class Batch:
+    """Trials in training: how far they are, and the scores of their members so far.
+
+    Attributes:
+        first: The number of the first trial; the others follow it.
+        configurations: One for each trial.
+        n_parameters: `(trial,)`.
+        logits: `(trial,)`, whether predictions are logits.
+        scores: From split and metric to `(trial, member)`.
+        missing: `(trial,)`, members that are still to come.
+    """
+
+    first: int
+    configurations: Sequence[Mapping[str, Any]]
+    n_parameters: Sequence[int]
+    logits: Array
+    scores: dict[tuple[str, str], Array]
+    missing: Array
+    elapsed_s: Array
+    failures: dict[int, str] = field(default_factory=dict)
+    engines: dict[int, tuple[str, str]] = field(default_factory=dict)
+
+
+class Collector:
+    """Scores outcomes and puts trials together.
+
+    Args:
+        splits: The rows of each fold and repeat.
+        train_weights: For each split the weights of its training rows without class weights, or None: the training
+            score is to be comparable with the validation score.
+        task: The task.
+        metrics: Names of the metrics, the objective first.
+        n_folds, repeats: Each trial has `n_folds * repeats` members.
+        validation_ratio: For the intervals.
+    """
+
+    def __init__(
+        self,
+        *,
+        splits: Sequence[Split],
+        train_weights: Sequence[Array | None],
+        task: Task,
+        metrics: Sequence[str],
+        n_folds: int,
+        repeats: int,
+        validation_ratio: float,
+    ) -> None:
+        self._task = task
+        self._splits = splits
+        self._train_weights = train_weights
+        self._metrics = tuple(metrics)
+        self._n_folds = n_folds
+        self._n_members = n_folds * repeats
+        self._validation_ratio = validation_ratio
+        self._targets = [(in_users_units(s, s.y_train), in_users_units(s, s.y_val)) for s in splits]
+        self.blocks: list[MemberBlock] = []
+
+    def start(
+        self,
+        first: int,
+        configurations: Sequence[Mapping[str, Any]],
+        n_parameters: Sequence[int],
+        logits: Sequence[bool],
+    ) -> Batch:
+        """A batch for trials that are about to be trained."""
+        shape = (len(configurations), self._n_members)
+        return Batch(
+            first=first,
+            configurations=configurations,
+            n_parameters=n_parameters,
+            logits=np.array(logits, dtype=bool),
+            scores={(split, metric): np.full(shape, np.nan) for split in SPLITS for metric in self._metrics},
+            missing=np.full(shape[0], self._n_members),
+            elapsed_s=np.zeros(shape[0]),
+        )
+
+    def add(self, batch: Batch, outcome: Outcome) -> list[Trial]:
+        """Scores an outcome's members; returns the trials that are complete with them, in order."""
+        members = [job.member for job in outcome.jobs]
+        numbers = np.array([member.trial for member in members])
+        folds = np.array([member.fold for member in members])
+        repeats = np.array([member.repeat for member in members])
+        trial, place = numbers - batch.first, repeats * self._n_folds + folds
+
+        failures = list(outcome.failures)
+        scores = self._evaluate(outcome, failures, batch.logits[trial])
+        for (split, metric), values in scores.items():
+            batch.scores[split, metric][trial, place] = values
+        np.add.at(batch.elapsed_s, trial, outcome.elapsed_s)
+        np.subtract.at(batch.missing, trial, 1)
+        for position, index in enumerate(trial.tolist()):
+            if failures[position] and index not in batch.failures:
+                batch.failures[index] = self._say(failures[position], members[position].fold, members[position].repeat)
+            # A trial of which any member went the slow way is reported as such.
+            if batch.engines.get(index, ("fused", ""))[0] == "fused":
+                batch.engines[index] = (outcome.engine, outcome.engine_reason)
+        self.blocks.append(
+            MemberBlock(
+                trial=numbers,
+                fold=folds,
+                repeat=repeats,
+                metrics=outcome.metrics,
+                train=np.asarray(outcome.train),
+                validation=np.asarray(outcome.validation),
+                learning_rate=np.asarray(outcome.learning_rate),
+                n_epochs=np.asarray(outcome.n_epochs),
+                best_epoch=np.asarray(outcome.best_epoch),
+                elapsed_s=np.asarray(outcome.elapsed_s),
+                failure=failures,
+                engine=outcome.engine,
+                scores={f"{split}_{metric}": values for (split, metric), values in scores.items()},
+            )
+        )
+        touched = np.unique(trial)
+        return self._finish(batch, touched[batch.missing[touched] == 0])
+
+    def _evaluate(self, outcome: Outcome, failures: list[str], logits: Array) -> dict[tuple[str, str], Array]:
+        """Each metric of each member on both splits; writes a reason to `failures` where predictions are not finite."""
+        index = outcome.jobs[0].split
+        split = self._splits[index]
+        y_train, y_val = self._targets[index]
+        weights = (self._train_weights[index], split.w_val)
+        scores: dict[tuple[str, str], Array] = {}
+        all_predictions = (outcome.train_predictions, outcome.validation_predictions)
+        for name, y, weight, raw in zip(SPLITS, (y_train, y_val), weights, all_predictions, strict=True):
+            predictions = in_users_units(split, probabilities(np.asarray(raw, dtype=np.float64), self._task, logits))
+            finite = np.asarray(np.isfinite(predictions).all(axis=(1, 2)))
+            for position in np.flatnonzero(~finite):
+                failures[position] = failures[position] or "it diverged: its predictions are not finite numbers"
+            predictions = np.where(finite[:, None, None], predictions, np.nan)
+            for metric, values in evaluate(self._metrics, y, predictions, weight, task=self._task).items():
+                scores[name, metric] = np.where(finite, np.asarray(values, dtype=np.float64), np.nan)
+        return scores
+
+    def _say(self, reason: str, fold: int, repeat: int) -> str:
+        if self._n_members == 1:
+            return reason
+        place = f"fold {fold + 1}" if self._n_folds == self._n_members else f"fold {fold + 1}, repeat {repeat + 1}"
+        return f"{place}: {reason}"
+
+    def _finish(self, batch: Batch, indices: Array) -> list[Trial]:
+        if not len(indices):
+            return []
+        summaries = {
+            metric: summarise(batch.scores["validation", metric][indices], validation_ratio=self._validation_ratio)
+            for metric in self._metrics
+        }
+        rows = {
+            metric: list(
+                zip(
+                    summary.mean.tolist(),
+                    summary.std.tolist(),
+                    summary.low.tolist(),
+                    summary.high.tolist(),
+                    batch.scores["train", metric][indices].mean(axis=-1).tolist(),
+                    batch.scores["validation", metric][indices].tolist(),
+                    strict=True,
+                )
+            )
+            for metric, summary in summaries.items()
+        }
+        trials = []
+        for position, index in enumerate(indices.tolist()):
+            failure = batch.failures.get(index, "")
+            if not failure and np.isnan(rows[self._metrics[0]][position][0]):
+                failure = f"its {self._metrics[0]} is not a number on some validation rows"
+            scores = {}
+            if not failure:
+                for metric, values in rows.items():
+                    mean, std, low, high, train, each = values[position]
+                    scores[metric] = Score(
+                        metric=metric, mean=mean, std=std, low=low, high=high, train=train, values=tuple(each)
+                    )
+            engine, reason = batch.engines[index]
+            trials.append(
+                Trial(
+                    number=batch.first + index,
+                    configuration=batch.configurations[index],
+                    state="failed" if failure else "complete",
+                    scores=scores,
+                    n_parameters=batch.n_parameters[index],
+                    elapsed_s=float(batch.elapsed_s[index]),
+                    engine=engine,
+                    engine_reason=reason,
+                    failure=failure,
+                )
+            )
+        return trials
+
+
+def in_users_units(split: Split, y: Array) -> Array:
+    """A regression's targets or predictions, whose last axis is the output, as the user gave them."""
+    if split.y_scale is None and split.y_offset is None:
+        return y
+    scale = 1.0 if split.y_scale is None else split.y_scale
+    offset = 0.0 if split.y_offset is None else split.y_offset
+    result: Array = y * scale + offset
+    return result

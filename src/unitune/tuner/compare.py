@@ -1,0 +1,228 @@
+"""`compare`: Keras models that the user built, trained on the same folds, side by side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unitune.data.load import dataset as read_dataset
+from unitune.engine.choose import choose_engine
+from unitune.errors import DataError, OptionError
+from unitune.models import backend
+from unitune.models.adopt import adopt, predicts_logits
+from unitune.models.blueprint import EarlyStopping
+from unitune.report.progress import Listener, make_progress
+from unitune.result import Result
+from unitune.search import Grid
+from unitune.space import Choice, Hyperparameter, Space
+from unitune.store import check_folder
+from unitune.tuner.loop import Network
+from unitune.tuner.problem import check_number
+from unitune.tuner.tune import check_options, describe_call, pose, run, run_folder
+
+if TYPE_CHECKING:
+    import keras
+
+TASK_OF_LOSS = {
+    "binary": ("binary_crossentropy", "binary_focal_crossentropy", "hinge", "squared_hinge"),
+    "multiclass": ("sparse_categorical_crossentropy", "categorical_crossentropy", "categorical_focal_crossentropy"),
+    "regression": (
+        *("mse", "mae", "mape", "msle", "huber", "log_cosh", "poisson"),
+        *("mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error"),
+        "mean_squared_logarithmic_error",
+    ),
+}
+
+
+def compare(
+    models: Mapping[str, keras.Model],
+    x: Any,
+    y: Any = None,
+    *,
+    target: str | None = None,
+    epochs: int = 10,
+    batch_size: int = 32,
+    patience: int | None = None,
+    task: str | None = None,
+    objective: str | None = None,
+    direction: str | None = None,
+    folds: int | None = None,
+    repeats: int = 1,
+    groups: Any = None,
+    cv: Any = None,
+    time_ordered: bool = False,
+    validation_split: float | None = None,
+    validation_data: Any = None,
+    test_data: Any = None,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    normalize: Any = False,
+    shuffle: bool = True,
+    engine: str = "auto",
+    seed: int = 0,
+    out: str | Path | None = None,
+    name: str | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+    callbacks: Iterable[Listener] = (),
+) -> Result:
+    """Trains compiled Keras models on the same folds and ranks them.
+
+    Each model starts in every fold from the weights that it has now; the models themselves are left as they are.
+
+    Args:
+        models: From a name to a compiled model with one input and one output.
+        x, y, target: As in `unitune.tune`.
+        epochs: How long to train.
+        batch_size: Rows per step.
+        patience: Stop after so many epochs without improvement of the validation loss, keeping the best weights.
+        task: `"binary"`, `"multiclass"` or `"regression"`; follows from the models' loss, or from the target.
+        objective, direction, folds, repeats, groups, cv, time_ordered: As in `unitune.tune`.
+        validation_split, validation_data, test_data, sample_weight, class_weight: As in `unitune.tune`.
+        normalize: Whether rows are normalised before they reach a model. Not by default: a model gets the rows as
+            they are, as in its own `fit`.
+        shuffle: Whether the rows are shuffled before each epoch.
+        engine, seed, out, name, overwrite, progress, callbacks: As in `unitune.tune`.
+
+    Returns:
+        A `Result` whose only hyperparameter is `model`.
+
+    Raises:
+        InputError: An argument, a model or the data break a rule.
+        TrainingError: Every model failed.
+
+    Example:
+        unitune.compare({"relu-64": small, "relu-256": wide}, x, y, folds=5, epochs=10).table()
+    """
+    call = {key: value for key, value in locals().items() if value is not None and key not in ("models", "x", "y")}
+    started = time.perf_counter()
+    check_options(repeats=repeats, trials=None, time_limit_s=None, seed=seed, patience=patience)
+    check_number("epochs", epochs, low=1, whole=True)
+    check_number("batch_size", batch_size, low=1, whole=True)
+    if not isinstance(models, Mapping) or not models or not all(isinstance(key, str) for key in models):
+        raise OptionError(
+            "`models` must map names to compiled Keras models", f"got {_shown(models)}", 'Write `{"relu-64": model}`.'
+        )
+    chosen_engine = choose_engine(engine)
+    folder = run_folder(out, name)
+    if folder is not None:
+        check_folder(folder, overwrite=overwrite)
+    backend.ensure()
+    y, one_hot = _labels(models, y)
+    data = read_dataset(
+        x,
+        y,
+        target=target,
+        task=task or _task(models),
+        sample_weight=sample_weight,
+        groups=groups,
+        class_weight=class_weight,
+        normalize=normalize,
+    )
+    if one_hot and isinstance(validation_data, tuple):
+        validation_data = (validation_data[0], _labels(models, validation_data[1])[0], *validation_data[2:])
+    if one_hot and isinstance(test_data, tuple):
+        test_data = (test_data[0], _labels(models, test_data[1])[0], *test_data[2:])
+    problem, tests, notes = pose(
+        data,
+        objective=objective,
+        direction=direction,
+        folds=folds,
+        repeats=repeats,
+        cv=cv,
+        time_ordered=time_ordered,
+        validation_split=validation_split,
+        validation_data=validation_data,
+        test_data=test_data,
+        seed=seed,
+        as_given=True,
+    )
+    networks = {}
+    for key, model in models.items():
+        design, training, weights = adopt(model, problem.input_shape)
+        training = replace(
+            training,
+            loss=_sparse(training.loss),
+            batch_size=batch_size,
+            epochs=epochs,
+            early_stopping=None if patience is None else EarlyStopping(patience=patience),
+            shuffle=shuffle,
+        )
+        networks[key] = Network(
+            blueprint=design, training=training, initial_weights=weights, logits=predicts_logits(training)
+        )
+    space = Space([Hyperparameter("model", Choice(tuple(models)))])
+    return run(
+        problem,
+        Grid(space),
+        space=space,
+        network=lambda configuration: networks[configuration["model"]],
+        engine=chosen_engine,
+        limit=None,
+        time_limit_s=None,
+        started=started,
+        listeners=[*make_progress(progress), *callbacks],
+        notes=notes,
+        tests=tests,
+        command=describe_call("compare", {"models": list(models), **call}),
+        folder=folder,
+        overwrite=overwrite,
+    )
+
+
+def _shown(models: Any) -> str:
+    if isinstance(models, Mapping):
+        return "an empty one" if not models else "names that are not text"
+    return type(models).__name__
+
+
+def loss_name(loss: Any) -> str:
+    """The name of a loss, whether it was given as a name, a function or an object."""
+    name = loss if isinstance(loss, str) else getattr(loss, "name", None) or getattr(loss, "__name__", "")
+    text = str(name)
+    return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(text))
+
+
+def _losses(models: Mapping[str, Any]) -> list[str]:
+    return [loss_name(loss) for loss in (getattr(model, "loss", None) for model in models.values()) if loss is not None]
+
+
+def _task(models: Mapping[str, Any]) -> str | None:
+    """The task that the losses ask for; None where they do not say, or where a classifier's classes decide."""
+    losses = _losses(models)
+    for task, names in TASK_OF_LOSS.items():
+        if losses and all(loss in names for loss in losses):
+            return None if task == "multiclass" else task
+    return None
+
+
+def _labels(models: Mapping[str, Any], y: Any) -> tuple[Any, bool]:
+    """One-hot targets of a categorical loss as class numbers."""
+    if y is None or isinstance(y, str) or not any(name.startswith("categorical") for name in _losses(models)):
+        return y, False
+    values = np.asarray(y)
+    if values.ndim != 2 or values.shape[1] < 2:
+        return y, False
+    if not np.isin(values, (0, 1)).all() or not (values.sum(axis=1) == 1).all():
+        raise DataError("`y` must be one-hot for a categorical loss", "some rows do not have exactly one 1")
+    return values.argmax(axis=1), True
+
+
+def _sparse(loss: Any) -> Any:
+    """Categorical cross-entropy on class numbers: the same numbers without one-hot targets."""
+    if loss_name(loss) != "categorical_crossentropy":
+        return loss
+    keras = backend.ensure()
+    config: dict[str, Any] = getattr(loss, "get_config", dict)()
+    if config.get("label_smoothing"):
+        raise OptionError(
+            "`compare` cannot smooth labels",
+            f"got label_smoothing={config['label_smoothing']}",
+            "Use `keras.losses.CategoricalCrossentropy()` without it.",
+        )
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=bool(config.get("from_logits", False)))

@@ -1,0 +1,204 @@
+"""Ask, train, score, tell, record, until the strategy, a limit or the user ends it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from unitune.engine.contract import Engine, Job
+from unitune.models.blueprint import Blueprint, Training
+from unitune.models.build import n_parameters
+from unitune.records import Array, Member, Trial
+from unitune.report.progress import Listener
+from unitune.search import Strategy
+from unitune.store import MemberBlock
+from unitune.store.members import only
+from unitune.store.run import ranked
+from unitune.tuner.collect import Batch
+from unitune.tuner.problem import Problem
+
+MEMBERS_PER_BATCH = 10_000
+MEMBERS_OF_FIRST_TIMED_BATCH = 100
+GROWTH_OF_TIMED_BATCHES = 4
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Network:
+    """What a configuration means: a network, how it is trained, and perhaps its own initial weights.
+
+    `logits` says that its predictions are logits, which scoring turns into probabilities.
+    """
+
+    blueprint: Blueprint
+    training: Training
+    initial_weights: Sequence[Array] | None = None
+    logits: bool = False
+
+
+@dataclass(kw_only=True, eq=False)
+class Searched:
+    """What the loop leaves behind."""
+
+    trials: list[Trial] = field(default_factory=list)
+    blocks: list[MemberBlock] = field(default_factory=list)
+    left_out: str = ""
+    interrupted: bool = False
+
+
+def search(
+    problem: Problem,
+    strategy: Strategy,
+    *,
+    network: Callable[[Mapping[str, Any]], Network],
+    engine: Engine,
+    trials: int | None,
+    time_limit_s: float | None,
+    started: float,
+    listeners: Sequence[Listener],
+    size: float = float("inf"),
+) -> Searched:
+    """Runs a strategy to its end.
+
+    Args:
+        problem: Rows, folds and objective.
+        strategy: Proposes the configurations.
+        network: From a configuration to its network.
+        engine: Trains the members.
+        trials: At most this many; None for no limit.
+        time_limit_s: Nothing is started that would, going by the trials so far, end later than this; the first trials
+            are always trained, as nothing is known before them.
+        started: When the time began to run, by `time.perf_counter`.
+        listeners: Are told how it goes.
+        size: How many configurations the strategy could propose, to say how many were left out.
+    """
+    clock = _Clock(limit_s=time_limit_s, started=started)
+    collector = problem.collector()
+    found = Searched(blocks=collector.blocks)
+    n_members = problem.n_members
+    best: Trial | None = None
+    begun = 0
+    batch_limit = max(1, MEMBERS_PER_BATCH // n_members)
+    if time_limit_s is not None:
+        batch_limit = 1 if engine.name == "solo" else max(1, MEMBERS_OF_FIRST_TIMED_BATCH // n_members)
+    try:
+        while not strategy.done and (trials is None or begun < trials):
+            n = min(clock.affordable(batch_limit), batch_limit)
+            if trials is not None:
+                n = min(n, trials - begun)
+            if n < 1:
+                break
+            configurations = strategy.ask(n)
+            if not configurations:
+                break
+            networks = [network(configuration) for configuration in configurations]
+            counts = [n_parameters(one.blueprint, problem.input_shape) for one in networks]
+            batch = collector.start(begun + 1, configurations, counts, [one.logits for one in networks])
+            begun += len(configurations)
+            batch_started = time.perf_counter()
+            told: list[Trial] = []
+            for outcome in engine.train(
+                _jobs(problem, networks, batch.first),
+                problem.splits,
+                should_stop=partial(_should_stop, batch, n_members, clock),
+            ):
+                finished = collector.add(batch, outcome)
+                for job, failure in zip(outcome.jobs, outcome.failures, strict=True):
+                    for listener in listeners:
+                        listener.on_member(job.member, failure)
+                for trial in finished:
+                    best = ranked([trial] if best is None else [best, trial], problem.objective, problem.direction)[0]
+                    found.trials.append(trial)
+                    told.append(trial)
+                    for listener in listeners:
+                        listener.on_trial(trial, best if best.state == "complete" else None)
+                clock.note(time.perf_counter() - batch_started, len(told), len(configurations))
+            clock.settle()
+            strategy.tell(sorted(told, key=lambda trial: trial.number))
+            if len(told) < len(configurations):
+                break
+            if time_limit_s is not None:
+                batch_limit = min(batch_limit * GROWTH_OF_TIMED_BATCHES, max(1, MEMBERS_PER_BATCH // n_members))
+    except KeyboardInterrupt:
+        if not found.trials:
+            raise
+        found.interrupted = True
+    found.trials.sort(key=lambda trial: trial.number)
+    # Members of trials that were cut short are no part of the result.
+    complete = [trial.number for trial in found.trials]
+    found.blocks = [only(block, complete) for block in collector.blocks]
+    found.left_out = _left_out(found, strategy, trials, time_limit_s, size)
+    return found
+
+
+def _jobs(problem: Problem, networks: Sequence[Network], first: int) -> list[Job]:
+    """All members of these trials, a trial's members one after another."""
+    return [
+        Job(
+            member=Member(trial=first + offset, fold=fold, repeat=repeat, seed=seed),
+            split=index,
+            blueprint=network.blueprint,
+            training=network.training,
+            initial_weights=network.initial_weights,
+        )
+        for offset, network in enumerate(networks)
+        for index, (fold, repeat, seed) in enumerate(problem.places)
+    ]
+
+
+def _at_boundary(batch: Batch, n_members: int) -> bool:
+    """Whether no trial is half-trained, so that stopping now wastes nothing."""
+    return bool(np.all((batch.missing == 0) | (batch.missing == n_members)))
+
+
+def _should_stop(batch: Batch, n_members: int, clock: _Clock) -> bool:
+    return _at_boundary(batch, n_members) and clock.affordable(1) < 1
+
+
+def _left_out(found: Searched, strategy: Strategy, trials: int | None, time_limit_s: float | None, size: float) -> str:
+    done = len(found.trials)
+    if trials is not None:
+        size = min(size, trials)
+    if found.interrupted:
+        rest = f" of {size:,.0f}" if size != float("inf") else ""
+        return f"Stopped by the user after {done:,}{rest} trials."
+    if strategy.done and done >= size:
+        return ""
+    if time_limit_s is not None and not strategy.done and (trials is None or done < trials):
+        rest = f"{size - done:,.0f} of {size:,.0f} trials were" if size != float("inf") else "The search was"
+        end = "left out" if size != float("inf") else f"cut short after {done:,} trials"
+        return f"{rest} {end}: they would not have ended within {time_limit_s:g} s."
+    return ""
+
+
+class _Clock:
+    """How many trials still fit into the time limit, going by those that were trained."""
+
+    def __init__(self, *, limit_s: float | None, started: float) -> None:
+        self._limit_s = limit_s
+        self._started = started
+        self._per_trial_s: float | None = None
+        self._running: float | None = None
+
+    def affordable(self, at_most: int) -> int:
+        per_trial = self._running if self._running is not None else self._per_trial_s
+        if self._limit_s is None:
+            return at_most
+        left = self._limit_s - (time.perf_counter() - self._started)
+        if per_trial is None:
+            return at_most
+        return int(left / max(per_trial, 1e-9))
+
+    def note(self, elapsed_s: float, finished: int, asked: int) -> None:
+        """What the trials of the running batch cost so far."""
+        if finished:
+            self._running = elapsed_s / finished
+
+    def settle(self) -> None:
+        """The batch is over: its cost is what the next one is expected to take."""
+        if self._running is not None:
+            self._per_trial_s, self._running = self._running, None

@@ -1,0 +1,156 @@
+"""The question that all trials answer: rows, folds, seeds and the objective, checked before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from unitune.data.arrays import Split
+from unitune.data.dataset import Dataset
+from unitune.data.folds import Fold
+from unitune.errors import OptionError, suggest
+from unitune.models.metrics import metric, names
+from unitune.records import Array, Direction, Task
+from unitune.tuner.collect import Collector
+
+DEFAULT_OBJECTIVE = {"binary": "accuracy", "multiclass": "accuracy", "regression": "rmse"}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Problem:
+    """Rows, folds, seeds and the objective: the same for all trials, which are thereby paired.
+
+    Attributes:
+        dataset: All rows that are trained or validated on.
+        folds: In the order of repeat, then fold.
+        splits: Their prepared rows.
+        objective, direction: What ranks the trials.
+        metrics: Every metric that fits the task, the objective first.
+        seed: The seed of everything random.
+        validation_ratio: Validation rows per training row, 0 where all folds share their rows.
+        as_given: Whether rows keep their shape and regression targets their scale.
+    """
+
+    dataset: Dataset
+    folds: tuple[Fold, ...]
+    splits: tuple[Split, ...]
+    objective: str
+    direction: Direction
+    metrics: tuple[str, ...]
+    seed: int
+    validation_ratio: float
+    as_given: bool = False
+
+    @property
+    def n_members(self) -> int:
+        """Members of a trial."""
+        return len(self.folds)
+
+    @property
+    def n_folds(self) -> int:
+        """Folds of a repeat."""
+        return max(fold.fold for fold in self.folds) + 1
+
+    @property
+    def repeats(self) -> int:
+        """How often the folds are repeated."""
+        return max(fold.repeat for fold in self.folds) + 1
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one prepared row."""
+        return tuple(int(size) for size in self.splits[0].x_train.shape[1:])
+
+    @property
+    def places(self) -> list[tuple[int, int, int]]:
+        """For each split `(fold, repeat, seed)`."""
+        return [(fold.fold, fold.repeat, member_seed(self.seed, fold.fold, fold.repeat)) for fold in self.folds]
+
+    @property
+    def evaluation(self) -> str:
+        """How trials are evaluated, in words."""
+        times = f" × {self.repeats} repeats" if self.repeats > 1 else ""
+        return f"{self.n_folds} folds{times}" if self.n_folds > 1 else f"one hold-out split{times}"
+
+    def collector(self) -> Collector:
+        """What scores the outcomes of this problem."""
+        weight = self.dataset.sample_weight
+        return Collector(
+            splits=self.splits,
+            train_weights=[None if weight is None else weight[fold.train] for fold in self.folds],
+            task=self.dataset.task,
+            metrics=self.metrics,
+            n_folds=self.n_folds,
+            repeats=self.repeats,
+            validation_ratio=self.validation_ratio,
+        )
+
+
+def member_seed(seed: int, fold: int, repeat: int) -> int:
+    """The seed of a trial's member in a fold and repeat: the same for all trials.
+
+    Example:
+        >>> member_seed(0, 1, 0) == member_seed(0, 1, 0) != member_seed(0, 2, 0)
+        True
+    """
+    stream = np.random.SeedSequence((seed, 4, repeat, fold + 1))
+    return int(stream.generate_state(1, np.uint32)[0] >> 1)  # 31 bits, which every backend takes
+
+
+def validation_ratio(folds: Sequence[Fold]) -> float:
+    """The mean of `n_validation / n_train`, or 0 where every fold has the same rows and only seeds differ."""
+    first: Array = folds[0].validation
+    if all(np.array_equal(first, fold.validation) for fold in folds[1:]):
+        return 0.0
+    return float(np.mean([len(fold.validation) / len(fold.train) for fold in folds]))
+
+
+def choose_objective(
+    task: Task, objective: str | None, direction: str | None
+) -> tuple[str, Direction, tuple[str, ...]]:
+    """The objective, its direction, and all metrics of the task with the objective first.
+
+    Raises:
+        OptionError: An unknown metric, one of another task, or a direction that contradicts it.
+    """
+    chosen = metric(objective or DEFAULT_OBJECTIVE[task], task)
+    name = chosen.name
+    fitting = names(task)
+    natural = chosen.direction
+    if direction is not None and direction not in ("minimize", "maximize"):
+        raise OptionError(
+            "`direction` must be a known name", f"got {direction!r}", suggest(direction, ["minimize", "maximize"])
+        )
+    if direction is not None and direction != natural:
+        raise OptionError(
+            f"`direction` of {name} is {natural}", f"got {direction!r}", "Leave `direction` out, or change `objective`."
+        )
+    return name, natural, (name, *(other for other in fitting if other != name))
+
+
+def unscaled(split: Split) -> Split:
+    """A split whose regression targets are in the user's units."""
+    if split.y_scale is None or split.y_offset is None:
+        return split
+    return replace(
+        split,
+        y_train=(split.y_train * split.y_scale + split.y_offset).astype(split.y_train.dtype),
+        y_val=(split.y_val * split.y_scale + split.y_offset).astype(split.y_val.dtype),
+        y_scale=None,
+        y_offset=None,
+    )
+
+
+def check_number(name: str, value: Any, *, low: float, whole: bool = False) -> None:
+    """Refuses an argument that is not a number of at least `low`.
+
+    Raises:
+        OptionError: It is not.
+    """
+    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not is_number or (whole and value != int(value)) or not value >= low:
+        kind = "a whole number" if whole else "a number"
+        raise OptionError(f"`{name}` must be {kind} of at least {low:g}", f"got {value!r}")

@@ -1,0 +1,109 @@
+"""The winner once more, on all rows, with its preprocessing inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unitune.data.dataset import Dataset
+from unitune.data.folds import Fold
+from unitune.engine.contract import Job
+from unitune.engine.solo import fit_member
+from unitune.errors import TrainingError
+from unitune.models import preprocessing
+from unitune.models.metrics import evaluate
+from unitune.models.splits import split_arrays
+from unitune.records import Array, Member, Trial
+from unitune.result import probabilities
+from unitune.tuner.loop import Network
+from unitune.tuner.problem import member_seed, unscaled
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(kw_only=True, eq=False)
+class Refitter:
+    """Trains a configuration on all rows, training and validation, and tests it.
+
+    Attributes:
+        dataset: All rows.
+        network: From a configuration to its network.
+        metrics: What `test_scores` computes.
+        seed: The seed of the run.
+        test_data: Rows that nothing has looked at, or None.
+        as_given: Whether rows keep their shape and regression targets their scale.
+    """
+
+    dataset: Dataset
+    network: Callable[[Mapping[str, Any]], Network]
+    metrics: tuple[str, ...]
+    seed: int
+    test_data: Dataset | None = None
+    as_given: bool = False
+
+    def model(self, trial: Trial, epochs: int, learning_rates: Array) -> keras.Model:
+        """The trial's network, trained on all rows for some epochs; it takes raw rows.
+
+        Args:
+            trial: The trial.
+            epochs: For how long.
+            learning_rates: `(epoch,)`, which replace what reduce-on-plateau cannot decide without validation rows.
+
+        Raises:
+            TrainingError: Training on all rows failed or diverged.
+        """
+        rows = np.arange(self.dataset.n_rows)
+        # A split has validation rows; these are not looked at.
+        fold = Fold(fold=0, repeat=0, train=rows, validation=rows[:1])
+        prepared = preprocessing.fit(self.dataset, rows, flatten=not self.as_given)
+        split = split_arrays(self.dataset, fold, preprocessor=prepared)
+        if self.as_given:
+            split = unscaled(split)
+        network = self.network(trial.configuration)
+        job = Job(
+            member=Member(trial=trial.number, fold=0, repeat=0, seed=member_seed(self.seed, -1, 0)),
+            split=0,
+            blueprint=network.blueprint,
+            training=network.training,
+            initial_weights=network.initial_weights,
+        )
+        rates = learning_rates if network.training.plateau is not None and len(learning_rates) else None
+        try:
+            fitted = fit_member(job, split, epochs=epochs, learning_rates=rates, validate=False)
+        except Exception as error:
+            first = (str(error).strip().splitlines() or [""])[0]
+            raise TrainingError(
+                f"Trial {trial.number} could not be refitted on all rows ({type(error).__name__}: {first})."
+            ) from error
+        weights = fitted.model.get_weights()
+        if fitted.failure or not all(np.isfinite(weight).all() for weight in weights):
+            raise TrainingError(
+                f"Trial {trial.number} could not be refitted on all rows: {fitted.failure or 'it diverged'}."
+            )
+        return preprocessing.assemble(prepared, fitted.model, split.y_scale, split.y_offset)
+
+    def test_scores(self, trial: Trial, model: keras.Model) -> dict[str, float]:
+        """The model's score on the test rows in each metric; empty without test rows."""
+        data = self.test_data
+        if data is None:
+            return {}
+        predictions = preprocessing.predict(model, _inputs(data))
+        logits = np.array([self.network(trial.configuration).logits])
+        predictions = probabilities(predictions.astype(np.float64)[None], data.task, logits)
+        values = evaluate(self.metrics, data.y, predictions, data.sample_weight, task=data.task)
+        return {name: float(values[name][0]) for name in self.metrics}
+
+
+def _inputs(data: Dataset) -> Array | dict[str, Array]:
+    """Rows of a dataset as the inputs of an assembled model."""
+    if data.schema is None or not isinstance(data.x, dict):
+        return np.asarray(data.x)
+    kinds = {"number": np.float32, "date": np.int32}
+    return {
+        column.input: data.x[column.name].astype(kinds.get(column.kind, object))[:, None]
+        for column in data.schema.columns
+    }
