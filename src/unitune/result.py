@@ -41,7 +41,7 @@ class Source(Protocol):
         """The trial's network, trained on all rows, taking raw rows."""
         ...
 
-    def test_scores(self, trial: Trial, model: keras.Model) -> dict[str, float]:
+    def test_scores(self, trial: Trial, model: Callable[[], keras.Model]) -> dict[str, float]:
         """Its scores on the test rows, empty where there are none."""
         ...
 
@@ -57,12 +57,14 @@ class Result:
         members: Callable[[], pd.DataFrame],
         histories: Callable[[], pd.DataFrame],
         source: Source,
+        folder: Path | None = None,
     ) -> None:
         self._run = run
         self._trials = tuple(trials)
         self._make_members = members
         self._make_histories = histories
         self._source = source
+        self._folder = folder
         self._models: dict[int, keras.Model] = {}
 
     @property
@@ -89,6 +91,11 @@ class Result:
     def interrupted(self) -> bool:
         """Whether the user stopped the search."""
         return self._run.interrupted
+
+    @property
+    def folder(self) -> Path | None:
+        """The run folder that it was saved to or loaded from; None if neither."""
+        return self._folder
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -212,7 +219,7 @@ class Result:
         Train and validation scores are means over the folds, the test score is of `model()`. The gaps are positive
         where the score gets worse: from train to validation, and from validation to test.
         """
-        scores = dict(self._run.test_scores) or self._source.test_scores(self.best, self.model())
+        scores = dict(self._run.test_scores) or self._source.test_scores(self.best, self.model)
         if not scores:
             return None
         best = self.best
@@ -304,6 +311,7 @@ class Result:
         writers[BEST_MODEL] = lambda path: _save_model(model, path)
         writers |= {name: _picture(draw) for name, draw in self._pictures().items()}
         save_files(place, writers, overwrite=overwrite)
+        self._folder = place
         return place
 
     def _pictures(self) -> dict[str, Callable[[], bytes]]:
@@ -408,7 +416,7 @@ class _Saved:
             first = (str(error).strip().splitlines() or [""])[0]
             raise RunFolderError(f"`{path}` must be a Keras model", f"it cannot be read ({first})") from error
 
-    def test_scores(self, trial: Trial, model: keras.Model) -> dict[str, float]:
+    def test_scores(self, trial: Trial, model: Callable[[], keras.Model]) -> dict[str, float]:
         """Nothing: the test rows were not saved."""
         return {}
 
@@ -429,7 +437,12 @@ def load(folder: str | Path) -> Result:
     run, trials, members, histories = load_run(place)
     best = ranked(trials, run.objective, run.direction)[0].number if trials else 0
     return Result(
-        run=run, trials=trials, members=lambda: members, histories=lambda: histories, source=_Saved(place, best)
+        run=run,
+        trials=trials,
+        members=lambda: members,
+        histories=lambda: histories,
+        source=_Saved(place, best),
+        folder=place,
     )
 
 

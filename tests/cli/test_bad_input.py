@@ -53,7 +53,7 @@ def test_a_folder_is_no_table(unitune: Command, tmp_path: Path) -> None:
 
 
 def test_unknown_target_lists_close_matches(unitune: Command, table: Path) -> None:
-    refuses(unitune, "tune", table, "--target", "stat", says=("target", "`stat`", "did you mean `state`"))
+    refuses(unitune, "tune", table, "--target", "stat", says=("target", "'stat'", "did you mean `state`"))
 
 
 def test_no_target(unitune: Command, table: Path) -> None:
@@ -107,7 +107,7 @@ def test_units_are_positive_whole_numbers(unitune: Command, table: Path, value: 
         ("--learning-rates", "0:0.1:log"),
         ("--dropouts", "-0.1"),
         ("--dropouts", "1"),
-        ("--weight-decays", "-1e-4"),
+        ("--weight-decays", "-0.5"),
         ("--l1", "-1"),
         ("--l2", "-1"),
     ],
@@ -126,7 +126,7 @@ def test_rates_out_of_range(unitune: Command, table: Path, flag: str, value: str
         ("--batch-sizes", "0"),
         ("--epochs", "0"),
         ("--epochs", "1.5"),
-        ("--patience", "0"),
+        ("--patience", "-1"),
         ("--folds", "1"),
         ("--repeats", "0"),
         ("--trials", "0"),
@@ -155,8 +155,7 @@ def test_no_valid_configuration(unitune: Command, table: Path, value: str) -> No
         ("--folds", 5, "--validation-split", 0.2),
         ("--folds", 5, "--validation-data", "flowers.csv"),
         ("--validation-split", 0.2, "--validation-data", "flowers.csv"),
-        ("--repeats", 2, "--validation-split", 0.2),
-        ("--time-ordered", "--groups", "colour"),
+        ("--time-ordered", "--groups", "scented"),
     ],
 )
 def test_conflicting_flags(unitune: Command, table: Path, flags: tuple[object, ...]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import logging
 import sys
 from typing import Annotated, Any
 
@@ -68,8 +68,8 @@ def _root(
 
     Start with [bold]unitune demo[/], then [bold]unitune tune table.csv --target COLUMN[/].
     """
-    # Every command may load TensorFlow, whose native code reads this once, when it is loaded.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Advice for those who write training loops, not for those who run a command.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 app.command("demo", epilog=demo.EPILOG)(demo.command)

@@ -38,17 +38,19 @@ def show(result: Result, *, as_json: bool = False, top: int = TOP) -> None:
     if len(table) > top:
         console.print(f" ... and {len(table) - top:,} more trials.\n", style="dim")
     score = best.scores[result.objective]
-    console.print(f"[bold]Best:[/] {escape(_settings(result))}", soft_wrap=True)
-    spread = "" if math.isnan(score.low) else f", 95 % interval {number(score.low)} to {number(score.high)}"
-    console.print(f"      {result.objective} {number(score.mean)}{spread}; {number(score.train)} on the training rows")
+    spread = "" if math.isnan(score.low) else f" (95 % interval {number(score.low)} to {number(score.high)})"
+    lines = [f"[bold]Best:[/] {escape(_settings(result))}"]
+    lines.append(f"  {result.objective} {number(score.mean)}{spread}, {number(score.train)} on its training rows")
     if result.test_scores is not None:
         test = result.test_scores.loc[result.objective, "test"]
-        console.print(f"      {number(test)} on the test rows, which nothing had looked at")
+        lines.append(f"  {number(test)} on the test rows, which nothing looked at before")
     if run.left_out:
-        console.print(f"[yellow]{escape(run.left_out)}[/]", soft_wrap=True)
+        lines.append(f"[yellow]{escape(run.left_out)}[/]")
     if result.folder is not None:
-        files = ", ".join(sorted(path.name for path in result.folder.iterdir()))
-        console.print(f"[bold]Saved in {escape(str(result.folder))}:[/] {escape(files)}", soft_wrap=True)
+        names = sorted(path.name for path in result.folder.iterdir())
+        lines += [f"[bold]Saved in {escape(str(result.folder))}:[/]", f"  {escape(', '.join(names))}"]
+    for line in lines:
+        console.print(line, soft_wrap=True)
 
 
 def show_comparison(names: tuple[str, str], comparison: RunComparison, *, as_json: bool = False) -> None:

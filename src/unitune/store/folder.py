@@ -20,7 +20,7 @@ import pandas as pd
 
 from unitune.errors import RunFolderError, SaveError
 from unitune.records import Score, Trial
-from unitune.store.run import Run
+from unitune.store.run import SCORE_PARTS, Run
 
 MARK = "run.json"
 FORMAT = 1
@@ -127,7 +127,7 @@ def write_json(tree: Any) -> Callable[[Path], None]:
     """A writer of JSON; NaN and infinity, which JSON does not have, become null."""
 
     def write(path: Path) -> None:
-        path.write_text(json.dumps(_plain(tree), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(plain(tree), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     return write
 
@@ -188,7 +188,9 @@ def load_run(folder: Path) -> tuple[Run, tuple[Trial, ...], pd.DataFrame, pd.Dat
                 "Update Unitune.",
             )
         run = Run.from_json(tree["run"])
-        scores = pd.read_csv(folder / "trials.csv", float_precision="round_trip").set_index("trial")
+        with (folder / "trials.csv").open(encoding="utf-8", newline="") as file:
+            # Not pandas, whose default parser may change a number's last digit.
+            scores = {int(row["trial"]): row for row in csv.DictReader(file)}
         members = pd.read_parquet(folder / "members.parquet")
         histories = pd.read_parquet(folder / "histories.parquet")
         trials = _trials(tree["trials"], run, scores, members)
@@ -204,7 +206,7 @@ def load_run(folder: Path) -> tuple[Run, tuple[Trial, ...], pd.DataFrame, pd.Dat
 
 
 def _trials(
-    entries: Sequence[Mapping[str, Any]], run: Run, scores: pd.DataFrame, members: pd.DataFrame
+    entries: Sequence[Mapping[str, Any]], run: Run, scores: Mapping[int, Mapping[str, str]], members: pd.DataFrame
 ) -> tuple[Trial, ...]:
     by_trial = dict(tuple(members.groupby("trial"))) if len(members) else {}
     trials = []
@@ -213,24 +215,22 @@ def _trials(
         kept: dict[str, Score] = {}
         if entry["state"] == "complete":
             for metric in run.metrics:
-                parts = {
-                    part: float(scores.at[number, f"{metric}_{part}"])
-                    for part in ("mean", "std", "low", "high", "train")
-                }
+                texts = {part: scores[number][f"{metric}_{part}"] for part in SCORE_PARTS}
+                parts = {part: float(text) if text else float("nan") for part, text in texts.items()}
                 values = tuple(float(value) for value in by_trial[number][f"validation_{metric}"])
                 kept[metric] = Score(metric=metric, values=values, **parts)
         trials.append(Trial(**entry, scores=kept))
     return tuple(trials)
 
 
-def _plain(tree: Any) -> Any:
-    """Only what JSON has."""
+def plain(tree: Any) -> Any:
+    """The tree with only what JSON has; NaN and infinity become None."""
     if isinstance(tree, Mapping):
-        return {str(key): _plain(value) for key, value in tree.items()}
+        return {str(key): plain(value) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
-        return [_plain(value) for value in tree]
+        return [plain(value) for value in tree]
     if hasattr(tree, "tolist"):  # NumPy scalars and arrays
-        return _plain(tree.tolist())
+        return plain(tree.tolist())
     if isinstance(tree, float):
         return tree if abs(tree) < float("inf") else None
     return tree

@@ -12,6 +12,8 @@ import pandas as pd
 from unitune.records import Direction, Score, Task, Trial
 from unitune.space import Space
 
+SCORE_PARTS = ("mean", "std", "low", "high", "train")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
@@ -148,7 +150,7 @@ def trials_table(
     frame["engine"] = [trial.engine for trial in order]
     if everything:
         for other in run.metrics:
-            for part in ("mean", "std", "low", "high", "train"):
+            for part in SCORE_PARTS:
                 frame[f"{other}_{part}"] = [getattr(t.scores.get(other, nothing), part) for t in order]
         frame["state"] = [trial.state for trial in order]
     if everything or any(trial.failure for trial in order):

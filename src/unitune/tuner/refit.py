@@ -86,12 +86,12 @@ class Refitter:
             )
         return preprocessing.assemble(prepared, fitted.model, split.y_scale, split.y_offset)
 
-    def test_scores(self, trial: Trial, model: keras.Model) -> dict[str, float]:
-        """The model's score on the test rows in each metric; empty without test rows."""
+    def test_scores(self, trial: Trial, model: Callable[[], keras.Model]) -> dict[str, float]:
+        """The model's score on the test rows in each metric; empty without test rows, and then no model is made."""
         data = self.test_data
         if data is None:
             return {}
-        predictions = preprocessing.predict(model, _inputs(data))
+        predictions = preprocessing.predict(model(), _inputs(data))
         logits = np.array([self.network(trial.configuration).logits])
         predictions = probabilities(predictions.astype(np.float64)[None], data.task, logits)
         values = evaluate(self.metrics, data.y, predictions, data.sample_weight, task=data.task)
