@@ -140,7 +140,8 @@ def _read(layer: Any) -> list[LayerSpec] | None:
         spec = LayerSpec(class_name=name, config=config)
         return [spec] if is_known(spec) else None
     own = activation_layer(activation)
-    if own is None or not is_known(own):
+    # Keras does not count the weights of a layer that sits inside another as its activation: that is no chain.
+    if own is None or not is_known(own) or own.class_name == "PReLU":
         return None
     if name == "Activation":
         return [own]

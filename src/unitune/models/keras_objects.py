@@ -98,7 +98,7 @@ def _is_default(value: Any, default: Any) -> bool:
         name = default.replace("_", "").lower() if isinstance(default, str) else None
         return not value["config"] and name == value["class_name"].lower()
     if default is None:
-        return value is None or (isinstance(value, str) and value == "linear")
+        return value is None or value == [] or (isinstance(value, str) and value == "linear")
     return bool(value is default or (type(value) is type(default) and value == default))
 
 

@@ -1,0 +1,158 @@
+import numpy as np
+import pytest
+
+from unitune.errors import OptionError
+from unitune.models import backend
+from unitune.models.adopt import adopt, predicts_logits
+from unitune.models.blueprint import OptimizerSpec
+from unitune.models.build import build_model, n_parameters
+
+
+@pytest.fixture(scope="module")
+def keras():
+    return backend.ensure()
+
+
+def rebuilt_equals(blueprint, training, weights, model, shape):
+    """The blueprint rebuilt with the model's weights predicts what the model predicts."""
+    copy = build_model(blueprint, shape, training, seed=1, steps_per_epoch=2)
+    copy.set_weights(weights)
+    x = np.random.default_rng(0).normal(size=(5, *shape)).astype("float32")
+    np.testing.assert_allclose(np.asarray(copy(x)), np.asarray(model(x)), rtol=1e-6)
+    return copy
+
+
+def test_unbuilt_sequential_of_the_issue(keras):
+    layers = keras.layers
+    model = keras.Sequential([layers.Dense(64, "relu"), layers.Dense(1, "sigmoid")])
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    blueprint, training, weights = adopt(model, (30,))
+    assert [layer.config for layer in blueprint.layers] == [
+        {"units": 64, "activation": "relu"},
+        {"units": 1, "activation": "sigmoid"},
+    ]
+    assert training.optimizer == OptimizerSpec(class_name="Adam", learning_rate=0.001)
+    assert (training.loss, training.metrics) == ("binary_crossentropy", ("accuracy",))
+    assert all(np.array_equal(a, b) for a, b in zip(weights, model.get_weights(), strict=True))
+    rebuilt_equals(blueprint, training, weights, model, (30,))
+
+
+def test_metrics_written_as_third_argument_are_understood(keras):
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile("sgd", "mse", ["mae"])
+    assert adopt(model, (2,))[1].metrics == ("mae",)
+
+
+def test_functional_chain_with_everything(keras):
+    layers = keras.layers
+    entry = keras.Input((6,))
+    hidden = layers.Dense(
+        8,
+        activation=layers.LeakyReLU(0.1),
+        kernel_regularizer="l2",
+        kernel_constraint="max_norm",
+        kernel_initializer="he_normal",
+    )(entry)
+    hidden = layers.BatchNormalization(momentum=0.9)(hidden)
+    hidden = layers.Activation(keras.ops.sin)(hidden)
+    hidden = layers.Dropout(0.3, seed=4)(hidden)
+    model = keras.Model(entry, layers.Dense(3, "softmax", name="classes")(hidden), name="mine")
+    rate = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
+    loss = keras.losses.SparseCategoricalCrossentropy()
+    model.compile(
+        keras.optimizers.SGD(rate, momentum=0.9, clipnorm=1.0),
+        loss,
+        metrics=[keras.metrics.SparseCategoricalAccuracy()],
+    )
+    blueprint, training, weights = adopt(model, (6,))
+    names = [layer.class_name for layer in blueprint.layers]
+    assert names == ["Dense", "LeakyReLU", "BatchNormalization", "Activation", "Dropout", "Dense"]
+    assert "seed" not in blueprint.layers[4].config
+    assert training.optimizer.config == {"momentum": 0.9, "clipnorm": 1.0}
+    assert training.schedule.source is rate
+    assert training.loss is loss
+    assert n_parameters(blueprint, (6,)) == model.count_params()
+    copy = rebuilt_equals(blueprint, training, weights, model, (6,))
+    assert copy.name == "mine"
+    assert type(copy.layers[0].kernel_constraint).__name__ == "MaxNorm"
+    assert type(copy.layers[0].kernel_regularizer).__name__ == "L2"
+
+
+def test_names_of_layers_are_kept(keras):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="wide"), keras.layers.Dense(1, name="out")])
+    model.compile(loss="mse")
+    blueprint, _, _ = adopt(model)
+    assert [layer.name for layer in build_model(blueprint, (2,)).layers] == ["wide", "out"]
+
+
+def test_frozen_layer_stays_frozen(keras):
+    frozen = keras.layers.Dense(3, trainable=False)
+    model = keras.Sequential([keras.Input((2,)), frozen, keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    blueprint, _, _ = adopt(model)
+    assert blueprint.layers[0].config["trainable"] is False
+    assert len(build_model(blueprint, (2,)).trainable_weights) == 2
+
+
+@pytest.mark.parametrize("kind", ["skip", "shared", "nested", "custom", "adapted", "prelu"])
+def test_what_is_no_chain_of_known_layers_becomes_a_template(keras, kind):
+    layers = keras.layers
+
+    class Mine(layers.Dense):
+        pass
+
+    entry = keras.Input((3,))
+    dense = layers.Dense(3)
+    outputs = {
+        "skip": lambda: layers.Add()([dense(entry), entry]),
+        "shared": lambda: dense(dense(entry)),
+        "nested": lambda: keras.Sequential([layers.Dense(3)])(entry),
+        "custom": lambda: Mine(3)(entry),
+        "prelu": lambda: layers.Dense(3, activation=layers.PReLU())(entry),
+        "adapted": lambda: layers.Normalization(mean=1.0, variance=2.0)(entry),
+    }
+    model = keras.Model(entry, outputs[kind]())
+    model.compile(loss="mse")
+    blueprint, training, weights = adopt(model, (3,))
+    assert blueprint.layers == ()
+    assert blueprint.template is model
+    assert n_parameters(blueprint, (3,)) == model.count_params()
+    if kind != "custom":  # cloning a local class needs it registered
+        rebuilt_equals(blueprint, training, weights, model, (3,))
+
+
+def test_logits_are_noticed(keras):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(loss=keras.losses.BinaryCrossentropy(from_logits=True))
+    assert predicts_logits(adopt(model)[1])
+    model.compile(loss=keras.losses.BinaryCrossentropy())
+    assert not predicts_logits(adopt(model)[1])
+
+
+def test_models_that_cannot_be_compared_are_refused(keras):
+    layers = keras.layers
+
+    class Sub(keras.Model):
+        def call(self, inputs):
+            return inputs
+
+    plain = keras.Sequential([layers.Dense(1)])
+    with pytest.raises(OptionError, match="compile"):
+        adopt(plain, (2,))
+    plain.compile(loss="mse")
+    with pytest.raises(OptionError, match="Input"):
+        adopt(plain)
+    adopt(plain, (2,))
+    with pytest.raises(OptionError, match=r"\(3,\)"):
+        adopt(plain, (3,))
+    with pytest.raises(OptionError, match=r"keras\.Model"):
+        adopt("model")
+    sub = Sub()
+    sub.compile(loss="mse")
+    with pytest.raises(OptionError, match="Sequential"):
+        adopt(sub, (2,))
+    first, second = keras.Input((2,)), keras.Input((2,))
+    two = keras.Model([first, second], layers.Add()([first, second]))
+    two.compile(loss="mse")
+    with pytest.raises(OptionError, match="one input"):
+        adopt(two, (2,))
