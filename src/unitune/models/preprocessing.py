@@ -48,7 +48,9 @@ class Scaling:
         if not self.on:
             return np.where(np.isnan(x), mean, x)
         power = self.power.astype(x.dtype)
-        z = (x * power - mean * power) / (self.scale * self.power).astype(x.dtype)
+        # A row astronomically far from all training rows becomes infinite, as it does in Keras.
+        with np.errstate(over="ignore"):
+            z = (x * power - mean * power) / (self.scale * self.power).astype(x.dtype)
         if np.isnan(z).any():
             z[np.isnan(z)] = 0.0
         return np.asarray(z)
@@ -471,7 +473,11 @@ def _join(keras: Any, tensors: list[Any], name: str) -> Any:
 def _scale_graph(keras: Any, scaling: Scaling, x: Any, dtype: str, name: str, *, fill: bool = True) -> Any:
     ops = keras.ops
     if not scaling.on:
-        return ops.where(ops.isnan(x), scaling.mean.tolist(), x) if fill else x
+        if not fill:
+            return x
+        absent = ops.isnan(x)
+        means = keras.layers.Rescaling(scaling.mean.tolist(), dtype=dtype, name=f"{name}_missing")
+        return ops.where(absent, 0.0, x) + means(ops.cast(absent, dtype))
     mean, scale = scaling.mean, scaling.scale
     if (scaling.power != 1).any():
         x = keras.layers.Rescaling(scaling.power.tolist(), dtype=dtype, name=f"{name}_range")(x)
