@@ -47,7 +47,11 @@ class Source(Protocol):
 
 
 class Result:
-    """What a search found. `unitune.tune`, `unitune.compare` and `unitune.load` make it."""
+    """What a search found. `unitune.tune`, `unitune.compare` and `unitune.load` make it.
+
+    Attributes:
+        folder: Where it was saved or loaded from; None if neither.
+    """
 
     def __init__(
         self,
@@ -318,7 +322,10 @@ class Result:
         run = self._run
         return {
             "curves.png": lambda: figures.learning_curves_png(
-                self.history(), title=self._title(), best_epoch=self._median_best_epoch(self.best)
+                self.history(),
+                title=self._title(),
+                best_epoch=self._median_best_epoch(self.best),
+                standardised=bool(run.data.get("standardised")),
             ),
             "units_x_activation.png": lambda: figures.units_by_activation_png(
                 self.table(everything=True), objective=run.objective, direction=run.direction

@@ -34,13 +34,16 @@ STYLE: dict[str, Any] = {
 }
 
 
-def learning_curves_png(history: pd.DataFrame, *, title: str, best_epoch: int | None = None) -> bytes:
+def learning_curves_png(
+    history: pd.DataFrame, *, title: str, best_epoch: int | None = None, standardised: bool = False
+) -> bytes:
     """Loss and metric over the epochs of one trial: the mean over its members, and the band between the extremes.
 
     Args:
         history: Of one trial, in long form.
         title: What the trial is.
         best_epoch: The epoch for which the final model is trained, marked by a line.
+        standardised: Whether the values are in standard deviations of the target, which the axis then says.
     """
     metrics = [metric for metric in shown_metrics(history) if curves(history, metric)]
     with matplotlib.rc_context(STYLE):
@@ -49,8 +52,13 @@ def learning_curves_png(history: pd.DataFrame, *, title: str, best_epoch: int | 
             figure.text(0.5, 0.5, "no finite values were recorded", ha="center", color=MUTED)
         for number, metric in enumerate(metrics, 1):
             axes = figure.add_subplot(1, len(metrics), number)
-            _draw_curves(axes, curves(history, metric), metric, best_epoch)
-        figure.suptitle(f"Best trial: {title}" if title else "Best trial", x=0.01, ha="left", fontsize=12)
+            _draw_curves(
+                axes, curves(history, metric), f"{metric} (standardised target)" if standardised else metric, best_epoch
+            )
+        heading = f"Learning curves of {title}" if title else "Learning curves"
+        many = any(curve.n_members > 1 for metric in metrics for curve in curves(history, metric))
+        band = "\nline: mean over the folds; band: from the lowest to the highest fold" if many else ""
+        figure.suptitle(f"{heading}{band}", x=0.012, ha="left", fontsize=10.5, color=INK)
         return _png(figure)
 
 
@@ -84,24 +92,25 @@ def _draw_curves(axes: Any, found: tuple[Curve, ...], metric: str, best_epoch: i
             axes.fill_between(curve.epoch, curve.low, curve.high, color=color, alpha=0.15, linewidth=0)
         marker = "o" if last <= 15 else None
         axes.plot(curve.epoch, curve.mean, color=color, linewidth=2, marker=marker, markersize=3.5)
-    axes.set_xlim(1 if last > 1 else 0.5, last + max(0.5, 0.02 * last))
-    axes.set_title(metric)
+    axes.set_xlim(1 - 0.02 * last, last + 0.02 * last)
     axes.set_xlabel("epoch")
-    bands = " (mean; band: lowest to highest fold)" if found[0].n_members > 1 else ""
-    axes.set_ylabel(f"{metric}{bands}")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    axes.set_ylabel(metric, fontweight="bold")
+    if last <= 12:
+        axes.set_xticks(range(1, last + 1))
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     axes.grid(axis="y", color="#ececec", linewidth=0.8)
     axes.set_axisbelow(True)
-    if best_epoch is not None and 1 <= best_epoch <= last and last > 1:
+    if best_epoch is not None and 1 <= best_epoch < last:
         axes.axvline(best_epoch, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         axes.annotate(
             f"kept: epoch {best_epoch}",
             (best_epoch, 1.0),
             xycoords=("data", "axes fraction"),
-            xytext=(-4, -2),
+            xytext=(0, 2),
             textcoords="offset points",
-            ha="right",
-            va="top",
+            ha="center",
+            va="bottom",
             fontsize=8,
             color=MUTED,
         )
@@ -135,7 +144,7 @@ def _label_ends(axes: Any, found: tuple[Curve, ...]) -> None:
 def _draw_grid(figure: Figure, grid: Grid, objective: str, direction: str) -> None:
     axes = figure.add_subplot()
     # Darker is better, so the scale turns round where less is more.
-    colors = matplotlib.colormaps["cividis_r" if direction == "maximize" else "cividis"].with_extremes(bad="#f2f2f2")
+    colors = matplotlib.colormaps["YlGnBu" if direction == "maximize" else "YlGnBu_r"].with_extremes(bad="#f2f2f2")
     image = axes.imshow(np.ma.masked_invalid(grid.values), cmap=colors, aspect="auto")
     axes.set_xticks(range(len(grid.columns)), grid.columns)
     axes.set_yticks(range(len(grid.rows)), grid.rows)
@@ -167,7 +176,14 @@ def _draw_grid(figure: Figure, grid: Grid, objective: str, direction: str) -> No
             color="white" if dark else INK,
         )
     aim = "higher" if direction == "maximize" else "lower"
-    axes.set_title(f"Validation {objective}: best mean over folds in each cell ({aim} is better)", fontsize=10)
+    figure.suptitle(
+        f"Validation {objective} by {_axis_label(grid.column_name)} and {_axis_label(grid.row_name)}\n"
+        f"the best mean in each cell; {aim} is better",
+        x=0.012,
+        ha="left",
+        fontsize=10.5,
+        color=INK,
+    )
     bar = figure.colorbar(image, ax=axes, pad=0.02, fraction=0.05)
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0, labelsize=8)

@@ -80,7 +80,7 @@ def units_by_activation(table: pd.DataFrame, direction: str) -> Grid | None:
     Returns None where the table has neither units nor activations.
     """
     rows, columns = _name(table, "activation"), _name(table, "units")
-    complete = table[np.isfinite(table["mean"])]
+    complete = table[np.isfinite(table["mean"])].sort_values("trial")
     if rows is None or columns is None or complete.empty:
         return None
     row_labels, row_of = _cells(complete[rows])

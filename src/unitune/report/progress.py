@@ -63,11 +63,11 @@ class Listener:
 
 
 def score_text(trial: Trial | None, metric: str) -> str:
-    """The score of a trial with half the width of its interval: `accuracy 0.974 ± 0.012`."""
+    """The score of a trial with the longer arm of its interval: `accuracy 0.974 ± 0.012`."""
     if trial is None or trial.state != "complete":
         return f"{metric} –"
     score = trial.scores[metric]
-    half = (score.high - score.low) / 2
+    half = max(score.high - score.mean, score.mean - score.low)
     return f"{metric} {score.mean:.4g}" + (f" ± {half:.2g}" if half == half else "")
 
 

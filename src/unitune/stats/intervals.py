@@ -35,7 +35,13 @@ def t_quantile(probability: float, degrees: int) -> float:
     return float(special.stdtrit(degrees, probability))
 
 
-def summarise(values: Array, *, validation_ratio: float = 0.0, level: float = 0.95) -> Summary:
+def summarise(
+    values: Array,
+    *,
+    validation_ratio: float = 0.0,
+    level: float = 0.95,
+    attainable: tuple[float, float] = (-np.inf, np.inf),
+) -> Summary:
     """The mean of scores over folds and repeats, with its corrected resampled t interval.
 
     ``mean ± t(n - 1) * std * sqrt(1 / n + validation_ratio)``, where ``std`` is the sample standard deviation
@@ -47,6 +53,8 @@ def summarise(values: Array, *, validation_ratio: float = 0.0, level: float = 0.
             (``1 / (k - 1)`` for k folds). 0 where all scores are from the same rows and only the seeds differ; this
             gives the plain t interval.
         level: The coverage, in (0, 1).
+        attainable: The lowest and the highest value that the score can take; an interval is cut off there, which
+            takes nothing from its coverage.
 
     Returns:
         A `Summary`. With `n = 1` the standard deviation is NaN, and so are the bounds. A NaN among the values makes
@@ -70,4 +78,6 @@ def summarise(values: Array, *, validation_ratio: float = 0.0, level: float = 0.
         return Summary(mean=mean, std=unknown, low=unknown, high=unknown)
     std = values.std(axis=-1, ddof=1)
     half = t_quantile(0.5 + level / 2, n - 1) * std * np.sqrt(1.0 / n + validation_ratio)
-    return Summary(mean=mean, std=std, low=mean - half, high=mean + half)
+    return Summary(
+        mean=mean, std=std, low=np.maximum(mean - half, attainable[0]), high=np.minimum(mean + half, attainable[1])
+    )

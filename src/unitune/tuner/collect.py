@@ -17,6 +17,11 @@ from unitune.stats import summarise
 from unitune.store import MemberBlock
 
 SPLITS = ("train", "validation")
+ATTAINABLE = {
+    **dict.fromkeys(("accuracy", "auc", "f1", "balanced_accuracy"), (0.0, 1.0)),
+    **dict.fromkeys(("log_loss", "mae", "rmse", "loss"), (0.0, np.inf)),
+    "r2": (-np.inf, 1.0),
+}
 
 
 @dataclass(kw_only=True, eq=False)
@@ -164,7 +169,11 @@ class Collector:
         if not len(indices):
             return []
         summaries = {
-            metric: summarise(batch.scores["validation", metric][indices], validation_ratio=self._validation_ratio)
+            metric: summarise(
+                batch.scores["validation", metric][indices],
+                validation_ratio=self._validation_ratio,
+                attainable=ATTAINABLE.get(metric, (-np.inf, np.inf)),
+            )
             for metric in self._metrics
         }
         rows = {

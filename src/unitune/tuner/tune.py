@@ -22,8 +22,10 @@ from unitune.engine.choose import choose_engine
 from unitune.engine.contract import Engine
 from unitune.errors import OptionError, SaveError, TrainingError
 from unitune.models import backend, preprocessing
+from unitune.models.activations import base_name
 from unitune.models.dense import blueprint, dense_space, training
 from unitune.models.heads import head
+from unitune.models.initializers import suits
 from unitune.models.splits import split_arrays
 from unitune.report.progress import Listener, Plan, make_progress
 from unitune.result import Result
@@ -193,6 +195,7 @@ def tune(
     )
     problem, tests, notes = pose(
         data,
+        more_notes=initializer_notes(space),
         objective=objective,
         direction=direction,
         folds=folds,
@@ -246,6 +249,7 @@ def pose(
     test_data: Any,
     seed: int,
     as_given: bool = False,
+    more_notes: Sequence[str] = (),
 ) -> tuple[Problem, Dataset | None, tuple[str, ...]]:
     """Checks and prepares the rows: the problem, the test rows, and notes for the user.
 
@@ -282,7 +286,7 @@ def pose(
             prepared[key] = preprocessing.fit(data, fold.train, flatten=not as_given)
         split = split_arrays(data, fold, preprocessor=prepared[key])
         splits.append(unscaled(split) if as_given else split)
-    notes += next(iter(prepared.values())).notes
+    notes += [*next(iter(prepared.values())).notes, *more_notes]
     problem = Problem(
         dataset=data,
         folds=made,
@@ -295,6 +299,23 @@ def pose(
         as_given=as_given,
     )
     return problem, tests, tuple(notes)
+
+
+def initializer_notes(space: Space) -> tuple[str, ...]:
+    """Which initializers `"auto"` stands for, as a sentence; none where it was not asked for."""
+    if not space["initializer"].domain.contains("auto"):
+        return ()
+    by_initializer: dict[str, list[str]] = {}
+    for name in space.names:
+        if name.partition("_")[0] != "activation":
+            continue
+        for value in space[name].domain.values():
+            label = str(space.label(name, value))
+            found = by_initializer.setdefault(suits(base_name(value)), [])
+            if label not in found:
+                found.append(label)
+    shown = "; ".join(f"{initializer} for {', '.join(labels)}" for initializer, labels in by_initializer.items())
+    return (f"Initializers that suit the activation: {shown}.",)
 
 
 @dataclass(kw_only=True)
@@ -375,7 +396,7 @@ def run(
                 "validation_ratio": problem.validation_ratio,
                 "kind": problem.evaluation,
             },
-            data=_describe_data(problem.dataset),
+            data=_describe_data(problem),
             elapsed_s=phases.seconds,
             versions=versions(),
             command=command,
@@ -477,12 +498,14 @@ def describe_call(function: str, call: Mapping[str, Any]) -> str:
     return f"unitune.{function}({', '.join(shown)})"
 
 
-def _describe_data(data: Dataset) -> dict[str, Any]:
+def _describe_data(problem: Problem) -> dict[str, Any]:
+    data = problem.dataset
     return {
         "n_rows": data.n_rows,
         "target": data.target_name,
         "classes": None if data.classes is None else data.classes.tolist(),
         "schema": data.raw_schema.to_json(),
+        "standardised": problem.splits[0].y_scale is not None,
         "fingerprint": data.fingerprint,
     }
 
