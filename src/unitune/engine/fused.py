@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import queue
 import threading
@@ -19,7 +20,7 @@ from unitune.data.arrays import Split
 from unitune.engine.contract import Job, Outcome
 from unitune.engine.lift.base import Unfusable
 from unitune.engine.plan import Plan, Rows, Tile, make_plan
-from unitune.engine.probes import PROBES
+from unitune.engine.probes import ACTIVATION_PROBES, UPDATE_PROBES
 from unitune.engine.program import Backend, Program, ProgramKey, initial_state
 from unitune.engine.reading import Reader, Reading
 from unitune.engine.solo import SoloEngine
@@ -239,7 +240,8 @@ class _Run:
             plan = schedule_of(slots, key, len(split.x_train), first_epoch)
             state, result = self._call(program, state, hyper, data, _tensors(plan, tensor))
             epochs = int(plan["epochs"])
-            results.append((epochs, {name: np.asarray(value) for name, value in result.items()}))
+            rates = plan["rates"][:epochs, math.ceil(len(split.x_train) / key.batch_size) - 1]
+            results.append((epochs, {name: np.asarray(value) for name, value in result.items()} | {"rates": rates}))
             first_epoch += epochs
             if key.stopping and first_epoch < longest and not np.asarray(state["active"])[slots.real].any():
                 plan |= {"epochs": np.int32(0), "final": np.bool_(True)}
@@ -303,7 +305,8 @@ def _outcome(
         """`(member, epoch, ...)` over all chunks."""
         return np.concatenate([result[name][:epochs] for epochs, result in results], axis=0).swapaxes(0, 1)[real]
 
-    train, validation, rates = joined("train"), joined("validation"), joined("rates")
+    history = joined("history")
+    rates = joined("rates")
     limit = np.array([job.training.epochs for job in jobs])
     if key.stopping:
         n_epochs = np.asarray(state["n_epochs"])[real]
@@ -315,17 +318,21 @@ def _outcome(
         if program.optimizer.uses_ema:
             for index, average in zip(program.trainable, state["averages"], strict=True):
                 kept[index] = average
-    after = np.arange(train.shape[1])[None, :] >= n_epochs[:, None]
-    train[after], validation[after], rates[after] = np.nan, np.nan, np.nan
+    history[np.arange(history.shape[1])[None, :] >= n_epochs[:, None]] = np.nan
+    rates = rates + 0.0 * history[:, :, 0]  # NaN after a member's last epoch
+
+    def columns(kind: str, name: str | None = None) -> Any:
+        chosen = [i for i, (k, n, _) in enumerate(program.columns) if k == kind and name in (None, n)]
+        return history[:, :, chosen]
+
+    if key.plateau:
+        rates = rates * columns("rate")[:, :, 0]
+    train, validation = columns("train"), columns("validation")
     predictions = results[-1][1]["predictions"][real]
     n_val, n_train = len(split.x_val), len(split.x_train)
     weights = unpadded(program, slots, [np.asarray(w) for w in kept], features)
-    probes = {}
-    if key.probes:
-        values = joined("probes")
-        values[after] = np.nan
-        layers = {name: len(program.activations) if i < 3 else len(program.products) for i, name in enumerate(PROBES)}
-        probes = {name: values[:, :, i, : layers[name]] for i, name in enumerate(PROBES)}
+    names = ACTIVATION_PROBES + UPDATE_PROBES if key.probes else ()
+    probes = {name: columns("probe", name) for name in names}
     failures = tuple(
         _failure(train[i, :, 0], int(n), predictions[i, : n_val + n_train]) for i, n in enumerate(n_epochs)
     )

@@ -11,29 +11,38 @@ from typing import Any
 
 from unitune.engine.lift.base import ProgramNode, Tensor
 
-# For each activation layer: the share of units that are zero on every row; the share of outputs beyond 95 % of a
+# For each hidden activation layer: the share of units that are zero on every row; the share of outputs beyond 95 % of a
 # bounded activation's range; the mean output. For each dense layer, at the epoch's last step: the norms of the
 # kernel's gradient and of the kernel, and the update's norm over the kernel's.
-PROBES = ("dead_units", "saturated", "mean_activation", "gradient_norm", "weight_norm", "update_ratio")
+ACTIVATION_PROBES = ("dead_units", "saturated", "mean_activation")
+UPDATE_PROBES = ("gradient_norm", "weight_norm", "update_ratio")
 _DEAD = 1e-7
 
 
-def activation_probe(node: ProgramNode, output: Tensor, row_mask: Tensor, hyper: Any, old: Any) -> Any:
-    """Adds a block of rows to an activation's sums."""
+def activation_probe(node: ProgramNode, output: Tensor, row_mask: Tensor, hyper: Any, old: Tensor) -> Tensor:
+    """Adds a block of rows to an activation's sums, `(member, 3, width)`: rows where a unit is active, where it is
+    saturated, and its total. Sums over rows are products with the row mask, which need no code of their own."""
     from keras import ops
 
-    rows = row_mask[None, :, None]
-    if node.padded:
-        rows = ops.logical_and(rows, hyper["unit_mask"][node.index])
-    size = ops.where(rows, ops.abs(output), 0.0)
+    dtype = output.dtype
     centre, half = hyper["bounds"][node.index]
+    rows = ops.cast(row_mask, dtype)[None, None, :]
+    rows = ops.broadcast_to(rows, (output.shape[0], 1, output.shape[1]))
     far = ops.abs(output - centre[:, None, None]) > 0.95 * half[:, None, None]
-    saturated = ops.where(ops.logical_and(rows, far), 1.0, 0.0)
-    return {
-        "active": ops.logical_or(old["active"], ops.max(size, axis=1) > _DEAD),
-        "saturated": old["saturated"] + ops.cast(ops.sum(saturated, axis=(1, 2)), output.dtype),
-        "total": old["total"] + ops.sum(ops.where(rows, output, 0.0), axis=(1, 2)),
-    }
+    parts = (ops.cast(ops.abs(output) > _DEAD, dtype), ops.cast(far, dtype), output)
+    return old + ops.concatenate([ops.matmul(rows, part) for part in parts], axis=1)
+
+
+def activation_summary(node: ProgramNode, sums: Tensor, n_rows: Tensor, hyper: Any) -> Tensor:
+    """`(member, 3)`: share of dead units, share of saturated outputs, mean output, over real units only."""
+    from keras import ops
+
+    if node.padded:
+        sums = ops.where(hyper["unit_mask"][node.index], sums, 0.0)
+    width = hyper["true_width"][node.index][:, 0, 0]
+    active = ops.sum(ops.cast(sums[:, 0] > 0, sums.dtype), axis=-1) / width
+    rest = ops.sum(sums[:, 1:], axis=-1) / (width * n_rows)[:, None]
+    return ops.concatenate([(1.0 - active)[:, None], rest], axis=-1)
 
 
 def update_probe(
@@ -44,21 +53,23 @@ def update_probe(
     old: Sequence[Tensor],
     new: Sequence[Tensor],
 ) -> Tensor:
-    """`(3, member, layer)`: norms of the kernels' gradients, of the kernels, and of their updates over the kernels'."""
+    """`(member, layer, 3)`: norms of the kernels' gradients, of the kernels, and of their updates over the kernels'."""
     from keras import ops
 
     place_of = {index: place for place, index in enumerate(trainable)}
-    rows: list[list[Tensor]] = [[], [], []]
+    columns = []
     for product in products:
         index = next(i for i, (node, _) in enumerate(weight_nodes) if node.index == product.index)
-        size = _norm(old[index])
-        rows[0].append(_norm(gradients[place_of[index]]))
-        rows[1].append(size)
-        rows[2].append(_norm(new[index] - old[index]) / ops.maximum(size, 1e-12))
-    return ops.stack([ops.stack(row, axis=-1) for row in rows], axis=0)
+        squares = [_square(w) for w in (gradients[place_of[index]], old[index], new[index] - old[index])]
+        columns.append(ops.concatenate(squares, axis=-1))
+    norms = ops.sqrt(ops.stack(columns, axis=1))
+    return ops.concatenate([norms[..., :2], norms[..., 2:] / ops.maximum(norms[..., 1:2], 1e-12)], axis=-1)
 
 
-def _norm(weight: Tensor) -> Tensor:
+def _square(weight: Tensor) -> Tensor:
+    """The squared norm `(member, 1)`, as a product of the weight with itself."""
     from keras import ops
 
-    return ops.sqrt(ops.sum(ops.square(weight), axis=(1, 2)))
+    members = weight.shape[0]
+    flat = ops.reshape(weight, (members, 1, -1))
+    return ops.reshape(ops.matmul(flat, ops.transpose(flat, (0, 2, 1))), (members, 1))

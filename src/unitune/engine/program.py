@@ -16,7 +16,13 @@ from unitune.engine.lift.base import Context, Key, ProgramNode, Tensor, lift_of
 from unitune.engine.lift.optimizer import OptimizerNode, StackedOptimizer, shaped
 from unitune.engine.lift.penalty import constrain, penalty
 from unitune.engine.losses import loss_function, metric_functions
-from unitune.engine.probes import PROBES, activation_probe, update_probe
+from unitune.engine.probes import (
+    ACTIVATION_PROBES,
+    UPDATE_PROBES,
+    activation_probe,
+    activation_summary,
+    update_probe,
+)
 
 State = dict[str, Any]
 
@@ -102,7 +108,8 @@ class Program:
         self.weight_nodes = [(node, weight) for node in key.nodes for weight in node.weights]
         self.trainable = [i for i, (_, weight) in enumerate(self.weight_nodes) if weight.trainable]
         self.shapes = [(key.members, *weight.shape(node.width_in, node.width)) for node, weight in self.weight_nodes]
-        self.activations = [node for node in key.nodes if node.kind == "Activation"]
+        activations = [node for node in key.nodes if node.kind == "Activation"]
+        self.hidden = [node for node in activations if node.index < len(key.nodes) - 1]
         self.products = [node for node in key.nodes if node.kind == "Dense"]
         self.optimizer = StackedOptimizer(key.optimizer, key.dtype)
         trainable_shapes = [self.shapes[i] for i in self.trainable]
@@ -110,12 +117,23 @@ class Program:
         owners = self.optimizer.slot_owner(trainable_shapes)
         self.slot_shapes = [trainable_shapes[owner] for owner in owners]
         self.metrics = ("loss", *key.metrics)
+        self.columns = self._columns()
         self._loss = loss_function(key.loss)
         self._metrics = metric_functions(key.metrics, key.outputs, key.loss)
-        for node in self.activations:
+        for node in activations:
             for function in node.functions:
                 keeps_zero(function)  # tried here because a function cannot be tried while tracing
         self.run = backend.compile(self._run)
+
+    def _columns(self) -> list[tuple[str, str, int]]:
+        """What the columns of a history are: `(kind, name, layer)`."""
+        columns = [(kind, name, 0) for kind in ("train", "validation") for name in self.metrics]
+        if self.key.plateau:
+            columns.append(("rate", "factor", 0))
+        if self.key.probes:
+            columns += [("probe", name, layer) for layer in range(len(self.hidden)) for name in ACTIVATION_PROBES]
+            columns += [("probe", name, layer) for layer in range(len(self.products)) for name in UPDATE_PROBES]
+        return columns
 
     # The pieces of an epoch -------------------------------------------------------------------------------------
 
@@ -269,7 +287,7 @@ class Program:
         if self.key.weighted:
             epoch["w"] = ops.take(data["w"], rows, axis=0)
         if self.key.probes:
-            epoch["update"] = ops.zeros((3, self.key.members, len(self.products)), self.key.dtype)
+            epoch["update"] = ops.zeros((self.key.members, len(self.products), 3), self.key.dtype)
         constants: State = {name: epoch.pop(name) for name in ("x", "y", "w", "rate_factor") if name in epoch}
 
         def body(state: State) -> State:
@@ -290,14 +308,7 @@ class Program:
             "sums": ops.zeros((key.members, len(self.metrics)), key.dtype),
         }
         if key.probes:
-            state["probes"] = [
-                {
-                    "active": ops.zeros((key.members, node.width), "bool"),
-                    "saturated": ops.zeros((key.members,), key.dtype),
-                    "total": ops.zeros((key.members,), key.dtype),
-                }
-                for node in self.activations
-            ]
+            state["probes"] = [ops.zeros((key.members, 3, node.width), key.dtype) for node in self.hidden]
 
         def body(state: State) -> State:
             first = state["block"] * block
@@ -325,7 +336,7 @@ class Program:
             if outputs is not None:
                 new["probes"] = [
                     activation_probe(node, outputs[node.index], mask, hyper, old)
-                    for node, old in zip(self.activations, state["probes"], strict=True)
+                    for node, old in zip(self.hidden, state["probes"], strict=True)
                 ]
             return new
 
@@ -355,27 +366,20 @@ class Program:
             plan: `order (chunk, train_rows)` int32, `rates (chunk, steps, member)`, `first_epoch`, `epochs`, `final`.
 
         Returns:
-            The state, and `train`, `validation` `(chunk, member, metric)`, `rates (chunk, member)`, `predictions
-            (member, all_rows, output)` and probes.
+            The state, and `history (chunk, member, column)` (see `columns`) and `predictions (member, all_rows,
+            output)`.
         """
         from keras import ops
 
         key = self.key
         steps = (data["n_train"] + key.batch_size - 1) // key.batch_size
-        shape = (key.chunk + 1, key.members, len(self.metrics))
         carry = dict(state)
         carry |= {
             "epoch": ops.zeros((), "int32"),
             "finished": ops.zeros((), "bool"),
-            "train": ops.zeros(shape, key.dtype),
-            "validation": ops.zeros(shape, key.dtype),
-            "rates": ops.zeros(shape[:2], key.dtype),
+            "history": ops.zeros((key.chunk + 1, key.members, len(self.columns)), key.dtype),
             "predictions": ops.zeros((key.members, key.all_rows, key.outputs), key.dtype),
         }
-        if key.probes:
-            carry["probes"] = ops.zeros(
-                (key.chunk + 1, key.members, len(PROBES), max(len(self.products), len(self.activations))), key.dtype
-            )
 
         def more(carry: State) -> Tensor:
             left = ops.logical_or(carry["epoch"] < plan["epochs"], plan["final"])
@@ -388,9 +392,7 @@ class Program:
             return self._epoch(carry, hyper, data, plan, steps, done)
 
         end = _while(more, body, carry)
-        outputs = ("train", "validation", "rates", "predictions", "probes")
-        result = {name: end[name] for name in outputs if name in end}
-        return {name: end[name] for name in state}, result
+        return {name: end[name] for name in state}, {name: end[name] for name in ("history", "predictions")}
 
     def _epoch(self, carry: State, hyper: State, data: State, plan: State, steps: Tensor, final: Tensor) -> State:
         """One epoch; or, when `final`, no training but an evaluation of all rows at the kept weights."""
@@ -415,25 +417,28 @@ class Program:
         penalty = self._penalty(weights, hyper)
         train = self._train_metrics(trained["sums"], data["n_train"])
         validation = self._finish_metrics(seen["sums"], data["n_val"], penalty)
-        rate = ops.take(rates, steps - 1, axis=0)
+        columns = [train, validation]
         if key.plateau:
-            rate = rate * carry["rate_factor"]
+            columns.append(carry["rate_factor"][:, None])
+        if key.probes:
+            n_val = ops.cast(data["n_val"], key.dtype)
+            columns += [
+                activation_summary(node, sums, n_val, hyper)
+                for node, sums in zip(self.hidden, seen["probes"], strict=True)
+            ]
+            columns.append(ops.reshape(trained["update"], (key.members, -1)))
         zero = ops.zeros((), "int32")
+        row = ops.concatenate(columns, axis=-1)[None]
         new = dict(carry)
         new |= {name: trained[name] for name in ("weights", "slots", "extra", "step")}
         if "averages" in carry:
             new["averages"] = trained["averages"]
         new |= {
-            "train": ops.slice_update(carry["train"], [here, zero, zero], train[None]),
-            "validation": ops.slice_update(carry["validation"], [here, zero, zero], validation[None]),
-            "rates": ops.slice_update(carry["rates"], [here, zero], rate[None]),
+            "history": ops.slice_update(carry["history"], [here, zero, zero], row),
             "predictions": seen["predictions"],
             "epoch": here + 1,
             "finished": final,
         }
-        if key.probes:
-            probes = self._probes(trained["update"], seen["probes"], data["n_val"], hyper)
-            new["probes"] = ops.slice_update(carry["probes"], [here, zero, zero, zero], probes[None])
         if key.stopping or key.plateau:
             new |= self._callbacks(carry, hyper, plan, train, validation, weights, final)
         return new
@@ -498,24 +503,6 @@ class Program:
             "rate_factor": ops.where(reduces, lower, carry["rate_factor"]),
         }
         return {name: ops.where(final, carry[name], value) for name, value in new.items()}
-
-    def _probes(self, update: Tensor, activations: Sequence[State], n_val: Tensor, hyper: State) -> Tensor:
-        """`(member, probe, layer)` in the order of `PROBES`."""
-        from keras import ops
-
-        layers = max(len(self.products), len(self.activations))
-        rows = ops.cast(n_val, self.key.dtype)
-        columns: list[list[Tensor]] = [[], [], []]
-        for node, seen in zip(self.activations, activations, strict=True):
-            width = hyper["true_width"][node.index][:, 0, 0]
-            active = ops.sum(ops.cast(seen["active"], self.key.dtype), axis=-1)
-            columns[0].append(1.0 - active / width)
-            columns[1].append(seen["saturated"] / (width * rows))
-            columns[2].append(seen["total"] / (width * rows))
-        stacked = ops.stack([ops.stack(column, axis=-1) for column in columns], axis=0)
-        stacked = ops.pad(stacked, ((0, 0), (0, 0), (0, layers - len(self.activations))))
-        update = ops.pad(update, ((0, 0), (0, 0), (0, layers - len(self.products))))
-        return ops.transpose(ops.concatenate([stacked, update], axis=0), (1, 0, 2))
 
 
 def _while(condition: Callable[[State], Tensor], body: Callable[[State], State], state: State) -> State:

@@ -149,8 +149,12 @@ class Activation:
         from keras import ops
 
         if node.runs:
-            parts = [_apply(key, x[start:stop]) for key, start, stop in node.runs] if len(node.runs) > 1 else []
-            y = ops.concatenate(parts, axis=0) if parts else _apply(node.runs[0][0], x)
+            if len(node.runs) == 1:
+                y = _apply(node.runs[0][0], x)
+            else:
+                # `split` rather than slices: its gradient joins the parts instead of adding padded ones up.
+                parts = ops.split(x, [stop for _, _, stop in node.runs[:-1]], axis=0)
+                y = ops.concatenate([_apply(run[0], part) for run, part in zip(node.runs, parts, strict=True)], axis=0)
         else:
             # The inner `where` keeps an overflow in a function that a member does not use out of its gradient.
             y = ops.zeros_like(x)
