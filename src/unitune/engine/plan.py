@@ -250,7 +250,7 @@ def _tiles(
         step_s = member_cost(nodes, bucket.widths, rows.features, batch, alternatives)
         for (split, _), part in chosen.items():
             ordered = sorted(part, key=lambda i: (readings[i].widths, jobs[i].training.epochs))
-            for slots in _fill(ordered, readings, layout):
+            for slots in fill(ordered, readings, key):
                 live = [int(i) for i in slots if i >= 0]
                 longest = max(steps[i] for i in live)
                 tiles.append(Tile(key=key, split=split, slots=slots, expected_s=step_s * layout.size * longest))
@@ -338,29 +338,40 @@ def _layouts(
     ]
 
 
-def _fill(members: list[int], readings: Sequence[Reading], layout: _Layout) -> list[Array]:
-    """Members into tiles, each combination of activations into its own slots; -1 where none is left."""
-    if not members:
-        return []
-    if layout.combos is None:
-        n_tiles = math.ceil(len(members) / layout.size)
-        table = np.full((n_tiles, layout.size), -1)
-        table.reshape(-1)[: len(members)] = members
-        return list(table)
+def fill(members: Sequence[int], readings: Sequence[Reading], key: ProgramKey) -> list[Array]:
+    """Members into as few tiles of a program as hold them, each where the layout has its activations.
+
+    Returns:
+        For each tile its slots: indices of members, -1 where none is left.
+    """
+    places: dict[Key, list[int]] = defaultdict(list)
+    for place in range(key.members):
+        places[layout_at(key, place)].append(place)
     waiting: dict[Key, list[int]] = defaultdict(list)
     for index in members:
-        waiting[readings[index].functions].append(index)
-    n_tiles = max(math.ceil(len(waiting[combo]) / n) for combo, n in layout.combos)
-    tiles = []
-    for tile in range(n_tiles):
-        slots = np.full(layout.size, -1)
-        place = 0
-        for combo, n in layout.combos:
-            mine = waiting[combo][tile * n : (tile + 1) * n]
-            slots[place : place + len(mine)] = mine
-            place += n
-        tiles.append(slots)
+        functions = readings[index].functions
+        fixed = tuple(f if n.runs else None for f, n in zip(functions, activations(key), strict=True))
+        waiting[fixed].append(index)
+    n_tiles = max((math.ceil(len(mine) / len(places[combo])) for combo, mine in waiting.items()), default=0)
+    tiles = [np.full(key.members, -1) for _ in range(n_tiles)]
+    for combo, mine in waiting.items():
+        room = places[combo]
+        for number, index in enumerate(mine):
+            tiles[number // len(room)][room[number % len(room)]] = index
     return tiles
+
+
+def activations(key: ProgramKey) -> list[ProgramNode]:
+    """The activation nodes of a program."""
+    return [node for node in key.nodes if node.kind == "Activation"]
+
+
+def layout_at(key: ProgramKey, place: int) -> tuple[Key, ...]:
+    """The activations for which a slot is laid out; None where any will do."""
+    return tuple(
+        next((function for function, start, stop in node.runs if start <= place < stop), None)
+        for node in activations(key)
+    )
 
 
 def _runs(slots: tuple[tuple[tuple[Key, ...], int], ...], layer: int) -> tuple[tuple[Key, int, int], ...]:

@@ -7,7 +7,7 @@ of epochs and, if asked, ends with a pass over all rows at the weights that were
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -513,7 +513,7 @@ def _while(condition: Callable[[State], Tensor], body: Callable[[State], State],
     return end  # type: ignore[no-any-return]
 
 
-def initial_state(program: Program, weights: Sequence[Any], rates: Mapping[str, Any]) -> State:
+def initial_state(program: Program, weights: Sequence[Any]) -> State:
     """The state before the first epoch, from stacked padded weights (arrays)."""
     import numpy as np
 

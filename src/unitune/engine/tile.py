@@ -43,18 +43,9 @@ def fill_slots(slots: Array, jobs: Sequence[Job], readings: Sequence[Reading], k
         if index >= 0:
             chosen.append(int(index))
             continue
-        wanted = _layout_at(key, place)
         # Any job will do: what its slot computes is thrown away, and it cannot touch its neighbours.
-        chosen.append(next((i for i in live if readings[i].functions == wanted), live[0]))
+        chosen.append(live[place % len(live)])
     return Slots(jobs=tuple(jobs[i] for i in chosen), readings=tuple(readings[i] for i in chosen), real=real)
-
-
-def _layout_at(key: ProgramKey, place: int) -> tuple[Any, ...]:
-    return tuple(
-        next((function for function, start, stop in node.runs if start <= place < stop), None)
-        for node in key.nodes
-        if node.kind == "Activation"
-    )
 
 
 def stacked_weights(slots: Slots, program: Program, features: int) -> list[Array]:

@@ -1,0 +1,62 @@
+"""The programs that this process has compiled: a second search of the same shapes compiles nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Any
+
+from unitune.engine.program import Backend, Program, ProgramKey
+
+_MAX_PROGRAMS = 256
+_GUARD = threading.Lock()
+_ENTRIES: OrderedDict[ProgramKey, _Entry] = OrderedDict()
+
+
+class _Entry:
+    """A program, and whether its first call, which compiles it, has been made."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.ready = False
+        self.lock = threading.Lock()
+
+
+def program_for(key: ProgramKey) -> Program:
+    """The program of a key, made on first use; compiled on its first call."""
+    with _GUARD:
+        entry = _ENTRIES.get(key)
+        if entry is None:
+            entry = _ENTRIES[key] = _Entry(Program(key, _backend(key.backend)))
+        _ENTRIES.move_to_end(key)
+        while len(_ENTRIES) > _MAX_PROGRAMS:
+            _ENTRIES.popitem(last=False)
+    return entry.program
+
+
+def call(program: Program, *arguments: Any) -> Any:
+    """Runs a program. Its first call is made by one thread alone, lest two compile the same code."""
+    with _GUARD:
+        entry = _ENTRIES.setdefault(program.key, _Entry(program))
+    if entry.ready:
+        return program.run(*arguments)
+    with entry.lock:
+        result = program.run(*arguments)
+        entry.ready = True
+    return result
+
+
+def compiled_programs() -> frozenset[ProgramKey]:
+    """The keys of the programs that run without compiling."""
+    with _GUARD:
+        return frozenset(key for key, entry in _ENTRIES.items() if entry.ready)
+
+
+def _backend(name: str) -> Backend:
+    if name == "jax":
+        from unitune.engine.jax import JaxBackend
+
+        return JaxBackend()
+    from unitune.engine.tensorflow import TensorFlowBackend
+
+    return TensorFlowBackend()

@@ -1,0 +1,362 @@
+"""One run of the fused engine: tiles on threads, members out of tiles as they finish.
+
+Where members may stop early, a tile runs a chunk of epochs at a time. Once half of its members have stopped, the tile
+is dissolved: those that stopped are reported, and the rest wait for the other tiles of their cohort (the same program,
+the same rows) and go on together, in fewer tiles, from the very state that they had.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import queue
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from unitune.data.arrays import Split
+from unitune.engine.contract import Job, Outcome
+from unitune.engine.plan import Tile, fill
+from unitune.engine.probes import ACTIVATION_PROBES, UPDATE_PROBES
+from unitune.engine.program import Program, ProgramKey, State, initial_state
+from unitune.engine.programs import call, program_for
+from unitune.engine.reading import Reading
+from unitune.engine.tile import Slots, fill_slots, hyperparameters, rows_of, schedule_of, stacked_weights, unpadded
+from unitune.records import Array
+
+logger = logging.getLogger(__name__)
+
+_Cohort = tuple[ProgramKey, int, int]
+
+
+@dataclass(eq=False)
+class _Progress:
+    """What a member has done so far. `state` is its own part of a tile's state, while it waits between tiles."""
+
+    history: list[Array] = field(default_factory=list)
+    rates: list[Array] = field(default_factory=list)
+    elapsed_s: float = 0.0
+    state: State | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Work:
+    """A tile to run, from an epoch on."""
+
+    tile: Tile
+    first_epoch: int = 0
+
+    @property
+    def live(self) -> list[int]:
+        return [int(i) for i in self.tile.slots if i >= 0]
+
+
+class Run:
+    """One call of `FusedEngine.train`."""
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        readings: Sequence[Reading],
+        splits: Sequence[Split],
+        threads: int,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._jobs = jobs
+        self._readings = readings
+        self._splits = splits
+        self._threads = threads
+        self._should_stop = should_stop
+        self._progress: dict[int, _Progress] = defaultdict(_Progress)
+        self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._stopped = threading.Event()
+        self._guard = threading.Lock()
+        self._rows: dict[Any, State] = {}
+        self._running: dict[_Cohort, int] = defaultdict(int)
+        self._waiting: dict[_Cohort, list[tuple[int, int]]] = defaultdict(list)  # (epoch, job)
+
+    def outcomes(self, tiles: Sequence[Tile]) -> Iterator[Outcome]:
+        """Runs the tiles; outcomes come as members finish. Stops between tiles once `should_stop()` is true."""
+        with ThreadPoolExecutor(max_workers=self._threads, thread_name_prefix="unitune-tile") as pool:
+            for tile in tiles:
+                self._running[self._cohort(tile)] += 1
+            for tile in tiles:
+                pool.submit(self._work, _Work(tile=tile), pool)
+            left = len(tiles)
+            try:
+                while left:
+                    item = self._done.get()
+                    if isinstance(item, int):
+                        left += item
+                        if self._should_stop():
+                            self._stopped.set()
+                    elif isinstance(item, BaseException):
+                        raise item
+                    else:
+                        yield item
+            finally:
+                self._stopped.set()
+
+    def _work(self, work: _Work, pool: ThreadPoolExecutor) -> None:
+        """Runs a tile on a thread; what comes of it goes into the queue: outcomes, then how many tiles are left."""
+        more: list[_Work] = []
+        try:
+            if not self._stopped.is_set():
+                self._train(work)
+        except BaseException as error:
+            self._done.put(error)
+        finally:
+            if not self._stopped.is_set():
+                more = self._regroup(work.tile)
+            for next_work in more:
+                pool.submit(self._work, next_work, pool)
+            self._done.put(len(more) - 1)
+
+    def _cohort(self, tile: Tile) -> _Cohort:
+        first = next(int(i) for i in tile.slots if i >= 0)
+        return tile.key, tile.split, self._jobs[first].member.seed
+
+    def _train(self, work: _Work) -> None:
+        """Trains a tile; one that does not fit the memory is split and run again."""
+        done = {index: len(self._progress[index].history) for index in work.live}
+        try:
+            self._train_tile(work)
+        except Exception as error:
+            if not _out_of_memory(error) or len(work.live) < 2:
+                raise
+            for index, n in done.items():
+                progress = self._progress[index]
+                del progress.history[n:], progress.rates[n:]
+            logger.warning("a tile of %d members did not fit the memory: split", len(work.live))
+            for half in _halves(work):
+                self._train(half)
+
+    def _train_tile(self, work: _Work) -> None:
+        key = work.tile.key
+        program = program_for(key)
+        slots = fill_slots(work.tile.slots, self._jobs, self._readings, key)
+        split = self._splits[work.tile.split]
+        tensor = program.backend.tensor
+        data = self._data(work.tile, program)
+        hyper = tensors(hyperparameters(slots, program), tensor)
+        state = self._first_state(work, slots, program)
+        longest = max(job.training.epochs for job in slots.jobs)
+        last_step = math.ceil(len(split.x_train) / key.batch_size) - 1
+        first_epoch = work.first_epoch
+        finished = False
+        while not finished:
+            started = time.perf_counter()
+            plan = schedule_of(slots, key, len(split.x_train), first_epoch)
+            epochs = int(plan["epochs"])
+            state, result = call(program, state, hyper, data, tensors(plan, tensor))
+            history = np.asarray(result["history"])[:epochs]
+            first_epoch += epochs
+            self._note(work, history, plan["rates"][:epochs, last_step], time.perf_counter() - started)
+            active = np.asarray(state["active"]) if key.stopping else np.ones(key.members, bool)
+            finished = first_epoch >= longest or not active[slots.real].any()
+            dissolves = not finished and self._dissolves(work, active, slots)
+            if (finished and not plan["final"]) or dissolves:
+                plan |= {"epochs": np.int32(0), "final": np.bool_(True)}
+                _, result = call(program, state, hyper, data, tensors(plan, tensor))
+            if dissolves:
+                self._report(work, slots, program, state, result, slots.real & ~active)
+                self._set_aside(work, slots, state, first_epoch, active)
+                return
+        self._report(work, slots, program, state, result, slots.real)
+
+    def _first_state(self, work: _Work, slots: Slots, program: Program) -> State:
+        features = self._splits[work.tile.split].x_train.shape[1]
+        if work.first_epoch == 0:
+            return initial_state(program, stacked_weights(slots, program, features))
+        live = work.live
+        fillers = iter(live * len(work.tile.slots))
+        own = [self._progress[int(i) if i >= 0 else next(fillers)].state for i in work.tile.slots]
+        joined: State = tensors(_join([part for part in own if part is not None]), program.backend.tensor)
+        return joined
+
+    def _note(self, work: _Work, history: Array, rates: Array, elapsed_s: float) -> None:
+        live = work.live
+        for place, index in enumerate(work.tile.slots):
+            if index >= 0:
+                progress = self._progress[int(index)]
+                progress.history.append(history[:, place])
+                progress.rates.append(rates[:, place])
+                progress.elapsed_s += elapsed_s / len(live)
+
+    def _dissolves(self, work: _Work, active: Array, slots: Slots) -> bool:
+        """Whether half of the members have stopped, and there are others to go on with."""
+        share = active[slots.real].mean()
+        if share > 0.5:
+            return False
+        cohort = self._cohort(work.tile)
+        with self._guard:
+            return self._running[cohort] > 1 or bool(self._waiting[cohort])
+
+    def _set_aside(self, work: _Work, slots: Slots, state: State, epoch: int, active: Array) -> None:
+        host = _host(state)
+        cohort = self._cohort(work.tile)
+        for place, index in enumerate(work.tile.slots):
+            if index >= 0 and active[place]:
+                self._progress[int(index)].state = _part(host, place)
+                with self._guard:
+                    self._waiting[cohort].append((epoch, int(index)))
+
+    def _regroup(self, tile: Tile) -> list[_Work]:
+        """New tiles from the members that wait, once the last tile of their cohort has ended."""
+        cohort = self._cohort(tile)
+        with self._guard:
+            self._running[cohort] -= 1
+            if self._running[cohort] or not self._waiting[cohort]:
+                return []
+            waiting = self._waiting.pop(cohort)
+            by_epoch: dict[int, list[int]] = defaultdict(list)
+            for epoch, index in sorted(waiting):
+                by_epoch[epoch].append(index)
+            more = [
+                _Work(tile=Tile(key=tile.key, split=tile.split, slots=slots, expected_s=0.0), first_epoch=epoch)
+                for epoch, members in by_epoch.items()
+                for slots in fill(members, self._readings, tile.key)
+            ]
+            self._running[cohort] += len(more)
+        return more
+
+    def _report(self, work: _Work, slots: Slots, program: Program, state: State, result: State, chosen: Array) -> None:
+        places = np.flatnonzero(chosen)
+        if not len(places):
+            return
+        progress = [self._progress.pop(int(work.tile.slots[place])) for place in places]
+        split = self._splits[work.tile.split]
+        self._done.put(_outcome(program, slots, split, state, result, places, progress))
+
+    def _data(self, tile: Tile, program: Program) -> State:
+        """A split's rows on the device, shared by the tiles that use them."""
+        key = program.key
+        where = (tile.split, key.all_rows, key.features, key.weighted, key.dtype)
+        with self._guard:
+            if where not in self._rows:
+                self._rows[where] = tensors(rows_of(self._splits[tile.split], key), program.backend.tensor)
+            return self._rows[where]
+
+
+def tensors(value: Any, tensor: Callable[[Any], Any]) -> Any:
+    """Nested arrays as nested tensors."""
+    if isinstance(value, dict):
+        return {name: tensors(item, tensor) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(tensors(item, tensor) for item in value)
+    return tensor(value)
+
+
+def _host(state: State) -> State:
+    return {
+        name: [np.asarray(v) for v in part] if isinstance(part, list) else np.asarray(part)
+        for name, part in state.items()
+    }
+
+
+def _part(state: State, place: int) -> State:
+    """One member's part of a tile's state; scalars are common to all."""
+
+    def take(array: Array) -> Array:
+        return array[place].copy() if array.ndim else array
+
+    return {name: [take(v) for v in part] if isinstance(part, list) else take(part) for name, part in state.items()}
+
+
+def _join(parts: Sequence[State]) -> State:
+    """The state of a tile from its members' parts."""
+
+    def stack(name: str, arrays: Sequence[Array]) -> Array:
+        return arrays[0] if name in ("step", "extra") and arrays[0].ndim == 0 else np.stack(arrays)
+
+    return {
+        name: [stack(name, [part[name][i] for part in parts]) for i in range(len(first))]
+        if isinstance(first, list)
+        else stack(name, [part[name] for part in parts])
+        for name, first in parts[0].items()
+    }
+
+
+def _halves(work: _Work) -> list[_Work]:
+    live = np.flatnonzero(work.tile.slots >= 0)
+    halves = []
+    for part in np.array_split(live, 2):
+        slots = np.full_like(work.tile.slots, -1)
+        slots[part] = work.tile.slots[part]
+        tile = Tile(key=work.tile.key, split=work.tile.split, slots=slots, expected_s=work.tile.expected_s)
+        halves.append(_Work(tile=tile, first_epoch=work.first_epoch))
+    return halves
+
+
+def _out_of_memory(error: Exception) -> bool:
+    text = f"{type(error).__name__} {error}"
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "ResourceExhausted" in text
+
+
+def _outcome(
+    program: Program,
+    slots: Slots,
+    split: Split,
+    state: State,
+    result: State,
+    places: Array,
+    progress: Sequence[_Progress],
+) -> Outcome:
+    """The outcome of the members at these places of a tile."""
+    key = program.key
+    jobs = tuple(slots.jobs[place] for place in places)
+    limit = np.array([job.training.epochs for job in jobs])
+    kept = list(state["kept"] if key.stopping else state["weights"])
+    if not key.stopping and program.optimizer.uses_ema:
+        for index, average in zip(program.trainable, state["averages"], strict=True):
+            kept[index] = average
+    n_epochs = np.asarray(state["n_epochs"])[places] if key.stopping else limit
+    best_epoch = np.asarray(state["best_epoch"])[places] if key.stopping else limit
+    longest = int(n_epochs.max())
+    history = np.full((len(jobs), longest, len(program.columns)), np.nan, key.dtype)
+    rates = np.full((len(jobs), longest), np.nan, key.dtype)
+    for place, (mine, n) in enumerate(zip(progress, n_epochs, strict=True)):
+        history[place, :n] = np.concatenate(mine.history)[:n]
+        rates[place, :n] = np.concatenate(mine.rates)[:n]
+
+    def columns(kind: str, name: str | None = None) -> Array:
+        return history[:, :, [i for i, (k, n, _) in enumerate(program.columns) if k == kind and name in (None, n)]]
+
+    if key.plateau:
+        rates = rates * columns("rate")[:, :, 0]
+    predictions = np.asarray(result["predictions"])[places]
+    n_val, n_rows = len(split.x_val), len(split.x_val) + len(split.x_train)
+    train = columns("train")
+    own = unpadded(program, slots, [np.asarray(w) for w in kept], split.x_train.shape[1])
+    return Outcome(
+        jobs=jobs,
+        metrics=program.metrics,
+        train=train,
+        validation=columns("validation"),
+        learning_rate=rates,
+        n_epochs=n_epochs,
+        best_epoch=best_epoch,
+        train_predictions=predictions[:, n_val:n_rows],
+        validation_predictions=predictions[:, :n_val],
+        weights=tuple(own[place] for place in places),
+        failures=tuple(_failure(train[i, :n, 0], predictions[i, :n_rows]) for i, n in enumerate(n_epochs)),
+        elapsed_s=np.array([mine.elapsed_s for mine in progress]),
+        engine="fused",
+        probes={name: columns("probe", name) for name in (ACTIVATION_PROBES + UPDATE_PROBES if key.probes else ())},
+    )
+
+
+def _failure(losses: Array, predictions: Array) -> str:
+    """Why a member counts as failed; empty if it does not."""
+    bad = np.flatnonzero(~np.isfinite(losses))
+    if len(bad):
+        return f"the loss was not a finite number from epoch {bad[0] + 1} on: the member diverged"
+    if not np.isfinite(predictions).all():
+        return "the predictions are not finite numbers: the member diverged"
+    return ""
