@@ -85,6 +85,21 @@ def test_names_of_layers_are_kept(keras):
     assert [layer.name for layer in build_model(blueprint, (2,)).layers] == ["wide", "out"]
 
 
+def test_arguments_of_initializers_and_regularizers_are_kept(keras):
+    kernel, bias = keras.initializers.Identity(gain=2.0), keras.initializers.Constant(0.5)
+    dense = keras.layers.Dense(
+        2, kernel_initializer=kernel, bias_initializer=bias, kernel_regularizer=keras.regularizers.L1(0.25)
+    )
+    model = keras.Sequential([keras.Input((2,)), dense])
+    model.compile(loss="mse")
+    config = adopt(model)[0].layers[0].config
+    assert config["kernel_initializer"] == {"class_name": "Identity", "config": {"gain": 2.0}}
+    assert config["bias_initializer"] == {"class_name": "Constant", "config": {"value": 0.5}}
+    assert config["kernel_regularizer"] == {"class_name": "L1", "config": {"l1": 0.25}}
+    for drawn, own in zip(build_model(adopt(model)[0], (2,)).get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(drawn, own)
+
+
 def test_frozen_layer_stays_frozen(keras):
     frozen = keras.layers.Dense(3, trainable=False)
     model = keras.Sequential([keras.Input((2,)), frozen, keras.layers.Dense(1)])

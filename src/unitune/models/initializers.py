@@ -120,7 +120,9 @@ def canonical(initializer: Any) -> tuple[str, Mapping[str, Any]]:
         return _named(initializer["class_name"])[0], initializer.get("config", {})
     kind = type(initializer)
     if kind.__module__.split(".")[0] == "keras" and hasattr(initializer, "get_config"):
-        return _named(kind.__name__)[0], initializer.get_config()
+        # Keras's Identity leaves its gain out of its configuration.
+        gain = {"gain": initializer.gain} if hasattr(initializer, "gain") else {}
+        return _named(kind.__name__)[0], {**gain, **initializer.get_config()}
     return "", {}
 
 

@@ -82,9 +82,11 @@ def _object(live: Any) -> Any:
     if not _is_own(live):
         return live
     known = defaults(type(live))
+    # Keras's Identity leaves its gain out of its configuration.
+    left_out = {key: getattr(live, key) for key in known if hasattr(live, key)}
     config = {
         key: item
-        for key, item in live.get_config().items()
+        for key, item in {**left_out, **live.get_config()}.items()
         if key != "seed" and not (key in known and known[key] == item)
     }
     return {"class_name": type(live).__name__, "config": config}
