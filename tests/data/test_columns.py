@@ -41,6 +41,7 @@ def kind_of(values):
         (["12/31/2020", "01/02/2021"], "date"),
         (["31/12/2020 10:30", "01/02/2021 00:00"], "date"),
         (["1-2", "3-4", "5-6"], "category"),
+        ([None, "x", 3], "category"),
     ],
 )
 def test_kinds(values, kind):

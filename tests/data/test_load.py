@@ -43,6 +43,11 @@ def test_arrays_keep_shape_and_value():
     assert data.raw_schema.shape == (4, 5, 3)
 
 
+def test_large_numbers_that_overflow_only_together_are_fine():
+    x = np.full((N, 2), 3e38, dtype=np.float32)
+    assert np.isfinite(dataset(x, Y).x).all()
+
+
 def test_the_users_array_is_not_shared():
     x = X.copy()
     data = dataset(x, Y)
@@ -88,6 +93,11 @@ def test_several_targets():
     assert data.task == "regression"
     assert data.n_outputs == 2
     np.testing.assert_array_equal(data.y, FRAME[["age", "weight"]])
+
+
+def test_columns_may_be_named_by_numbers():
+    data = dataset(pd.DataFrame(X).assign(**{"3": Y}), target=3)
+    assert list(data.x) == ["0", "1", "2"]
 
 
 def test_notes_say_what_was_inferred():
@@ -139,6 +149,9 @@ def test_like_reads_as_the_first_rows_were_read(tmp_path):
     more = like(data, path)
     assert more.x["city"].tolist() == ["Rom"] * 5
     assert more.y.tolist() == data.y[:5].tolist()
+    other = tmp_path / "more.txt"
+    other.write_bytes(path.read_bytes().replace(b",", b"#"))
+    same_rows(like(data, other, separator="#"), more)
     array = dataset(X, Y)
     np.testing.assert_array_equal(like(array, X[:3], Y[:3]).x, X[:3])
 

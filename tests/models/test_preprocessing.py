@@ -15,7 +15,7 @@ from unitune.data.frames import raw_inputs
 from unitune.data.load import dataset, like
 from unitune.errors import DataError
 from unitune.models import preprocessing
-from unitune.models.preprocessing import assemble, civil_parts, fit, predict
+from unitune.models.preprocessing import assemble, fit, predict
 
 # Keras's own conversion of variables to NumPy, when a model is saved.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
@@ -176,16 +176,6 @@ def test_features_are_named_and_counted(learnt):
 
 def test_features_are_finite(learnt):
     assert np.isfinite(learnt.transform(np.arange(N))).all()
-
-
-def test_civil_parts_are_those_of_the_calendar():
-    stamps = pd.to_datetime("1600-01-01") + pd.to_timedelta(RNG.integers(0, 4 * 10**8, 500), unit="m")
-    edges = ["1900-02-28 23:59", "2000-02-29 00:00", "1970-01-01 00:00", "1969-12-31 23:59"]
-    stamps = stamps.append(pd.to_datetime(edges))
-    minutes = stamps.to_numpy().astype("datetime64[m]").astype(np.int64).astype(np.int32)
-    expected = [stamps.year, stamps.month, stamps.day, stamps.day_of_week, stamps.hour * 60 + stamps.minute]
-    for found, truth in zip(civil_parts(minutes), expected, strict=True):
-        np.testing.assert_array_equal(found, truth)
 
 
 def test_only_parts_of_dates_that_vary_are_features():

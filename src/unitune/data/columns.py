@@ -121,7 +121,7 @@ def _kind(series: pd.Series) -> tuple[Kind, str]:
         return "date", ""
     present = series.dropna()
     kinds = {type(value) for value in present}
-    if any(not issubclass(kind, str) and np.iterable(present.iloc[0]) for kind in kinds):
+    if any(hasattr(kind, "__iter__") and not issubclass(kind, (str, bytes)) for kind in kinds):
         names = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise DataError(
             "Columns must be numbers, text, booleans or dates", f"the cells of `{series.name}` hold {names}"

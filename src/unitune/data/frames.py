@@ -94,8 +94,8 @@ def check_array(x: Any) -> Array:
         raise DataError("`x` must have rows and features", f"its shape is {array.shape}")
     small = array.dtype.kind == "b" or array.dtype.itemsize <= 2 or array.dtype == np.float32
     result = np.array(array, dtype=np.float32 if small else np.float64, order="C")
-    # One pass over the array decides; where the values are comes only after.
-    if not np.isfinite(result.sum()) or np.abs(result).max() > _FLOAT32_MAX:
+    # Two cheap reductions decide; where the values are comes only after.
+    if not (np.abs(result.max()) <= _FLOAT32_MAX and np.abs(result.min()) <= _FLOAT32_MAX):
         finite = np.isfinite(result) & (np.abs(result) <= _FLOAT32_MAX)
         if not finite.all():
             first = np.argwhere(~finite)[0].tolist()

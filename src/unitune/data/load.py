@@ -107,7 +107,17 @@ def dataset(
     )
 
 
-def like(first: Dataset, x: Any, y: Any = None, *, sample_weight: Any = None, what: str = "validation_data") -> Dataset:
+def like(
+    first: Dataset,
+    x: Any,
+    y: Any = None,
+    *,
+    sample_weight: Any = None,
+    what: str = "validation_data",
+    separator: str | None = None,
+    decimal: str | None = None,
+    encoding: str | None = None,
+) -> Dataset:
     """Reads further rows (`validation_data`, `test_data`) exactly as a first dataset was read.
 
     Args:
@@ -115,12 +125,13 @@ def like(first: Dataset, x: Any, y: Any = None, *, sample_weight: Any = None, wh
         x, y: As in `dataset`; without `y`, `x` is a table with the column `first.target_name`.
         sample_weight: As in `dataset`.
         what: What messages call these rows.
+        separator, decimal, encoding: Of a CSV file; None finds them.
 
     Raises:
         DataError: A missing column, an unknown class, or rows of another shape. (Unknown categories are fine.)
     """
     text = [column.name for column in first.schema.columns if column.is_text] if first.schema else []
-    frame, notes = to_frame(x, text_columns=text)
+    frame, notes = to_frame(x, separator=separator, decimal=decimal, encoding=encoding, text_columns=text)
     if frame is not None:
         names = first.target_name.split(", ") if first.target_name not in frame.columns else [first.target_name]
         frame, y, _ = _take_target(frame, y, None if y is not None else y or names)
@@ -168,7 +179,7 @@ def _take_target(frame: pd.DataFrame, y: Any, target: str | Sequence[str] | None
     if target is None:
         name = getattr(y, "name", None)
         return frame, y, name if isinstance(name, str) and name else "y"
-    names = [target] if isinstance(target, str) else list(target)
+    names = [str(name) for name in (target if isinstance(target, (list, tuple)) else [target])]
     if not names:
         raise OptionError("`target` must name a column", "got an empty list")
     taken = []

@@ -11,49 +11,19 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from unitune.data.columns import MISSING_DATE
 from unitune.data.dataset import Dataset, Rows, encode
 from unitune.errors import DataError
+from unitune.models.dates import DATE_PARTS, civil_parts, known_parts
+from unitune.models.scaling import Scaling, learn_scaling, scaled
 from unitune.records import Array
 
 if TYPE_CHECKING:
     import keras
-
-T = TypeVar("T")
-
-DATE_PARTS = ("year", "month", "day", "weekday", "minute of the day")
-_CHUNK = 1 << 20
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Scaling:
-    """`(x - mean) / scale` for each column, in single precision: first multiplied by `power`, a power of two.
-
-    `power` is 1 but for columns whose square would leave the range of float32. `on` is False where values pass as
-    they are; the mean then only stands in for missing values.
-    """
-
-    mean: Array
-    scale: Array
-    power: Array
-    on: bool
-
-    def __call__(self, x: Array) -> Array:
-        """Scales `(..., column)` in the type of `x`, NaN becoming the mean."""
-        mean = self.mean.astype(x.dtype)
-        if not self.on:
-            return np.where(np.isnan(x), mean, x)
-        power = self.power.astype(x.dtype)
-        # A row astronomically far from all training rows becomes infinite, as it does in Keras.
-        with np.errstate(over="ignore"):
-            z = (x * power - mean * power) / (self.scale * self.power).astype(x.dtype)
-        if np.isnan(z).any():
-            z[np.isnan(z)] = 0.0
-        return np.asarray(z)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -178,7 +148,7 @@ class Preprocessor:
             at += text.width
         if self.dates is not None:
             minutes = _matrix(source, self._names("date"), index, np.dtype(np.int32), n_rows)
-            put(self.dates(_known_parts(minutes, self.date_parts).astype(self.dtype)))
+            put(self.dates(known_parts(minutes, self.date_parts).astype(self.dtype)))
             put(minutes[:, list(self.date_flags)] == MISSING_DATE)
         return features
 
@@ -206,7 +176,7 @@ def fit(dataset: Dataset, train_rows: Array, *, flatten: bool = True) -> Preproc
     dtype = _floatx()
     if not isinstance(dataset.x, dict):
         x = dataset.x[train_rows]
-        scaling = _learn(x, dataset.normalize)
+        scaling = learn_scaling(x, dataset.normalize)
         return Preprocessor(
             dataset=dataset, dtype=dtype, flatten=flatten, numbers=scaling, notes=_notes(scaling, dataset, x.ndim > 2)
         )
@@ -221,7 +191,7 @@ def fit(dataset: Dataset, train_rows: Array, *, flatten: bool = True) -> Preproc
     by_kind = {kind: [c for c in dataset.schema.columns if c.kind == kind] for kind in ("number", "date")}
     n_rows = len(train_rows)
     numbers = _matrix(dataset.x, [c.name for c in by_kind["number"]], train_rows, np.dtype(np.float64), n_rows)
-    scaling = _learn(numbers, dataset.normalize)
+    scaling = learn_scaling(numbers, dataset.normalize)
     texts = []
     for column in dataset.schema.columns:
         if not column.is_text:
@@ -237,10 +207,10 @@ def fit(dataset: Dataset, train_rows: Array, *, flatten: bool = True) -> Preproc
     date_flags: tuple[int, ...] = ()
     if by_kind["date"]:
         minutes = _matrix(dataset.x, [c.name for c in by_kind["date"]], train_rows, np.dtype(np.int32), n_rows)
-        parts = _known_parts(minutes, range(len(DATE_PARTS) * minutes.shape[1]))
+        parts = known_parts(minutes, range(len(DATE_PARTS) * minutes.shape[1]))
         lowest, highest = np.fmin.reduce(parts), np.fmax.reduce(parts)
         date_parts = tuple(np.flatnonzero(highest > lowest).tolist())
-        dates = _learn(parts[:, list(date_parts)], bool(dataset.normalize))
+        dates = learn_scaling(parts[:, list(date_parts)], bool(dataset.normalize))
         date_flags = tuple(np.flatnonzero((minutes == MISSING_DATE).any(axis=0)).tolist())
     preprocessor = Preprocessor(
         dataset=dataset,
@@ -289,7 +259,7 @@ def assemble(
         inputs, features = _table_graph(keras, preprocessor)
     else:
         inputs = keras.Input(preprocessor.dataset.x.shape[1:], dtype=dtype, name="rows")
-        features = _scale_graph(keras, preprocessor.numbers, inputs, dtype, "normalize", fill=False)
+        features = scaled(keras, preprocessor.numbers, inputs, dtype, "normalize", fill=False)
         if preprocessor.flatten and len(inputs.shape) > 2:
             features = keras.layers.Flatten(dtype=dtype, name="flatten")(features)
     output = core(features)
@@ -329,70 +299,6 @@ def predict(model: keras.Model, inputs: Array | Mapping[str, Array], *, batch_si
 
         given = {name: tf.constant(v) if v.dtype == object else v for name, v in inputs.items()}
     return np.asarray(model.predict(given, batch_size=batch_size, verbose=0))
-
-
-def civil_parts(minutes: T) -> tuple[T, T, T, T, T]:
-    """The parts of a date in `DATE_PARTS` (Monday is 0), by integer arithmetic that arrays and Keras tensors share.
-
-    Args:
-        minutes: Whole minutes since 1970-01-01, NumPy array or Keras tensor of integers.
-
-    Example:
-        >>> civil_parts(60)
-        (1970, 1, 1, 3, 60)
-
-    Source: H. Hinnant, chrono-compatible low-level date algorithms, `civil_from_days`.
-    """
-    stamp: Any = minutes
-    days = stamp // 1440
-    shifted = days + 719468
-    era = shifted // 146097
-    day_of_era = shifted - era * 146097
-    year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36524 - day_of_era // 146096) // 365
-    day_of_year = day_of_era - (year_of_era * 365 + year_of_era // 4 - year_of_era // 100)
-    from_march = (day_of_year * 5 + 2) // 153
-    day = day_of_year - (from_march * 153 + 2) // 5 + 1
-    month = from_march + 3 - (from_march // 10) * 12
-    year = year_of_era + era * 400 + from_march // 10
-    return year, month, day, (days + 3) % 7, stamp - days * 1440
-
-
-def _known_parts(minutes: Array, chosen: Any) -> Array:
-    parts = np.concatenate(civil_parts(minutes), axis=1).astype(np.float64)
-    parts[np.tile(minutes == MISSING_DATE, len(DATE_PARTS))] = np.nan
-    return np.asarray(parts[:, list(chosen)])
-
-
-def _learn(x: Array, normalize: object) -> Scaling:
-    """Means and standard deviations of the last axis, NaN left out, in double precision."""
-    flat = x.reshape(int(np.prod(x.shape[:-1])), x.shape[-1])
-    step = max(1, _CHUNK // max(1, flat.shape[1]))
-    starts = range(0, len(flat), step)
-    count = np.zeros(flat.shape[1])
-    total = np.zeros(flat.shape[1])
-    for start in starts:
-        chunk = flat[start : start + step].astype(np.float64)
-        count += len(chunk) - np.isnan(chunk).sum(axis=0)
-        total += np.nansum(chunk, axis=0)
-    mean = total / np.maximum(count, 1)
-    squares = np.zeros(flat.shape[1])
-    for start in starts:
-        chunk = flat[start : start + step].astype(np.float64)
-        squares += np.nansum((chunk - mean) ** 2, axis=0)
-    std = np.sqrt(squares / np.maximum(count, 1))
-    # A constant column has a tiny spread from rounding; dividing by it would throw other rows far off.
-    constant = std <= 1e-12 * np.abs(mean)
-    scale = np.where(constant, 1.0, std)
-    on = bool(normalize)
-    if normalize == "auto" and not constant.all():
-        spread, centre = std[~constant], np.abs(mean[~constant])
-        on = not bool(
-            ((spread > 0.5) & (spread < 2.0) & (centre < 0.5)).all() and np.abs(mean[constant]).max(initial=0.0) < 2.0
-        )
-    # Keras squares the scale: keep it well inside float32 by exact powers of two.
-    extreme = (scale < 1e-4) | (scale > 1e15)
-    power = np.where(extreme, 2.0 ** -np.round(np.log2(scale)), 1.0)
-    return Scaling(mean=mean, scale=scale, power=power, on=on)
 
 
 def _notes(scaling: Scaling, dataset: Dataset, images: bool) -> tuple[str, ...]:
@@ -437,7 +343,7 @@ def _table_graph(keras: Any, preprocessor: Preprocessor) -> tuple[dict[str, Any]
     names = preprocessor._names("number")
     if names:
         numbers = _join(keras, [tensors[name] for name in names], "numbers")
-        blocks.append(_scale_graph(keras, preprocessor.numbers, numbers, dtype, "normalize"))
+        blocks.append(scaled(keras, preprocessor.numbers, numbers, dtype, "normalize"))
         if preprocessor.number_flags:
             absent = ops.take(ops.isnan(numbers), list(preprocessor.number_flags), axis=-1)
             blocks.append(ops.cast(absent, dtype))
@@ -460,7 +366,7 @@ def _table_graph(keras: Any, preprocessor: Preprocessor) -> tuple[dict[str, Any]
         parts = ops.where(ops.tile(absent, (1, len(DATE_PARTS))), float("nan"), parts)
         if preprocessor.date_parts:
             parts = ops.take(parts, list(preprocessor.date_parts), axis=-1)
-            blocks.append(_scale_graph(keras, preprocessor.dates, parts, dtype, "normalize_dates"))
+            blocks.append(scaled(keras, preprocessor.dates, parts, dtype, "normalize_dates"))
         if preprocessor.date_flags:
             blocks.append(ops.cast(ops.take(absent, list(preprocessor.date_flags), axis=-1), dtype))
     return inputs, _join(keras, blocks, "features")
@@ -468,23 +374,6 @@ def _table_graph(keras: Any, preprocessor: Preprocessor) -> tuple[dict[str, Any]
 
 def _join(keras: Any, tensors: list[Any], name: str) -> Any:
     return tensors[0] if len(tensors) == 1 else keras.layers.Concatenate(name=name, dtype=tensors[0].dtype)(tensors)
-
-
-def _scale_graph(keras: Any, scaling: Scaling, x: Any, dtype: str, name: str, *, fill: bool = True) -> Any:
-    ops = keras.ops
-    if not scaling.on:
-        if not fill:
-            return x
-        absent = ops.isnan(x)
-        means = keras.layers.Rescaling(scaling.mean.tolist(), dtype=dtype, name=f"{name}_missing")
-        return ops.where(absent, 0.0, x) + means(ops.cast(absent, dtype))
-    mean, scale = scaling.mean, scaling.scale
-    if (scaling.power != 1).any():
-        x = keras.layers.Rescaling(scaling.power.tolist(), dtype=dtype, name=f"{name}_range")(x)
-        mean, scale = mean * scaling.power, scale * scaling.power
-    layer = keras.layers.Normalization(mean=mean.tolist(), variance=(scale**2).tolist(), dtype=dtype, name=name)
-    z = layer(x)
-    return ops.where(ops.isnan(z), 0.0, z) if fill else z
 
 
 def _floatx() -> str:
