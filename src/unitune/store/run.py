@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from unitune.models.metrics import METRICS
 from unitune.records import Direction, Score, Task, Trial
 from unitune.space import Space
 
@@ -136,7 +137,7 @@ def trials_table(
             score.high,
             score.std,
             score.train,
-            gap(score.train, score.mean, run.direction),
+            gap(score.train, score.mean, METRICS[shown].direction),
         )
         for column, value in zip(columns.values(), row, strict=True):
             column.append(value)

@@ -42,10 +42,11 @@ class Network:
 
 @dataclass(kw_only=True, eq=False)
 class Searched:
-    """What the loop leaves behind."""
+    """What the loop leaves behind: trials and members, the numbers of trials with logits, and how it ended."""
 
     trials: list[Trial] = field(default_factory=list)
     blocks: list[MemberBlock] = field(default_factory=list)
+    logits: list[int] = field(default_factory=list)
     left_out: str = ""
     interrupted: bool = False
 
@@ -99,6 +100,7 @@ def search(
             counts = [n_parameters(one.blueprint, problem.input_shape) for one in networks]
             batch = collector.start(begun + 1, configurations, counts, [one.logits for one in networks])
             begun += len(configurations)
+            found.logits += [batch.first + offset for offset, one in enumerate(networks) if one.logits]
             batch_started = time.perf_counter()
             told: list[Trial] = []
             for outcome in engine.train(
@@ -137,6 +139,7 @@ def search(
 
 def _jobs(problem: Problem, networks: Sequence[Network], first: int) -> list[Job]:
     """All members of these trials, a trial's members one after another."""
+    places = problem.places
     return [
         Job(
             member=Member(trial=first + offset, fold=fold, repeat=repeat, seed=seed),
@@ -146,7 +149,7 @@ def _jobs(problem: Problem, networks: Sequence[Network], first: int) -> list[Job
             initial_weights=network.initial_weights,
         )
         for offset, network in enumerate(networks)
-        for index, (fold, repeat, seed) in enumerate(problem.places)
+        for index, (fold, repeat, seed) in enumerate(places)
     ]
 
 

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from unitune.data.arrays import Split
 from unitune.data.dataset import Dataset
 from unitune.data.folds import Fold
-from unitune.errors import OptionError, suggest
-from unitune.models.metrics import metric, names
-from unitune.records import Array, Direction, Task
+from unitune.records import Direction
 from unitune.tuner.collect import Collector
-
-DEFAULT_OBJECTIVE = {"binary": "accuracy", "multiclass": "accuracy", "regression": "rmse"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,37 +94,6 @@ def member_seed(seed: int, fold: int, repeat: int) -> int:
     return int(stream.generate_state(1, np.uint32)[0] >> 1)  # 31 bits, which every backend takes
 
 
-def validation_ratio(folds: Sequence[Fold]) -> float:
-    """The mean of `n_validation / n_train`, or 0 where every fold has the same rows and only seeds differ."""
-    first: Array = folds[0].validation
-    if all(np.array_equal(first, fold.validation) for fold in folds[1:]):
-        return 0.0
-    return float(np.mean([len(fold.validation) / len(fold.train) for fold in folds]))
-
-
-def choose_objective(
-    task: Task, objective: str | None, direction: str | None
-) -> tuple[str, Direction, tuple[str, ...]]:
-    """The objective, its direction, and all metrics of the task with the objective first.
-
-    Raises:
-        OptionError: An unknown metric, one of another task, or a direction that contradicts it.
-    """
-    chosen = metric(objective or DEFAULT_OBJECTIVE[task], task)
-    name = chosen.name
-    fitting = names(task)
-    natural = chosen.direction
-    if direction is not None and direction not in ("minimize", "maximize"):
-        raise OptionError(
-            "`direction` must be a known name", f"got {direction!r}", suggest(direction, ["minimize", "maximize"])
-        )
-    if direction is not None and direction != natural:
-        raise OptionError(
-            f"`direction` of {name} is {natural}", f"got {direction!r}", "Leave `direction` out, or change `objective`."
-        )
-    return name, natural, (name, *(other for other in fitting if other != name))
-
-
 def unscaled(split: Split) -> Split:
     """A split whose regression targets are in the user's units."""
     if split.y_scale is None or split.y_offset is None:
@@ -142,15 +105,3 @@ def unscaled(split: Split) -> Split:
         y_scale=None,
         y_offset=None,
     )
-
-
-def check_number(name: str, value: Any, *, low: float, whole: bool = False) -> None:
-    """Refuses an argument that is not a number of at least `low`.
-
-    Raises:
-        OptionError: It is not.
-    """
-    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not is_number or (whole and value != int(value)) or not value >= low:
-        kind = "a whole number" if whole else "a number"
-        raise OptionError(f"`{name}` must be {kind} of at least {low:g}", f"got {value!r}")

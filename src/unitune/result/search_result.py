@@ -5,8 +5,8 @@ from __future__ import annotations
 import html
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from unitune.data.frames import raw_inputs
 from unitune.data.schema import Schema
-from unitune.errors import OptionError, RunFolderError, TrainingError
-from unitune.models import backend, preprocessing
+from unitune.errors import OptionError, TrainingError
+from unitune.models import preprocessing
 from unitune.models.metrics import METRICS
-from unitune.records import Array, Score, Task, Trial
+from unitune.records import Array, Trial
 from unitune.report import figures
-from unitune.stats import corrected_t_test
-from unitune.store import Run, load_run, save_files, trials_table
+from unitune.result.predictions import probabilities
+from unitune.store import Run, save_files, trials_table
 from unitune.store.folder import run_tree, write_bytes, write_csv, write_json, write_parquet
 from unitune.store.run import gap, ranked, varying
 
@@ -398,181 +397,6 @@ class Result:
         return np.asarray(rates)
 
 
-class _Saved:
-    """The best model of a run that was loaded."""
-
-    def __init__(self, folder: Path, best: int) -> None:
-        self._folder = folder
-        self._best = best
-
-    def model(self, trial: Trial, epochs: int, learning_rates: Array) -> keras.Model:
-        """Loads `best.keras`."""
-        if trial.number != self._best:
-            raise RunFolderError(
-                "A run that was loaded has the model of its best trial only",
-                f"trial {trial.number} was asked for, the best is {self._best}",
-                "Run the search again to train others.",
-            )
-        path = self._folder / BEST_MODEL
-        if not path.is_file():
-            raise RunFolderError(f"`{self._folder}` must hold {BEST_MODEL}", "it is missing")
-        keras = backend.ensure()
-        try:
-            return keras.saving.load_model(path, compile=False)
-        except (ValueError, OSError, TypeError) as error:
-            first = (str(error).strip().splitlines() or [""])[0]
-            raise RunFolderError(f"`{path}` must be a Keras model", f"it cannot be read ({first})") from error
-
-    def test_scores(self, trial: Trial, model: Callable[[], keras.Model]) -> dict[str, float]:
-        """Nothing: the test rows were not saved."""
-        return {}
-
-
-def load(folder: str | Path) -> Result:
-    """Loads a run that was saved; the training data are not needed.
-
-    Args:
-        folder: The run folder.
-
-    Returns:
-        Its `Result`, with the model of the best trial.
-
-    Raises:
-        RunFolderError: There is no run in the folder, or it cannot be read.
-    """
-    place = Path(folder)
-    run, trials, members, histories = load_run(place)
-    best = ranked(trials, run.objective, run.direction)[0].number if trials else 0
-    return Result(
-        run=run,
-        trials=trials,
-        members=lambda: members,
-        histories=lambda: histories,
-        source=_Saved(place, best),
-        folder=place,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunComparison:
-    """The best trials of two runs side by side.
-
-    Attributes:
-        objective, direction: Of the first run.
-        scores: The best trial's score of each run.
-        configurations: Labels of the best configurations.
-        difference: Second mean minus first mean.
-        p: Two-sided p value of the difference, paired over folds; NaN where the runs are not paired.
-        paired: Whether both saw the same rows, folds and seeds.
-        verdict: A sentence.
-    """
-
-    objective: str
-    direction: str
-    scores: tuple[Score, Score]
-    configurations: tuple[Mapping[str, Any], Mapping[str, Any]]
-    difference: float
-    p: float
-    paired: bool
-    verdict: str
-
-    def table(self) -> pd.DataFrame:
-        """A row for each run: mean, interval, training score, and the settings that differ."""
-        first, second = self.configurations
-        differing = [
-            name for name in dict.fromkeys([*first, *second]) if first.get(name, None) != second.get(name, None)
-        ]
-        rows = [
-            {
-                "run": number,
-                "mean": score.mean,
-                "low": score.low,
-                "high": score.high,
-                "std": score.std,
-                "train": score.train,
-                **{name: configuration.get(name) for name in differing},
-            }
-            for number, (score, configuration) in enumerate(zip(self.scores, self.configurations, strict=True), 1)
-        ]
-        return pd.DataFrame(rows)
-
-    def summary(self) -> dict[str, Any]:
-        """The comparison as a tree of JSON values; NaN becomes None."""
-
-        def number(value: float) -> float | None:
-            return None if math.isnan(value) else value
-
-        return {
-            "objective": self.objective,
-            "direction": self.direction,
-            "runs": [
-                {
-                    "mean": number(score.mean),
-                    "interval": [number(score.low), number(score.high)],
-                    "std": number(score.std),
-                    "train": number(score.train),
-                    "configuration": dict(configuration),
-                }
-                for score, configuration in zip(self.scores, self.configurations, strict=True)
-            ],
-            "difference": number(self.difference),
-            "p": number(self.p),
-            "paired": self.paired,
-            "verdict": self.verdict,
-        }
-
-
-def compare_runs(first: Result, second: Result) -> RunComparison:
-    """Puts the best trials of two runs side by side, by the objective of the first.
-
-    Where both runs saw the same rows, folds and seeds, the corrected resampled t-test (`unitune.stats.paired`) says
-    whether they differ. It compares winners, each the best of many, and so is too quick to see a difference.
-
-    Raises:
-        OptionError: The second run did not score the objective of the first.
-    """
-    run, other = first.run, second.run
-    if run.objective not in other.metrics:
-        raise OptionError(
-            "Runs can be compared where both scored the same metric",
-            f"the first has {run.objective}, the second {', '.join(other.metrics)}",
-        )
-    scores = (first.best.scores[run.objective], second.best.scores[run.objective])
-    paired = (
-        run.data["fingerprint"] == other.data["fingerprint"]
-        and run.seed == other.seed
-        and dict(run.folds) == dict(other.folds)
-        and len(scores[0].values) == len(scores[1].values)
-    )
-    difference, p = scores[1].mean - scores[0].mean, math.nan
-    if paired:
-        p = corrected_t_test(
-            np.array(scores[1].values), np.array(scores[0].values), validation_ratio=run.folds["validation_ratio"]
-        ).p_two_sided
-    better = (difference > 0) == (run.direction == "maximize")
-    which = "second" if better else "first"
-    if difference == 0:
-        verdict = f"Both reach the same {run.objective}."
-    elif not paired:
-        verdict = f"The {which} run is ahead, but the runs saw other rows or folds, so this may be luck of the split."
-    elif math.isnan(p):
-        verdict = f"The {which} run is ahead; a single split cannot say whether that is luck."
-    elif p < 0.05:
-        verdict = f"The {which} run is better beyond the noise of the folds (p = {p:.2g})."
-    else:
-        verdict = f"The {which} run is ahead, but within the noise of the folds (p = {p:.2g})."
-    return RunComparison(
-        objective=run.objective,
-        direction=run.direction,
-        scores=scores,
-        configurations=(run.space.labels(first.best.configuration), other.space.labels(second.best.configuration)),
-        difference=difference,
-        p=p,
-        paired=paired,
-        verdict=verdict,
-    )
-
-
 def _save_model(model: keras.Model, path: Path) -> None:
     with warnings.catch_warnings():
         # Keras reads its variables in a way of which NumPy 2 warns.
@@ -582,21 +406,3 @@ def _save_model(model: keras.Model, path: Path) -> None:
 
 def _picture(draw: Callable[[], bytes]) -> Callable[[Path], None]:
     return lambda path: write_bytes(draw())(path)
-
-
-def probabilities(predictions: Array, task: Task, logits: Array) -> Array:
-    """Predictions of classes as metrics take them: logits become probabilities, and two columns of a binary task one.
-
-    Args:
-        predictions: `(member, row, output)`.
-        task: The task; those of a regression are left alone.
-        logits: `(member,)`, whose predictions are logits.
-    """
-    if task == "regression":
-        return predictions
-    if logits.any():
-        raw = predictions[logits]
-        turned = special.expit(raw) if raw.shape[-1] == 1 else special.softmax(raw, axis=-1)
-        predictions = predictions.copy()
-        predictions[logits] = turned
-    return predictions[..., 1:] if task == "binary" and predictions.shape[-1] == 2 else predictions

@@ -22,8 +22,8 @@ from unitune.search import Grid
 from unitune.space import Choice, Hyperparameter, Space
 from unitune.store import check_folder
 from unitune.tuner.loop import Network
-from unitune.tuner.problem import check_number
-from unitune.tuner.tune import check_options, describe_call, pose, run, run_folder
+from unitune.tuner.pose import check_number, check_options, pose
+from unitune.tuner.run import describe_call, run, run_folder
 
 if TYPE_CHECKING:
     import keras

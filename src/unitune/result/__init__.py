@@ -1,0 +1,8 @@
+"""What a search returns, and what can be done with it later."""
+
+from unitune.result.comparison import RunComparison, compare_runs
+from unitune.result.predictions import probabilities
+from unitune.result.saved import load
+from unitune.result.search_result import Result
+
+__all__ = ["Result", "RunComparison", "compare_runs", "load", "probabilities"]

@@ -1,0 +1,236 @@
+"""`tune`: from data and a few lists to a ranked table and a trained model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from unitune.data.load import dataset as read_dataset
+from unitune.engine.choose import choose_engine
+from unitune.models.activations import base_name
+from unitune.models.dense import blueprint, dense_space, training
+from unitune.models.heads import head
+from unitune.models.initializers import suits
+from unitune.report.progress import Listener, make_progress
+from unitune.result import Result
+from unitune.search import Goal, make_strategy
+from unitune.space import Space
+from unitune.store import check_folder
+from unitune.tuner.loop import Network
+from unitune.tuner.pose import check_options, pose
+from unitune.tuner.run import describe_call, run, run_folder
+
+
+def tune(
+    x: Any,
+    y: Any = None,
+    *,
+    target: str | Sequence[str] | None = None,
+    units: Any = None,
+    activations: Any = None,
+    layers: Any = None,
+    per_layer: bool | Sequence[str] | None = None,
+    optimizers: Any = None,
+    learning_rates: Any = None,
+    schedules: Any = None,
+    dropouts: Any = None,
+    weight_decays: Any = None,
+    l1: Any = None,
+    l2: Any = None,
+    batch_normalization: Any = None,
+    initializers: Any = None,
+    batch_sizes: Any = None,
+    epochs: Any = None,
+    patience: int | None = None,
+    task: str | None = None,
+    objective: str | None = None,
+    direction: str | None = None,
+    folds: int | None = None,
+    repeats: int = 1,
+    groups: Any = None,
+    cv: Any = None,
+    time_ordered: bool = False,
+    validation_split: float | None = None,
+    validation_data: Any = None,
+    test_data: Any = None,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    normalize: Any = "auto",
+    separator: str | None = None,
+    decimal: str | None = None,
+    encoding: str | None = None,
+    strategy: str = "auto",
+    baseline: Mapping[str, Any] | None = None,
+    trials: int | None = None,
+    time_limit_s: float | None = None,
+    engine: str = "auto",
+    seed: int = 0,
+    out: str | Path | None = None,
+    name: str | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+    callbacks: Iterable[Listener] = (),
+) -> Result:
+    """Trains dense networks of many configurations on the same folds, and ranks them.
+
+    A hyperparameter takes a value (fixed), a list (choices), a range as text (`"16:256:16"`, `"1e-4:1e-2:log"`), or a
+    domain (`unitune.Int`, `Float`, `Choice`, `Fixed`).
+
+    Args:
+        x: Numbers `(row, feature...)`; a pandas or polars frame; or the path of a CSV or Parquet file.
+        y: The target, `(row,)` or `(row, output)`, or the name of its column.
+        target: The name of the target's column, instead of `y`.
+        units: Units of a hidden layer, 1 or more.
+        activations: Names of Keras activations, layers such as `keras.layers.LeakyReLU(0.1)`, or functions.
+        layers: How many hidden layers, 1 to 8.
+        per_layer: Whether each layer has its own units and activation.
+        optimizers: Names of Keras optimizers.
+        learning_rates: Above 0.
+        schedules: `"constant"`, `"exponential"`, `"cosine"`, `"warmup_cosine"`, `"step"`, `"plateau"`.
+        dropouts: Rates in [0, 1).
+        weight_decays: Decoupled weight decay, as in AdamW, 0 or more.
+        l1, l2: Penalties on the kernels, 0 or more.
+        batch_normalization: True or False.
+        initializers: Names of Keras initializers; `"auto"` suits the activation.
+        batch_sizes: Rows per step.
+        epochs: How long to train, at most.
+        patience: Stop after so many epochs without improvement of the validation loss, keeping the best weights.
+        task: `"binary"`, `"multiclass"` or `"regression"`; inferred from the target.
+        objective: The metric that ranks the trials; accuracy for classes and RMSE for regression if not given.
+        direction: `"minimize"` or `"maximize"`; must be that of the objective.
+        folds: Folds of a cross-validation, stratified for classes; 5, or fewer where a class has fewer rows.
+        repeats: How often, with other folds and seeds.
+        groups: `(row,)` labels or the name of a column; rows of one group stay in one fold.
+        cv: A scikit-learn splitter or pairs of row numbers, instead of `folds`.
+        time_ordered: Train on earlier rows, validate on later ones.
+        validation_split: Validate once, on this share of the rows (the last ones), instead of `folds`.
+        validation_data: Validate once on these rows: `(x, y)`, `(x, y, sample_weight)`, a frame or a path.
+        test_data: Likewise; looked at once, at the end (`Result.test_scores`).
+        sample_weight: `(row,)` or the name of a column.
+        class_weight: From a class to its weight in training, or `"balanced"`.
+        normalize: Whether features are normalised inside the model; `"auto"`: where they need it.
+        separator, decimal, encoding: Of a CSV file; found if not given.
+        strategy: `"grid"`, `"random"`, `"one_at_a_time"`; `"auto"` is a grid where it is small, else random.
+        baseline: Values from which `"one_at_a_time"` starts.
+        trials: Trials at most.
+        time_limit_s: Seconds at most; no trial is started that is not expected to end in time.
+        engine: `"auto"` (the fastest for each network), `"fused"` or `"solo"`.
+        seed: The seed of everything random, 0 or more.
+        out: The folder of run folders; without `out` and `name` nothing is saved (see `Result.save`).
+        name: The name of the run folder; the date and time if not given.
+        overwrite: Whether an older run of that name may be replaced.
+        progress: Whether to tell how it goes, on standard error.
+        callbacks: Listeners that are told how it goes.
+
+    Returns:
+        A `Result`. After Ctrl-C it holds what was done so far, and `interrupted` is true.
+
+    Raises:
+        InputError: An argument or the data break a rule; nothing was trained or written.
+        TrainingError: Every trial failed.
+        SaveError: The run could not be saved completely; its `result` holds everything.
+
+    Example:
+        >>> import numpy as np
+        >>> x = np.random.default_rng(0).normal(size=(60, 4))
+        >>> result = tune(x, (x[:, 0] > 0).astype(int), units=[2, 4], epochs=2, folds=3, progress=False)
+        >>> len(result.trials), result.best.configuration["units"] in (2, 4)
+        (2, True)
+    """
+    call = {key: value for key, value in locals().items() if value is not None}
+    started = time.perf_counter()
+    check_options(repeats=repeats, trials=trials, time_limit_s=time_limit_s, seed=seed, patience=patience)
+    chosen_engine = choose_engine(engine)
+    folder = run_folder(out, name)
+    if folder is not None:
+        check_folder(folder, overwrite=overwrite)
+    given = {
+        "units": units,
+        "activations": activations,
+        "layers": layers,
+        "per_layer": ("units", "activation") if per_layer is True else per_layer or None,
+        "optimizers": optimizers,
+        "learning_rates": learning_rates,
+        "schedules": schedules,
+        "dropouts": dropouts,
+        "weight_decays": weight_decays,
+        "l1": l1,
+        "l2": l2,
+        "batch_normalization": batch_normalization,
+        "initializers": initializers,
+        "batch_sizes": batch_sizes,
+        "epochs": epochs,
+    }
+    space = dense_space(**{key: value for key, value in given.items() if value is not None})
+    data = read_dataset(
+        x,
+        y,
+        target=target,
+        task=task,
+        sample_weight=sample_weight,
+        groups=groups,
+        class_weight=class_weight,
+        normalize=normalize,
+        separator=separator,
+        decimal=decimal,
+        encoding=encoding,
+    )
+    problem, tests, notes = pose(
+        data,
+        more_notes=initializer_notes(space),
+        objective=objective,
+        direction=direction,
+        folds=folds,
+        repeats=repeats,
+        cv=cv,
+        time_ordered=time_ordered,
+        validation_split=validation_split,
+        validation_data=validation_data,
+        test_data=test_data,
+        seed=seed,
+    )
+    goal = Goal(metric=problem.objective, direction=problem.direction, validation_ratio=problem.validation_ratio)
+    chosen, limit = make_strategy(strategy, space, goal=goal, seed=seed, trials=trials, baseline=baseline)
+    task_head = head(data.task, n_classes=data.n_classes or None, n_outputs=data.n_outputs)
+
+    def network(configuration: Mapping[str, Any]) -> Network:
+        return Network(
+            blueprint=blueprint(configuration, task_head),
+            training=training(configuration, task_head, patience=patience),
+        )
+
+    return run(
+        problem,
+        chosen,
+        space=space,
+        network=network,
+        engine=chosen_engine,
+        limit=limit,
+        time_limit_s=time_limit_s,
+        started=started,
+        listeners=[*make_progress(progress), *callbacks],
+        notes=notes,
+        tests=tests,
+        command=describe_call("tune", call),
+        folder=folder,
+        overwrite=overwrite,
+    )
+
+
+def initializer_notes(space: Space) -> tuple[str, ...]:
+    """Which initializers `"auto"` stands for, as a sentence; none where it was not asked for."""
+    if not space["initializer"].domain.contains("auto"):
+        return ()
+    by_initializer: dict[str, list[str]] = {}
+    for name in space.names:
+        if name.partition("_")[0] != "activation":
+            continue
+        for value in space[name].domain.values():
+            label = str(space.label(name, value))
+            found = by_initializer.setdefault(suits(base_name(value)), [])
+            if label not in found:
+                found.append(label)
+    shown = "; ".join(f"{initializer} for {', '.join(labels)}" for initializer, labels in by_initializer.items())
+    return (f"Initializers that suit the activation: {shown}.",)

@@ -1,0 +1,218 @@
+"""From a problem and a strategy to a result: search, put together, refit, save."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from unitune.data.dataset import Dataset
+from unitune.engine.contract import Engine
+from unitune.errors import OptionError, SaveError, TrainingError
+from unitune.models import backend
+from unitune.report.progress import Listener, Plan
+from unitune.result import Result
+from unitune.search import OneAtATime, Strategy
+from unitune.space import Space
+from unitune.store import Run, history_table, member_table
+from unitune.tuner.loop import Network, search
+from unitune.tuner.problem import Problem
+from unitune.tuner.refit import Refitter
+
+
+@dataclass(kw_only=True)
+class _Phases:
+    """Seconds for each phase."""
+
+    last: float
+    seconds: dict[str, float]
+
+    def end(self, phase: str) -> None:
+        now = time.perf_counter()
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self.last
+        self.last = now
+
+
+def run(
+    problem: Problem,
+    strategy: Strategy,
+    *,
+    space: Space,
+    network: Callable[[Mapping[str, Any]], Network],
+    engine: Engine,
+    limit: int | None,
+    time_limit_s: float | None,
+    started: float,
+    listeners: Sequence[Listener],
+    notes: Sequence[str],
+    tests: Dataset | None,
+    command: str,
+    folder: Path | None,
+    overwrite: bool,
+) -> Result:
+    """Searches, puts the result together, and saves it where a folder was given."""
+    phases = _Phases(last=started, seconds={})
+    phases.end("data")
+    size = float("inf") if isinstance(strategy, OneAtATime) else space.size
+    n_trials = limit if size == float("inf") else int(min(size, limit if limit is not None else size))
+    plan = Plan(
+        objective=problem.objective,
+        direction=problem.direction,
+        n_trials=n_trials,
+        members_per_trial=problem.n_members,
+        strategy=strategy.name,
+        engine=engine.name,
+        evaluation=problem.evaluation,
+        notes=(*notes, *strategy.notes),
+    )
+    try:
+        for listener in listeners:
+            listener.on_start(plan)
+        found = search(
+            problem,
+            strategy,
+            network=network,
+            engine=engine,
+            trials=limit,
+            time_limit_s=time_limit_s,
+            started=started,
+            listeners=listeners,
+            size=size,
+        )
+        phases.end("search")
+        if not any(trial.state == "complete" for trial in found.trials):
+            reason = found.trials[0].failure if found.trials else "no trial was finished"
+            raise TrainingError(f"All {len(found.trials):,} trials failed. The first: {reason}.")
+        record = Run(
+            objective=problem.objective,
+            direction=problem.direction,
+            metrics=problem.metrics,
+            task=problem.dataset.task,
+            space=space,
+            strategy=strategy.name,
+            engine=engine.name,
+            seed=problem.seed,
+            folds={
+                "n_folds": problem.n_folds,
+                "repeats": problem.repeats,
+                "validation_ratio": problem.validation_ratio,
+                "kind": problem.evaluation,
+            },
+            data=_describe_data(problem),
+            elapsed_s=phases.seconds,
+            versions=versions(),
+            command=command,
+            notes=(*notes, *strategy.notes),
+            left_out=found.left_out,
+            interrupted=found.interrupted,
+            logits=tuple(found.logits),
+            changes=tuple(asdict(c) for c in strategy.changes) if isinstance(strategy, OneAtATime) else (),
+        )
+        result = Result(
+            run=record,
+            trials=found.trials,
+            members=lambda: member_table(found.blocks),
+            histories=lambda: history_table(found.blocks),
+            source=Refitter(
+                dataset=problem.dataset,
+                network=network,
+                metrics=problem.metrics,
+                seed=problem.seed,
+                test_data=tests,
+                as_given=problem.as_given,
+            ),
+        )
+        if folder is not None:
+            for listener in listeners:
+                listener.on_phase("refit")
+            result.model()
+            phases.end("refit")
+            for listener in listeners:
+                listener.on_phase("save")
+            phases.seconds["total"] = time.perf_counter() - started
+            _save(result, folder, overwrite=overwrite)
+        else:
+            phases.seconds["total"] = time.perf_counter() - started
+    finally:
+        for listener in listeners:
+            listener.on_end()
+    return result
+
+
+def _save(result: Result, folder: Path, *, overwrite: bool) -> None:
+    try:
+        result.save(folder, overwrite=overwrite)
+    except SaveError as error:
+        error.result = result
+        raise
+
+
+def run_folder(out: str | Path | None, name: str | None) -> Path | None:
+    """Where the run is saved: `out/name`, with `runs` and the date and time where one of them is missing.
+
+    Raises:
+        OptionError: The name is no name of a folder.
+    """
+    if out is None and name is None:
+        return None
+    if name is not None and (name in ("", ".", "..") or any(mark in name for mark in "/\\\0")):
+        raise OptionError(
+            "`name` must be the name of a folder, without separators", f"got {name!r}", "Give its place with `out`."
+        )
+    parent = Path(out) if out is not None else Path("runs")
+    if name is not None:
+        return parent / name
+    stem = datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    folder, number = parent / stem, 1
+    while folder.exists():
+        number += 1
+        folder = parent / f"{stem}-{number}"
+    return folder
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computed the results."""
+    name = backend.backend_name()
+    found = {"python": sys.version.split()[0], "backend": name}
+    for package in ("unitune", "keras", name, "numpy", "scikit-learn"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            module = sys.modules.get(package)
+            found[package] = str(getattr(module, "__version__", "unknown"))
+    return found
+
+
+def describe_call(function: str, call: Mapping[str, Any]) -> str:
+    """The command line, or the Python call with the arguments that are short enough to read."""
+    if Path(sys.argv[0]).name in ("unitune", "unitune.exe"):
+        return shlex.join(["unitune", *sys.argv[1:]])
+    defaults = {"repeats": 1, "normalize": "auto", "strategy": "auto", "engine": "auto", "callbacks": ()}
+    shown = []
+    for key, value in call.items():
+        if key in defaults and isinstance(value, type(defaults[key])) and value == defaults[key]:
+            continue
+        if key == "progress" or value is False:
+            continue
+        text = repr(value)
+        short = isinstance(value, str | int | float | list | tuple | dict | Path) and len(text) <= 200
+        shown.append(f"{key}={text if short and 'array(' not in text else '...'}")
+    return f"unitune.{function}({', '.join(shown)})"
+
+
+def _describe_data(problem: Problem) -> dict[str, Any]:
+    data = problem.dataset
+    return {
+        "n_rows": data.n_rows,
+        "target": data.target_name,
+        "classes": None if data.classes is None else data.classes.tolist(),
+        "schema": data.raw_schema.to_json(),
+        "standardised": problem.splits[0].y_scale is not None,
+        "fingerprint": data.fingerprint,
+    }
