@@ -1,5 +1,6 @@
 """The commands on real runs: a CSV file with text columns, missing values and a text target."""
 
+import errno
 import json
 import os
 import pty
@@ -93,7 +94,8 @@ inputs = {}
 for spec in model.inputs:
     column = new[spec.name]
     if "string" in str(spec.dtype):
-        inputs[spec.name] = column.fillna("").astype(str).to_numpy(dtype=object).reshape(-1, 1)
+        inputs[spec.name] = column.map({True: "true", False: "false"}) if column.dtype == bool else column.fillna("")
+        inputs[spec.name] = inputs[spec.name].to_numpy(dtype=object).reshape(-1, 1)
     else:
         inputs[spec.name] = column.astype("float32").to_numpy().reshape(-1, 1)
 assert "unitune" not in sys.modules
@@ -156,9 +158,30 @@ def test_a_terminal_shows_a_bar(home: Path) -> None:
     os.close(master)
     assert process.returncode == 0
     text = shown.decode()
-    assert "10 trials" in text
-    assert "best accuracy" in text
+    assert "/10 trials" in text
     assert "━" in text
+
+
+def test_a_full_disk_keeps_the_run_so_far(
+    unitune: Callable[..., Any], table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import keras
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(keras.Model, "save", full)
+    flags = ("--target", "state", "--units", 4, "--activations", "relu", "--folds", 2, "--epochs", 1)
+    done = unitune("tune", table, *flags, "--name", "full", "--quiet")
+    assert done.exit_code == 2, done.output
+    assert "Traceback" not in done.stderr
+    assert re.search(r"No space left on device.*runs/full` keeps .*trials\.csv.*Free some space", done.stderr)
+    assert re.search(r"^\s*1\s+", done.stdout, flags=re.MULTILINE)  # the table is shown all the same
+    kept = {path.name for path in Path("runs/full").iterdir()}
+    assert {"trials.csv", "histories.parquet", "summary.json"} <= kept
+    assert "best.keras" not in kept
+    shown = unitune("show", "runs/full")
+    assert shown.exit_code == 0, shown.output
 
 
 def test_configuration_file_and_flags_that_overrule_it(unitune: Callable[..., Any], table: Path, tune_calls) -> None:

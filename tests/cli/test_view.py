@@ -26,7 +26,7 @@ def drawn(frame: pd.DataFrame, width: int) -> list[str]:
     return [line.strip() for line in console.file.getvalue().splitlines() if line.strip()]
 
 
-@pytest.mark.parametrize("width", [60, 80, 120, 200])
+@pytest.mark.parametrize("width", [*range(50, 130), 200])
 def test_a_line_for_each_trial_at_any_width(width: int) -> None:
     lines = drawn(table(), width)
     assert len(lines) == 2 + len(ROWS)  # the header and its rule
@@ -34,6 +34,7 @@ def test_a_line_for_each_trial_at_any_width(width: int) -> None:
     assert lines[0].split()[:4] == ["#", "units", "activation", "accuracy"]
     assert {"1", "gelu", "0.9800"} <= set(lines[2].split())
     assert "failed" in lines[-1]
+    assert "…" not in "".join(lines)
 
 
 def test_a_wide_terminal_shows_intervals_as_lines() -> None:

@@ -29,11 +29,11 @@ def command(
 
     from unitune.tuner import tune
 
-    x, y = load_breast_cancer(return_X_y=True)
+    data = load_breast_cancer()
     finish(
         lambda: tune(
-            x,
-            y,
+            data.data,
+            data.target_names[data.target],  # malignant, benign
             units=list(UNITS),
             activations=list(ACTIVATIONS),
             epochs=EPOCHS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from rich import box
 from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -37,7 +38,7 @@ def show(result: Result, *, as_json: bool = False, top: int = TOP) -> None:
     console.print(trials(table.head(top), objective=result.objective, width=console.width))
     if len(table) > top:
         console.print(f" ... and {len(table) - top:,} more trials.\n", style="dim")
-    score = best.scores[result.objective]
+    score, number = best.scores[result.objective], _format_of(table)
     spread = "" if math.isnan(score.low) else f" (95 % interval {number(score.low)} to {number(score.high)})"
     lines = [f"[bold]Best:[/] {escape(_settings(result))}"]
     lines.append(f"  {result.objective} {number(score.mean)}{spread}, {number(score.train)} on its training rows")
@@ -47,10 +48,11 @@ def show(result: Result, *, as_json: bool = False, top: int = TOP) -> None:
     if run.left_out:
         lines.append(f"[yellow]{escape(run.left_out)}[/]")
     if result.folder is not None:
+        lines += [f"[bold]Saved in {escape(str(result.folder))}:[/]"]
+    console.print("\n".join(lines), soft_wrap=True)
+    if result.folder is not None:
         names = sorted(path.name for path in result.folder.iterdir())
-        lines += [f"[bold]Saved in {escape(str(result.folder))}:[/]", f"  {escape(', '.join(names))}"]
-    for line in lines:
-        console.print(line, soft_wrap=True)
+        console.print(Padding(", ".join(names), (0, 0, 0, 2)), markup=False)
 
 
 def show_comparison(names: tuple[str, str], comparison: RunComparison, *, as_json: bool = False) -> None:
@@ -59,7 +61,8 @@ def show_comparison(names: tuple[str, str], comparison: RunComparison, *, as_jso
         _print_json(comparison.summary())
         return
     console = Console(highlight=False)
-    rows = comparison.table().to_dict("records")
+    table = comparison.table()
+    rows, number = table.to_dict("records"), _format_of(table)
     grid = _grid()
     grid.add_column("run")
     settings = [name for name in rows[0] if name not in ("run", *SCORES)]
@@ -86,6 +89,10 @@ def _settings(result: Result) -> str:
     return ", ".join(shown) or f"trial {row['trial']}"
 
 
+def _format_of(table: pd.DataFrame) -> Callable[[float], str]:
+    return score_format(table[["mean", "low", "high"]].to_numpy().ravel())
+
+
 def _grid() -> Table:
     return Table(box=box.SIMPLE_HEAD, padding=(0, GAP - 1, 0, 0), header_style="bold")
 
@@ -107,6 +114,7 @@ class _Column:
 def trials(table: pd.DataFrame, *, objective: str, width: int) -> Table:
     """The ranked table of trials, with as many of its columns as fit into `width` characters."""
     rows = table.to_dict("records")
+    number = _format_of(table)
     failed = [row["mean"] != row["mean"] for row in rows]
 
     def scores(cell: Callable[[Any], Any]) -> list[Any]:
@@ -129,11 +137,11 @@ def trials(table: pd.DataFrame, *, objective: str, width: int) -> Table:
         )
         low, high = float(table["low"].min()), float(table["high"].max())
         strips = scores(lambda row: interval(row["mean"], row["low"], row["high"], low, high, STRIP))
-        columns.append(_Column(title=_ends(low, high, STRIP), cells=strips, keep=0, right=False))
+        columns.append(_Column(title=_ends(number(low), number(high)), cells=strips, keep=0, right=False))
     columns.append(_Column(title="train", cells=scores(lambda row: number(row["train"])), keep=3))
     columns.append(_Column(title="parameters", cells=[f"{row['parameters']:,}" for row in rows], keep=1))
     columns.append(_Column(title="time", cells=[seconds(row["seconds"]) for row in rows], keep=2))
-    while sum(column.width + GAP for column in columns) > width and any(c.keep is not None for c in columns):
+    while sum(column.width + GAP for column in columns) + 1 > width and any(c.keep is not None for c in columns):
         columns.remove(min(columns, key=lambda column: 99 if column.keep is None else column.keep))
 
     grid = _grid()
@@ -166,24 +174,20 @@ def interval(mean: float, low: float, high: float, left: float, right: float, wi
     return Text("".join(cells))
 
 
-def _ends(low: float, high: float, width: int) -> str:
-    left, right = number(low), number(high)
-    return left + right.rjust(width - len(left))
+def _ends(left: str, right: str) -> str:
+    return left + right.rjust(STRIP - len(left))
 
 
-def number(value: float) -> str:
-    """A score, to four significant places or so.
+def score_format(scores: Iterable[float]) -> Callable[[float], str]:
+    """How to write scores that stand beside each other: with equally many decimals, the largest to four places.
 
     Example:
-        >>> number(0.97716), number(12.3456), number(12345.6)
-        ('0.9772', '12.35', '12,346')
+        >>> [score_format(scores)(scores[-1]) for scores in ([0.97, 1.0], [9.876, 12.3], [12345.6], [0.00123])]
+        ['1.0000', '12.30', '12,346', '0.001230']
     """
-    size = abs(value)
-    if size >= 1000:
-        return f"{value:,.0f}"
-    if size >= 1:
-        return f"{value:.{3 - int(math.log10(size))}f}"
-    return f"{value:.4f}" if size >= 0.001 or value == 0 else f"{value:.2e}"
+    size = max((abs(score) for score in scores if math.isfinite(score)), default=0.0)
+    decimals = 4 if size == 0 or 0.1 <= size <= 1 else min(12, max(0, 3 - math.floor(math.log10(size))))
+    return lambda score: f"{score:,.{decimals}f}"
 
 
 def setting(value: Any) -> str:
