@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from unitune.engine.lift.base import Tensor
@@ -33,6 +34,30 @@ class JaxBackend:
         import jax.numpy as jnp
 
         return jnp.asarray(array)
+
+    def switch(self, choice: Tensor, functions: Sequence[Callable[[Tensor], Tensor]], x: Tensor) -> Tensor:
+        """Applies the chosen function. Its gradient is a second branch, which computes the function again: a branch
+        that handed its intermediate results over would fill those of all the others with zeros."""
+        import jax
+        import numpy as np
+
+        @jax.custom_vjp  # type: ignore[untyped-decorator]
+        def chosen(choice: Tensor, x: Tensor) -> Tensor:
+            return jax.lax.switch(choice, list(functions), x)
+
+        def forward(choice: Tensor, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+            return chosen(choice, x), (choice, x)
+
+        def pull(function: Callable[[Tensor], Tensor], x: Tensor, upstream: Tensor) -> Tensor:
+            return jax.vjp(function, x)[1](upstream)[0]
+
+        def backward(saved: tuple[Tensor, Tensor], upstream: Tensor) -> tuple[Any, Tensor]:
+            choice, x = saved
+            gradient = jax.lax.switch(choice, [partial(pull, function) for function in functions], x, upstream)
+            return np.zeros((), jax.dtypes.float0), gradient
+
+        chosen.defvjp(forward, backward)
+        return chosen(choice, x)
 
     def keep(self, uniform: Tensor, rate: Tensor) -> Tensor:
         """Which of JAX's uniform numbers keep an input at this dropout rate."""

@@ -8,26 +8,29 @@ costs about a second to compile, so a cut is made only where it saves more arith
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from unitune.engine.contract import Job
-from unitune.engine.lift.base import Key, Node, ProgramNode
+from unitune.engine.lift.base import Key, ProgramNode
 from unitune.engine.lift.optimizer import join_optimizers
 from unitune.engine.program import ProgramKey
 from unitune.engine.reading import Reading, member_bytes, member_cost
 from unitune.records import Array
 
-# Measured on one core: a program of one hidden layer, each further node, each further block of activations.
+# Measured on one core: a program of one hidden layer, each further node, each further activation.
 COMPILE_S = 0.6
 COMPILE_NODE_S = 0.07
-COMPILE_RUN_S = 0.06
+COMPILE_FUNCTION_S = 0.06
+# The calls of a step's kernels, whatever the size of the tile.
+STEP_S = 6e-6
+STEP_NODE_S = 2e-6
 TILE_BYTES = 3 * 2**20
 MAX_TILE = 64
-BLOCK_ROWS = 128
+BLOCK_ROWS = 64
 MAX_CHUNK = 200
 
 
@@ -145,7 +148,7 @@ def make_plan(
     run_s = sum(tile.expected_s for tile in tiles)
     return Plan(
         tiles=tuple(_interleave(tiles)),
-        compile_s=sum(_compile_s(len(key.nodes), _n_runs(key)) for key in new),
+        compile_s=sum(_compile_s(len(key.nodes), _n_functions(key)) for key in new),
         run_s=run_s,
         waste=max(0.0, 1.0 - useful / run_s) if run_s else 0.0,
         n_members=len(jobs),
@@ -162,12 +165,12 @@ def _steps(jobs: Sequence[Job], members: Array, rows: Rows) -> dict[int, int]:
     }
 
 
-def _compile_s(n_nodes: int, n_runs: int) -> float:
-    return COMPILE_S + COMPILE_NODE_S * max(0, n_nodes - 4) + COMPILE_RUN_S * max(0, n_runs - 1)
+def _compile_s(n_nodes: int, n_functions: int) -> float:
+    return COMPILE_S + COMPILE_NODE_S * max(0, n_nodes - 4) + COMPILE_FUNCTION_S * max(0, n_functions - 1)
 
 
-def _n_runs(key: ProgramKey) -> int:
-    return sum(max(1, len(node.runs)) for node in key.nodes if node.kind == "Activation")
+def _n_functions(key: ProgramKey) -> int:
+    return sum(len(node.functions) for node in key.nodes)
 
 
 # Buckets of widths ----------------------------------------------------------------------------------------------
@@ -210,17 +213,6 @@ def _buckets(
 # Tiles ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Layout:
-    """How a tile's slots are shared out: slots for each combination of activations, or `combos` None: any mix."""
-
-    combos: tuple[tuple[tuple[Key, ...], int], ...] | None
-    functions: tuple[tuple[Key, ...], ...]
-    size: int
-    n_tiles: tuple[int, ...]
-    cost_s: float
-
-
 def _tiles(
     jobs: Sequence[Job],
     readings: Sequence[Reading],
@@ -231,173 +223,70 @@ def _tiles(
     probes: bool,
     backend: str,
 ) -> list[Tile]:
-    first = jobs[bucket.members[0]]
+    """One program for a bucket. A tile's members share a split's rows, their seed and their activations."""
     nodes = readings[bucket.members[0]].nodes
-    batch = first.training.batch_size
-    by_split: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for index in bucket.members:
-        by_split[jobs[index].split, jobs[index].member.seed].append(int(index))
-    itemsize = 8 if rows.dtype == "float64" else 4
-    footprint = member_bytes(nodes, bucket.widths, rows.features, batch, itemsize)
+    batch = jobs[bucket.members[0]].training.batch_size
+    cohorts: dict[Key, list[int]] = defaultdict(list)
+    for index in bucket.members.tolist():
+        cohorts[cohort(jobs[index], readings[index])].append(index)
+    footprint = member_bytes(nodes, bucket.widths, rows.features, batch, 8 if rows.dtype == "float64" else 4)
     largest = int(np.clip(TILE_BYTES // max(1, footprint), 4, MAX_TILE))
-    mean_steps = float(np.mean([steps[int(i)] for i in bucket.members]))
-    layout_groups = _layouts(readings, by_split, nodes, bucket.widths, rows, batch, largest, threads, mean_steps)
+    member_s = member_cost(nodes, bucket.widths, rows.features, batch)
+    size = _tile_size([len(members) for members in cohorts.values()], member_s, len(nodes), largest, threads)
+    key = _key(jobs, readings, bucket, size, rows, probes, backend)
+    step_s = _overhead_s(len(nodes)) + member_s * size
     tiles = []
-    for layout, chosen in layout_groups:
-        members = [index for part in chosen.values() for index in part]
-        key = _key(jobs, readings, members, bucket.widths, layout, rows, probes, backend)
-        alternatives = max((len(f) for f in layout.functions), default=1) if layout.combos is None else 1
-        step_s = member_cost(nodes, bucket.widths, rows.features, batch, alternatives)
-        for (split, _), part in chosen.items():
-            ordered = sorted(part, key=lambda i: (readings[i].widths, jobs[i].training.epochs))
-            for slots in fill(ordered, readings, key):
-                live = [int(i) for i in slots if i >= 0]
-                longest = max(steps[i] for i in live)
-                tiles.append(Tile(key=key, split=split, slots=slots, expected_s=step_s * layout.size * longest))
+    for members in cohorts.values():
+        # Members that are alike in width and length end up side by side.
+        members.sort(key=lambda i: (jobs[i].training.epochs, readings[i].widths))
+        tiles += [
+            Tile(
+                key=key,
+                split=jobs[members[0]].split,
+                slots=slots,
+                expected_s=step_s * max(steps[i] for i in slots.tolist() if i >= 0),
+            )
+            for slots in fill(members, size)
+        ]
     return tiles
 
 
-def _layouts(
-    readings: Sequence[Reading],
-    by_split: dict[tuple[int, int], list[int]],
-    nodes: tuple[Node, ...],
-    widths: Array,
-    rows: Rows,
-    batch: int,
-    largest: int,
-    threads: int,
-    steps: float,
-) -> list[tuple[_Layout, dict[tuple[int, int], list[int]]]]:
-    """The cheapest of: blocks of activations in one program; a program for each combination; selection by number."""
-    counts = [Counter(readings[i].functions for i in part) for part in by_split.values()]
-    combos = sorted({combo for count in counts for combo in count}, key=repr)
-    most = {combo: max(count[combo] for count in counts) for combo in combos}
-    functions = tuple(tuple(dict.fromkeys(combo[layer] for combo in combos)) for layer in range(len(combos[0])))
-    n_compiled_nodes = len(nodes)
-
-    def blocks(chosen: list[tuple[Key, ...]]) -> _Layout:
-        best = None
-        total = sum(most[combo] for combo in chosen)
-        fewest = max(1, math.ceil(total / largest))
-        for n_tiles in range(fewest, fewest * 2 + 3):
-            slots = tuple((combo, math.ceil(most[combo] / n_tiles)) for combo in chosen)
-            size = sum(n for _, n in slots)
-            used = [max(math.ceil(count[combo] / n) for combo, n in slots) for count in counts]
-            run = member_cost(nodes, widths, rows.features, batch) * size * steps * sum(used)
-            # Tiles cannot be shared between threads: the last round may leave some idle.
-            rounds = math.ceil(sum(used) / threads) * threads / max(1, sum(used))
-            runs = sum(len(_runs(slots, layer)) for layer in range(len(chosen[0])))
-            cost = run * rounds / threads + _compile_s(n_compiled_nodes, runs)
-            if size <= 2 * largest and (best is None or cost < best.cost_s):
-                best = _Layout(
-                    combos=slots,
-                    functions=tuple(tuple(dict.fromkeys(c[layer] for c in chosen)) for layer in range(len(chosen[0]))),
-                    size=size,
-                    n_tiles=tuple(used),
-                    cost_s=cost,
-                )
-        if best is None:
-            return _Layout(combos=(), functions=functions, size=0, n_tiles=(), cost_s=math.inf)
-        return best
-
-    def selected() -> _Layout:
-        alternatives = max(len(f) for f in functions)
-        sizes = [sum(count.values()) for count in counts]
-        fewest = math.ceil(max(sizes) / largest)
-        size = math.ceil(max(sizes) / fewest)
-        if len(by_split) == 1 and threads > 1 and size >= 2 * threads:
-            size = math.ceil(size / threads)
-        used = tuple(math.ceil(n / size) for n in sizes)
-        run = member_cost(nodes, widths, rows.features, batch, alternatives) * size * steps * sum(used)
-        runs = sum(len(f) for f in functions)
-        return _Layout(
-            combos=None,
-            functions=functions,
-            size=size,
-            n_tiles=used,
-            cost_s=run / threads + _compile_s(n_compiled_nodes, runs),
-        )
-
-    together = blocks(combos)
-    candidates: list[tuple[float, list[tuple[_Layout, list[tuple[Key, ...]]]]]] = [
-        (together.cost_s, [(together, combos)])
-    ]
-    if len(combos) > 1:
-        apart = [(blocks([combo]), [combo]) for combo in combos] if len(combos) <= 16 else []
-        if apart:
-            # Programs compile side by side on the threads.
-            compile_s = sum(_compile_s(n_compiled_nodes, 1) for _ in apart)
-            run_s = sum(layout.cost_s for layout, _ in apart) - compile_s
-            candidates.append((run_s + compile_s / threads, apart))
-        mixed = selected()
-        candidates.append((mixed.cost_s, [(mixed, combos)]))
-    _, best = min(candidates, key=lambda candidate: candidate[0])
-    return [
-        (layout, {where: [i for i in part if readings[i].functions in set(chosen)] for where, part in by_split.items()})
-        for layout, chosen in best
-    ]
+def cohort(job: Job, reading: Reading) -> Key:
+    """What members must share beside the program to be in one tile: rows, their order, and the activations."""
+    return (job.split, job.member.seed, reading.functions)
 
 
-def fill(members: Sequence[int], readings: Sequence[Reading], key: ProgramKey) -> list[Array]:
-    """Members into as few tiles of a program as hold them, each where the layout has its activations.
-
-    Returns:
-        For each tile its slots: indices of members, -1 where none is left.
-    """
-    places: dict[Key, list[int]] = defaultdict(list)
-    for place in range(key.members):
-        places[layout_at(key, place)].append(place)
-    waiting: dict[Key, list[int]] = defaultdict(list)
-    for index in members:
-        functions = readings[index].functions
-        fixed = tuple(f if n.runs else None for f, n in zip(functions, activations(key), strict=True))
-        waiting[fixed].append(index)
-    n_tiles = max((math.ceil(len(mine) / len(places[combo])) for combo, mine in waiting.items()), default=0)
-    tiles = [np.full(key.members, -1) for _ in range(n_tiles)]
-    for combo, mine in waiting.items():
-        room = places[combo]
-        for number, index in enumerate(mine):
-            tiles[number // len(room)][room[number % len(room)]] = index
-    return tiles
+def fill(members: Sequence[int], size: int) -> list[Array]:
+    """Members into tiles of this size; -1 where none is left."""
+    table = np.full((math.ceil(len(members) / size), size), -1)
+    table.reshape(-1)[: len(members)] = members
+    return list(table)
 
 
-def activations(key: ProgramKey) -> list[ProgramNode]:
-    """The activation nodes of a program."""
-    return [node for node in key.nodes if node.kind == "Activation"]
+def _tile_size(counts: Sequence[int], member_s: float, n_nodes: int, largest: int, threads: int) -> int:
+    """The size that makes the threads end soonest: large tiles share a step's overhead, small ones leave no gaps."""
+
+    def seconds(size: int) -> float:
+        n_tiles = sum(math.ceil(count / size) for count in counts)
+        return math.ceil(n_tiles / threads) * (_overhead_s(n_nodes) + member_s * size)
+
+    return min(range(1, min(largest, max(counts)) + 1), key=lambda size: (seconds(size), -size))
 
 
-def layout_at(key: ProgramKey, place: int) -> tuple[Key, ...]:
-    """The activations for which a slot is laid out; None where any will do."""
-    return tuple(
-        next((function for function, start, stop in node.runs if start <= place < stop), None)
-        for node in activations(key)
-    )
-
-
-def _runs(slots: tuple[tuple[tuple[Key, ...], int], ...], layer: int) -> tuple[tuple[Key, int, int], ...]:
-    """Contiguous members with the same activation in a layer."""
-    runs: list[tuple[Key, int, int]] = []
-    place = 0
-    for combo, n in slots:
-        key = combo[layer]
-        if runs and runs[-1][0] == key:
-            runs[-1] = (key, runs[-1][1], place + n)
-        else:
-            runs.append((key, place, place + n))
-        place += n
-    return tuple(runs)
+def _overhead_s(n_nodes: int) -> float:
+    return STEP_S + STEP_NODE_S * n_nodes
 
 
 def _key(
     jobs: Sequence[Job],
     readings: Sequence[Reading],
-    members: list[int],
-    widths: Array,
-    layout: _Layout,
+    bucket: _Bucket,
+    size: int,
     rows: Rows,
     probes: bool,
     backend: str,
 ) -> ProgramKey:
+    members, widths = bucket.members.tolist(), bucket.widths
     first = readings[members[0]]
     training = jobs[members[0]].training
     own = np.array([readings[i].widths for i in members])
@@ -406,13 +295,9 @@ def _key(
     for index, node in enumerate(first.nodes):
         width = int(widths[index])
         used = frozenset(name for name in node.numbers if any(readings[i].nodes[index].numbers[name] for i in members))
-        runs: tuple[tuple[Key, int, int], ...] = ()
         functions: tuple[Key, ...] = ()
         if node.kind == "Activation":
-            functions = layout.functions[activation]
-            runs = _runs(layout.combos, activation) if layout.combos is not None else ()
-            if len(functions) == 1:
-                runs = ((functions[0], 0, layout.size),)
+            functions = tuple(sorted({readings[i].functions[activation] for i in members}, key=repr))
             activation += 1
         nodes.append(
             ProgramNode(
@@ -424,7 +309,6 @@ def _key(
                 weights=node.weights,
                 padded=bool((own[:, index] < width).any()),
                 used=used,
-                runs=runs,
                 functions=functions,
             )
         )
@@ -440,7 +324,7 @@ def _key(
         optimizer=join_optimizers([readings[i].optimizer for i in members]),
         loss=first.loss,
         metrics=first.metrics,
-        members=layout.size,
+        members=size,
         features=rows.features,
         outputs=first.nodes[-1].width,
         batch_size=training.batch_size,

@@ -17,20 +17,24 @@ from unitune.engine.lift.base import ProgramNode, Tensor
 ACTIVATION_PROBES = ("dead_units", "saturated", "mean_activation")
 UPDATE_PROBES = ("gradient_norm", "weight_norm", "update_ratio")
 _DEAD = 1e-7
+_PACK = 2048.0  # more than the rows of a block; a product of both stays exact in float32
 
 
 def activation_probe(node: ProgramNode, output: Tensor, row_mask: Tensor, hyper: Any, old: Tensor) -> Tensor:
-    """Adds a block of rows to an activation's sums, `(member, 3, width)`: rows where a unit is active, where it is
-    saturated, and its total. Sums over rows are products with the row mask, which need no code of their own."""
+    """Adds a block of rows to an activation's sums, `(member, 3, width)`: rows where a unit is active, rows where it
+    is saturated, and its total. Sums over rows are products with the row mask; the two counts travel in one number,
+    so that a block is written once and read twice."""
     from keras import ops
 
     dtype = output.dtype
-    centre, half = hyper["bounds"][node.index]
+    centre, half = hyper["bounds"][node.index][0], hyper["bounds"][node.index][1]
     rows = ops.cast(row_mask, dtype)[None, None, :]
     rows = ops.broadcast_to(rows, (output.shape[0], 1, output.shape[1]))
-    far = ops.abs(output - centre[:, None, None]) > 0.95 * half[:, None, None]
-    parts = (ops.cast(ops.abs(output) > _DEAD, dtype), ops.cast(far, dtype), output)
-    return old + ops.concatenate([ops.matmul(rows, part) for part in parts], axis=1)
+    active = ops.where(ops.abs(output) > _DEAD, 1.0, 0.0)
+    packed = ops.cast(active + ops.where(ops.abs(output - centre) > 0.95 * half, _PACK, 0.0), dtype)
+    counts = ops.matmul(rows, packed)
+    saturated = ops.floor(counts / _PACK)
+    return old + ops.concatenate([counts - _PACK * saturated, saturated, ops.matmul(rows, output)], axis=1)
 
 
 def activation_summary(node: ProgramNode, sums: Tensor, n_rows: Tensor, hyper: Any) -> Tensor:

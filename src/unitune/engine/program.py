@@ -1,8 +1,9 @@
 """A program: train and evaluate one tile of stacked members for some epochs, as one compiled function.
 
 Everything here is traced once per shape. State goes in and comes out as nested tensors whose leading axis is the
-member; rows are shared by all members of a tile, since they belong to the same fold and repeat. One call runs a chunk
-of epochs and, if asked, ends with a pass over all rows at the weights that were kept.
+member. The members of a tile belong to the same fold and repeat, so they share its rows, and they have the same
+activations, so that a branch is taken once for all of them. One call runs a chunk of epochs and, if asked, ends with a
+pass over all rows at the weights that were kept.
 """
 
 from __future__ import annotations
@@ -44,6 +45,10 @@ class Backend(Protocol):
 
     def tensor(self, array: Any) -> Tensor:
         """The array on the device."""
+        ...
+
+    def switch(self, choice: Tensor, functions: Sequence[Callable[[Tensor], Tensor]], x: Tensor) -> Tensor:
+        """Applies the chosen function, and only it, with its gradient."""
         ...
 
     def uniform(self, seeds: Tensor, step: Tensor, rows: int, widths: Tensor, width: int, dtype: str) -> Tensor:
@@ -173,6 +178,7 @@ class Program:
             numbers=numbers,
             keep=keep,
             choice=hyper["choice"],
+            switch=self.backend.switch,
         )
 
     def _penalty(self, weights: Sequence[Tensor], hyper: State) -> Tensor | None:

@@ -2,7 +2,7 @@
 
 Where members may stop early, a tile runs a chunk of epochs at a time. Once half of its members have stopped, the tile
 is dissolved: those that stopped are reported, and the rest wait for the other tiles of their cohort (the same program,
-the same rows) and go on together, in fewer tiles, from the very state that they had.
+rows and activations) and go on together, in fewer tiles, from the very state that they had.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ import numpy as np
 
 from unitune.data.arrays import Split
 from unitune.engine.contract import Job, Outcome
-from unitune.engine.plan import Tile, fill
+from unitune.engine.lift.base import Key
+from unitune.engine.plan import Tile, cohort, fill
 from unitune.engine.probes import ACTIVATION_PROBES, UPDATE_PROBES
 from unitune.engine.program import Program, ProgramKey, State, initial_state
 from unitune.engine.programs import call, program_for
@@ -32,7 +33,7 @@ from unitune.records import Array
 
 logger = logging.getLogger(__name__)
 
-_Cohort = tuple[ProgramKey, int, int]
+_Cohort = tuple[ProgramKey, Key]
 
 
 @dataclass(eq=False)
@@ -120,7 +121,7 @@ class Run:
 
     def _cohort(self, tile: Tile) -> _Cohort:
         first = next(int(i) for i in tile.slots if i >= 0)
-        return tile.key, tile.split, self._jobs[first].member.seed
+        return tile.key, cohort(self._jobs[first], self._readings[first])
 
     def _train(self, work: _Work) -> None:
         """Trains a tile; one that does not fit the memory is split and run again."""
@@ -221,7 +222,7 @@ class Run:
             more = [
                 _Work(tile=Tile(key=tile.key, split=tile.split, slots=slots, expected_s=0.0), first_epoch=epoch)
                 for epoch, members in by_epoch.items()
-                for slots in fill(members, self._readings, tile.key)
+                for slots in fill(members, tile.key.members)
             ]
             self._running[cohort] += len(more)
         return more

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from unitune.engine.lift.base import Tensor
@@ -35,6 +36,26 @@ class TensorFlowBackend:
         import tensorflow as tf
 
         return tf.constant(array)
+
+    def switch(self, choice: Tensor, functions: Sequence[Callable[[Tensor], Tensor]], x: Tensor) -> Tensor:
+        """Applies the chosen function. Its gradient is a second branch, which computes the function again: a branch
+        that handed its intermediate results over would fill those of all the others with zeros."""
+        import tensorflow as tf
+
+        def pull(function: Callable[[Tensor], Tensor], x: Tensor, upstream: Tensor) -> Tensor:
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = function(x)
+            return tape.gradient(y, x, output_gradients=upstream)
+
+        @tf.custom_gradient  # type: ignore[untyped-decorator]
+        def chosen(x: Tensor) -> Any:
+            def gradient(upstream: Tensor) -> Tensor:
+                return tf.switch_case(choice, [partial(pull, function, x, upstream) for function in functions])
+
+            return tf.switch_case(choice, [partial(function, x) for function in functions]), gradient
+
+        return chosen(x)
 
     def keep(self, uniform: Tensor, rate: Tensor) -> Tensor:
         """Which of TensorFlow's uniform numbers keep an input at this dropout rate."""

@@ -81,13 +81,10 @@ def hyperparameters(slots: Slots, program: Program) -> State:
             hyper["widths"][node.index] = widths
             hyper["seeds"][node.index] = _seeds(slots, node)
         if node.kind == "Activation":
-            functions = [reading.functions[activation] for reading in readings]
-            if not node.runs:
-                order = {function: i for i, function in enumerate(node.functions)}
-                hyper["choice"][node.index] = np.array([order.get(f, 0) for f in functions], "int32")
+            function = readings[0].functions[activation]
+            hyper["choice"][node.index] = np.int32(node.functions.index(function))
             if key.probes:
-                centre_half = np.array([bounds(function) for function in functions], dtype)
-                hyper["bounds"][node.index] = (centre_half[:, 0], centre_half[:, 1])
+                hyper["bounds"][node.index] = np.array(bounds(function), dtype)
             activation += 1
     own = varying_numbers(key.optimizer, [reading.optimizer for reading in readings])
     hyper["optimizer"] = {name: array.astype(dtype) for name, array in own.items()}

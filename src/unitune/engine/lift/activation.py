@@ -34,9 +34,9 @@ def activation_key(activation: Any) -> Key:
     if activation is None:
         return "linear"
     if isinstance(activation, str):
-        return activation
+        return _name_key(activation)
     if isinstance(activation, Mapping):
-        return activation_key(activation.get("config") or activation["class_name"])
+        return _serialised_key(activation)
     if type(activation).__name__ in _FUNCTION_LAYERS and hasattr(activation, "get_config"):
         return _layer_key(type(activation).__name__, activation.get_config())
     if callable(activation):
@@ -49,13 +49,39 @@ def activation_key(activation: Any) -> Key:
     raise Unfusable(f"the activation {activation!r} is not a name, a function or a layer")
 
 
+def _serialised_key(value: Mapping[str, Any]) -> Key:
+    """The key of what `keras.saving.serialize_keras_object` makes of an activation."""
+    import keras
+
+    name, config = str(value.get("class_name", "")), value.get("config")
+    if name in _FUNCTION_LAYERS:
+        return _layer_key(name, config or {})
+    try:
+        live = keras.activations.get(dict(value)) if isinstance(config, str) else None
+    except (TypeError, ValueError) as error:
+        raise Unfusable(f"the activation {config!r} is not one that Keras knows") from error
+    if live is None:
+        raise Unfusable(f"the activation layer `{name}` has no fused form")
+    return activation_key(live)
+
+
+@lru_cache(maxsize=256)
+def _name_key(name: str) -> Key:
+    """A name of Keras's, tried once: an unknown one, or one that needs arguments, is left to plain `fit` to refuse."""
+    _eager(name, np.zeros((1, 2), "float32"))
+    return name
+
+
 def activation_node(key: Key, width: int) -> Node:
     """The node of an activation on `width` features."""
     rowwise = not is_elementwise(key)
+    if rowwise and output_width(key, width) != width:
+        # As for `glu`: the layer after it would be built for the width before it.
+        raise Unfusable(f"the activation {_readable(key)} changes the number of features, which Keras's layers do not")
     return Node(
         kind="Activation",
         width_in=width,
-        width=output_width(key, width) if rowwise else width,
+        width=width,
         function=key,
         exact_width=rowwise,
     )
@@ -64,8 +90,8 @@ def activation_node(key: Key, width: int) -> Node:
 def _layer_key(class_name: str, config: Mapping[str, Any]) -> Key:
     if class_name == "Activation":
         return activation_key(config.get("activation"))
-    skip = ("name", "trainable", "dtype")
-    items = {name: value for name, value in config.items() if name not in skip and not isinstance(value, dict)}
+    skip = ("class_name", "name", "trainable", "dtype")
+    items = {name: value for name, value in config.items() if name not in skip}
     return (class_name, tuple(sorted((name, _freeze(value)) for name, value in items.items())))
 
 
@@ -98,6 +124,9 @@ def is_elementwise(key: Key) -> bool:
         return bool(key[0] != "Softmax")
     x = np.linspace(-2.1, 1.9, 24, dtype="float32").reshape(4, 6)
     whole = _eager(key, x)
+    if whole.ndim != 2 or len(whole) != len(x) or not np.allclose(_eager(key, x[:2]), whole[:2]):
+        # Folded into one batch, members would see each other.
+        raise Unfusable(f"the activation {_readable(key)} mixes rows, or draws at random")
     if whole.shape != x.shape:
         return False
     return bool(np.allclose(_eager(key, x[:, :2]), whole[:, :2]) and np.allclose(_eager(key, x.T.copy()).T, whole))
@@ -129,12 +158,18 @@ def _eager(key: Key, x: Any) -> Any:
     try:
         return keras.ops.convert_to_numpy(function_of(key)(keras.ops.convert_to_tensor(x)))
     except Exception as error:
-        raise Unfusable(f"the activation {key!r} could not be tried on an array: {error}") from error
+        raise Unfusable(f"the activation {_readable(key)} could not be tried on an array: {error}") from error
+
+
+def _readable(key: Key) -> str:
+    if isinstance(key, tuple):
+        return f"`{key[0]}({', '.join(f'{name}={value!r}' for name, value in key[1])})`"
+    return f"`{key if isinstance(key, str) else getattr(key, '__name__', type(key).__name__)}`"
 
 
 @lift(*_FUNCTION_LAYERS)
 class Activation:
-    """Applies each activation to the members that use it."""
+    """Applies an activation to all members."""
 
     class_name = "Activation"
 
@@ -145,25 +180,16 @@ class Activation:
     def apply(
         self, node: ProgramNode, weights: Sequence[Tensor], x: Tensor, context: Context
     ) -> tuple[Tensor, Sequence[Tensor]]:
-        """In contiguous runs of members where the layout is fixed, otherwise by each member's number."""
+        """All members of a tile have the same activation; where programs serve several, the tile says which."""
         from keras import ops
 
-        if node.runs:
-            if len(node.runs) == 1:
-                y = _apply(node.runs[0][0], x)
-            else:
-                # `split` rather than slices: its gradient joins the parts instead of adding padded ones up.
-                parts = ops.split(x, [stop for _, _, stop in node.runs[:-1]], axis=0)
-                y = ops.concatenate([_apply(run[0], part) for run, part in zip(node.runs, parts, strict=True)], axis=0)
-        else:
-            # The inner `where` keeps an overflow in a function that a member does not use out of its gradient.
-            y = ops.zeros_like(x)
-            choice = context.choice[node.index][:, None, None]
-            for number, key in enumerate(node.functions):
-                mine = ops.equal(choice, number)
-                y = ops.where(mine, _apply(key, ops.where(mine, x, 0.0)), y)
-        if node.padded and not all(keeps_zero(key) for key in node.functions):
-            y = ops.where(context.unit_mask[node.index], y, 0.0)
+        def masked(key: Key) -> Callable[[Tensor], Tensor]:
+            if not node.padded or keeps_zero(key):
+                return lambda x: _apply(key, x)
+            return lambda x: ops.where(context.unit_mask[node.index], _apply(key, x), 0.0)
+
+        functions = [masked(key) for key in node.functions]
+        y = functions[0](x) if len(functions) == 1 else context.switch(context.choice[node.index], functions, x)
         return y, weights
 
 

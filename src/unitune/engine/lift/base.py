@@ -75,14 +75,13 @@ class Node:
 
 @dataclass(frozen=True, kw_only=True)
 class ProgramNode:
-    """One layer of a program: widths are padded, and the members' activations have a fixed layout.
+    """One layer of a program, with padded widths.
 
     Attributes:
         index: Its place among the nodes.
         padded: Whether some member is narrower than `width`.
         used: Names of the numbers that are not zero for every member.
-        runs: For activations in blocks: `(key, start, stop)` over the member axis. Empty when selected by number.
-        functions: The keys that `runs`, or the members' choice, refer to.
+        functions: Of an activation: the keys of those that the program can apply. A tile uses one of them.
     """
 
     index: int
@@ -93,7 +92,6 @@ class ProgramNode:
     weights: tuple[Weight, ...]
     padded: bool
     used: frozenset[str]
-    runs: tuple[tuple[Key, int, int], ...] = ()
     functions: tuple[Key, ...] = ()
 
 
@@ -109,7 +107,8 @@ class Context:
         true_width: From a node's index to `(member, 1, 1)`, the number of real units as a float.
         numbers: From a node's index and a name to `(member,)`.
         keep: From a dropout node to `(member, batch, width)` bool: what Keras itself would keep in this step.
-        choice: From a node's index to `(member,)` int: which of `functions`, where they are selected by number.
+        choice: From an activation's index to an int scalar: which of its `functions` the tile uses.
+        switch: `switch(choice, functions, x)`: applies one of the functions, with its gradient.
     """
 
     training: bool
@@ -120,6 +119,7 @@ class Context:
     numbers: Mapping[tuple[int, str], Tensor]
     keep: Callable[[ProgramNode], Tensor]
     choice: Mapping[int, Tensor]
+    switch: Callable[[Tensor, Sequence[Callable[[Tensor], Tensor]], Tensor], Tensor]
 
 
 class Lift(Protocol):
