@@ -241,6 +241,34 @@ def test_ctrl_c_before_anything_is_done_is_ctrl_c():
         quick(*classes(), engine="solo", callbacks=[Now()])
 
 
+def test_ctrl_c_while_the_best_is_refitted_keeps_the_search(tmp_path):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("unitune.tuner.refit.fit_member", stop)
+        found = quick(*classes(), units=2, out=tmp_path, name="cut")
+    assert found.interrupted
+    assert not (tmp_path / "cut" / "best.keras").exists()
+    assert len(unitune.load(tmp_path / "cut").trials) == 2
+
+
+def test_a_winner_that_cannot_be_refitted_leaves_the_rest(tmp_path):
+    def fail(*_, **__):
+        raise MemoryError("no room")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("unitune.tuner.refit.fit_member", fail)
+        found = quick(*classes(), units=2, out=tmp_path, name="cut")
+    assert "could not be refitted" in found.notes[-1]
+    assert "MemoryError" in unitune.load(tmp_path / "cut").notes[-1]
+
+
+def test_a_grid_that_is_cut_says_what_was_left_out():
+    found = quick(*classes(), strategy="grid", trials=1)
+    assert "3 of 4 configurations were left out" in found.run.left_out
+
+
 def test_a_time_limit_leaves_out_what_would_not_end_in_time_and_says_so():
     found = quick(*classes(), engine="solo", units=list(range(2, 40)), time_limit_s=0.001)
     assert 1 <= len(found.trials) < 38 * 2

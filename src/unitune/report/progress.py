@@ -74,7 +74,7 @@ def score_text(trial: Trial | None, metric: str) -> str:
 def describe(plan: Plan) -> str:
     """The plan in one sentence."""
     trials = "" if plan.n_trials is None else f"{plan.n_trials:,} trial{'s' if plan.n_trials != 1 else ''} × "
-    members = "" if plan.n_members is None else f" = {plan.n_members:,} networks"
+    members = "" if plan.n_members is None else f" = {plan.n_members:,} network{'s' if plan.n_members != 1 else ''}"
     aim = "highest" if plan.direction == "maximize" else "lowest"
     return f"{trials}{plan.evaluation}{members}; strategy: {plan.strategy}; the {aim} {plan.objective} wins."
 

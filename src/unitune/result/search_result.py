@@ -17,13 +17,13 @@ import pandas as pd
 
 from unitune.data.frames import raw_inputs
 from unitune.data.schema import Schema
-from unitune.errors import OptionError, TrainingError
+from unitune.errors import OptionError, RunFolderError, TrainingError
 from unitune.models import preprocessing
 from unitune.models.metrics import METRICS
 from unitune.records import Array, Trial
 from unitune.report import figures
 from unitune.result.predictions import probabilities
-from unitune.store import Run, save_files, trials_table
+from unitune.store import Run, check_folder, save_files, trials_table
 from unitune.store.folder import run_tree, write_bytes, write_csv, write_json, write_parquet
 from unitune.store.run import gap, ranked, varying
 
@@ -222,7 +222,10 @@ class Result:
         Train and validation scores are means over the folds, the test score is of `model()`. The gaps are positive
         where the score gets worse: from train to validation, and from validation to test.
         """
-        scores = dict(self._run.test_scores) or self._source.test_scores(self.best, self.model)
+        try:
+            scores = dict(self._run.test_scores) or self._source.test_scores(self.best, self.model)
+        except TrainingError:  # the winner cannot be refitted: `save` says so
+            scores = {}
         if not scores:
             return None
         best = self.best
@@ -287,6 +290,8 @@ class Result:
     def save(self, folder: str | Path | None = None, *, overwrite: bool = False) -> Path:
         """Saves the run, its best model and its pictures.
 
+        Where the best trial cannot be trained on all rows, the rest is saved, and the notes say why.
+
         Args:
             folder: The run folder; a new one in `runs/`, named by date and time, if not given.
             overwrite: Whether an older run may be replaced.
@@ -299,6 +304,8 @@ class Result:
             SaveError: A file could not be written (a full disk, say); those before it are kept.
         """
         place = Path(folder) if folder is not None else Path("runs") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+        check_folder(place, overwrite=overwrite)
+        model = self._model_or_note()
         tests = self.test_scores
         run = self._run if tests is None else replace(self._run, test_scores=tests["test"].to_dict())
         writers: dict[str, Callable[[Path], None]] = {
@@ -310,12 +317,21 @@ class Result:
         }
         if run.changes:
             writers["changes.csv"] = write_csv(self.changes)
-        model = self.model()
-        writers[BEST_MODEL] = lambda path: _save_model(model, path)
+        if model is not None:
+            writers[BEST_MODEL] = lambda path: _save_model(model, path)
         writers |= {name: _picture(draw) for name, draw in self._pictures().items()}
         save_files(place, writers, overwrite=overwrite)
         self._folder = place
         return place
+
+    def _model_or_note(self) -> keras.Model | None:
+        try:
+            return self.model()
+        except (TrainingError, RunFolderError) as error:
+            note = f"There is no {BEST_MODEL}: {error}"
+            if note not in self._run.notes:
+                self._run = replace(self._run, notes=(*self._run.notes, note))
+            return None
 
     def _pictures(self) -> dict[str, Callable[[], bytes]]:
         run = self._run

@@ -163,12 +163,14 @@ def _should_stop(batch: Batch, n_members: int, clock: _Clock) -> bool:
 
 
 def _left_out(found: Searched, strategy: Strategy, trials: int | None, time_limit_s: float | None, size: float) -> str:
-    done = len(found.trials)
+    done, all_of_them = len(found.trials), size
     if trials is not None:
         size = min(size, trials)
     if found.interrupted:
         rest = f" of {size:,.0f}" if size != float("inf") else ""
         return f"Stopped by the user after {done:,}{rest} trials."
+    if strategy.name == "grid" and done == trials and all_of_them > done:
+        return f"{all_of_them - done:,.0f} of {all_of_them:,.0f} configurations were left out (`trials={trials}`)."
     if strategy.done and done >= size:
         return ""
     if time_limit_s is not None and not strategy.done and (trials is None or done < trials):

@@ -6,24 +6,28 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unitune.data.dataset import Dataset
 from unitune.engine.contract import Engine
 from unitune.errors import OptionError, SaveError, TrainingError
 from unitune.models import backend
+from unitune.records import Array, Trial
 from unitune.report.progress import Listener, Plan
-from unitune.result import Result
+from unitune.result import Result, Source
 from unitune.search import OneAtATime, Strategy
 from unitune.space import Space
 from unitune.store import Run, history_table, member_table
 from unitune.tuner.loop import Network, search
 from unitune.tuner.problem import Problem
 from unitune.tuner.refit import Refitter
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(kw_only=True)
@@ -114,24 +118,34 @@ def run(
             logits=tuple(found.logits),
             changes=tuple(asdict(c) for c in strategy.changes) if isinstance(strategy, OneAtATime) else (),
         )
-        result = Result(
-            run=record,
-            trials=found.trials,
-            members=lambda: member_table(found.blocks),
-            histories=lambda: history_table(found.blocks),
-            source=Refitter(
-                dataset=problem.dataset,
-                network=network,
-                metrics=problem.metrics,
-                seed=problem.seed,
-                test_data=tests,
-                as_given=problem.as_given,
-            ),
+
+        def make(run: Run, source: Source) -> Result:
+            return Result(
+                run=run,
+                trials=found.trials,
+                members=lambda: member_table(found.blocks),
+                histories=lambda: history_table(found.blocks),
+                source=source,
+            )
+
+        refitter = Refitter(
+            dataset=problem.dataset,
+            network=network,
+            metrics=problem.metrics,
+            seed=problem.seed,
+            test_data=tests,
+            as_given=problem.as_given,
         )
+        result = make(record, refitter)
         if folder is not None:
             for listener in listeners:
                 listener.on_phase("refit")
-            result.model()
+            try:
+                result.model()
+            except TrainingError:
+                pass  # `save` keeps the rest and says so
+            except KeyboardInterrupt:
+                result = make(replace(record, interrupted=True), _Stopped())
             phases.end("refit")
             for listener in listeners:
                 listener.on_phase("save")
@@ -143,6 +157,16 @@ def run(
         for listener in listeners:
             listener.on_end()
     return result
+
+
+class _Stopped:
+    """In the place of a refit that the user stopped."""
+
+    def model(self, trial: Trial, epochs: int, learning_rates: Array) -> keras.Model:
+        raise TrainingError("training the best on all rows was stopped by the user.")
+
+    def test_scores(self, trial: Trial, model: Callable[[], keras.Model]) -> dict[str, float]:
+        return {}
 
 
 def _save(result: Result, folder: Path, *, overwrite: bool) -> None:

@@ -1,0 +1,72 @@
+import io
+
+from rich.console import Console
+
+from unitune.records import Member, Score, Trial
+from unitune.report.progress import Bar, Lines, Plan, describe, make_progress, score_text
+
+PLAN = Plan(
+    objective="accuracy",
+    direction="maximize",
+    n_trials=2,
+    members_per_trial=5,
+    strategy="grid",
+    engine="fused",
+    evaluation="5 folds",
+    notes=("Task: binary [inferred].",),
+)
+MEMBER = Member(trial=1, fold=0, repeat=0, seed=0)
+
+
+def trial(mean=0.9, low=0.85, high=0.95):
+    score = Score(metric="accuracy", mean=mean, std=0.01, low=low, high=high, train=1.0, values=(mean,))
+    return Trial(number=1, configuration={}, state="complete", scores={"accuracy": score})
+
+
+def play(listener):
+    listener.on_start(PLAN)
+    for _ in range(5):
+        listener.on_member(MEMBER, "")
+    listener.on_trial(trial(), trial())
+    listener.on_phase("refit")
+    listener.on_end()
+
+
+def test_the_plan_is_told_in_a_sentence():
+    assert describe(PLAN) == "2 trials × 5 folds = 10 networks; strategy: grid; the highest accuracy wins."
+
+
+def test_scores_are_told_with_their_interval():
+    assert score_text(trial(), "accuracy") == "accuracy 0.9 ± 0.05"
+    assert score_text(trial(low=float("nan"), high=float("nan")), "accuracy") == "accuracy 0.9"
+    assert score_text(None, "accuracy") == "accuracy –"
+
+
+def test_lines_are_plain_text():
+    text = io.StringIO()
+    play(Lines(Console(file=text, width=40), every_s=0.0))
+    lines = text.getvalue().splitlines()
+    assert lines[0] == "Task: binary [inferred]."
+    assert "1/2 trials, 5 networks" in lines[-1]
+    assert "best accuracy 0.9 ± 0.05" in lines[-1]
+    assert "\x1b" not in text.getvalue()
+
+
+def test_the_bar_shows_trials_networks_and_the_best():
+    text = io.StringIO()
+    play(Bar(Console(file=text, width=120, force_terminal=True)))
+    shown = text.getvalue()
+    assert "1/2 trials" in shown
+    assert "5/10" in shown
+    assert "refitting the best" in shown
+    assert "[inferred]" in shown
+
+
+def test_an_end_without_a_start_is_fine():
+    Bar(Console(file=io.StringIO())).on_end()
+    Lines(Console(file=io.StringIO())).on_end()
+
+
+def test_a_terminal_gets_a_bar_and_a_pipe_gets_lines():
+    assert make_progress(False) == []
+    assert isinstance(make_progress(True, file=io.StringIO())[0], Lines)
