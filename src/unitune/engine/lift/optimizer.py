@@ -62,6 +62,8 @@ def read_optimizer(spec: OptimizerSpec) -> OptimizerReading:
     Raises:
         Unfusable: If its update is not elementwise, or it accumulates gradients.
     """
+    if "optimizer" in spec.config:
+        raise Unfusable(f"the optimizer `{spec.class_name}` is a class of your own")
     if spec.class_name not in ELEMENTWISE:
         reason = _WHY_NOT.get(spec.class_name, f"the optimizer `{spec.class_name}` has no fused form")
         raise Unfusable(reason)
@@ -153,13 +155,15 @@ class StackedOptimizer:
 
         self._node = node
         self._dtype = dtype
-        config = dict(node.static)
+        # A number that differs by member is set while tracing; here Keras only has to see that it is there.
+        config = dict(node.static) | dict.fromkeys(node.varying, 0.5)
         if self._node.class_name == "AdamW":
             config["weight_decay"] = 0.0  # decay is done here, for every optimizer alike
         self._keras = getattr(keras.optimizers, node.class_name)(learning_rate=1.0, **config)
         self.uses_ema = bool(config.get("use_ema"))
         self._ema_momentum = float(config.get("ema_momentum", 0.99))
         self._keras.use_ema = False
+        self._bound: tuple[list[Any], list[Any]] | None = None
         self._patch()
 
     def _patch(self) -> None:
@@ -177,13 +181,11 @@ class StackedOptimizer:
 
     def slot_values(self, shapes: Sequence[tuple[int, ...]]) -> list[float]:
         """The initial value of each slot; there are `len(slot_values) / len(shapes)` slots for a weight."""
-        _, slots = self._bind([np.zeros(shape, self._dtype) for shape in shapes], None, {})
-        return [slot.initial for slot in slots]
+        return [slot.initial for slot in self._build(shapes)[1]]
 
     def slot_owner(self, shapes: Sequence[tuple[int, ...]]) -> list[int]:
         """Which weight each slot belongs to."""
-        _, slots = self._bind([np.zeros(shape, self._dtype) for shape in shapes], None, {})
-        return [slot.index for slot in slots]
+        return [slot.index for slot in self._build(shapes)[1]]
 
     def update(
         self,
@@ -214,7 +216,7 @@ class StackedOptimizer:
         if self._node.decays:
             decay = numbers["weight_decay"] * 1.0
             weights = [w - w * shaped(decay, w) * shaped(learning_rate, w) for w in weights]
-        variables, stand_ins = self._bind(weights, slots, numbers)
+        variables, stand_ins = self._bind(weights, slots)
         optimizer = self._keras
         optimizer.__dict__["_iterations"] = step
         if self._node.class_name == "Nadam":
@@ -258,29 +260,32 @@ class StackedOptimizer:
         scale = limit * ops.minimum(1.0 / norm, 1.0 / limit) + (norm - norm)
         return [g * shaped(scale, g) for g in gradients]
 
-    def _bind(
-        self, weights: Sequence[Tensor], slots: Sequence[Tensor] | None, numbers: Mapping[str, Tensor]
-    ) -> tuple[list[Any], list[Any]]:
-        """Stand-ins for the weights, and for the slots in the order in which `build` asks for them."""
-        variable_class = _variable_class()
-        variables = [variable_class(weight, self._dtype, index) for index, weight in enumerate(weights)]
-        made: list[Any] = []
+    def _build(self, shapes: Sequence[tuple[int, ...]]) -> tuple[list[Any], list[Any]]:
+        """Stand-ins for the weights, and for the slots in the order in which Keras's `build` asks for them.
 
-        def add(reference: Any, name: str | None = None, initializer: Any = "zeros") -> Any:
-            position = len(made)
-            value = reference.value if slots is None else slots[position]
-            slot = variable_class(value, self._dtype, reference.index)
-            slot.initial = 0.0 if initializer == "zeros" else float(initializer.value)
-            made.append(slot)
-            return slot
+        Built once, outside of tracing: some optimizers make variables of their own here.
+        """
+        if self._bound is None:
+            stand_in = _variable_class()
+            variables = [stand_in(np.zeros(shape, self._dtype), self._dtype, i) for i, shape in enumerate(shapes)]
+            made: list[Any] = []
 
-        optimizer = self._keras
-        optimizer.__dict__["add_variable_from_reference"] = add
-        optimizer.built = False
-        tracker = optimizer._tracker
-        if tracker.locked:
-            tracker.unlock()
-        optimizer.build(variables)
+            def add(reference: Any, name: str | None = None, initializer: Any = "zeros") -> Any:
+                slot = stand_in(reference.value, self._dtype, reference.index)
+                slot.initial = 0.0 if initializer == "zeros" else float(initializer.value)
+                made.append(slot)
+                return slot
+
+            self._keras.__dict__["add_variable_from_reference"] = add
+            self._keras.build(variables)
+            self._bound = (variables, made)
+        return self._bound
+
+    def _bind(self, weights: Sequence[Tensor], slots: Sequence[Tensor]) -> tuple[list[Any], list[Any]]:
+        """The stand-ins with these tensors in them. A program is traced by one thread at a time."""
+        variables, made = self._build([tuple(weight.shape) for weight in weights])
+        for stand_in, tensor in zip((*variables, *made), (*weights, *slots), strict=True):
+            stand_in.assign(tensor)
         return variables, made
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from unitune.engine.lift.base import Key, ProgramNode, Tensor, Unfusable
 
 _WEIGHTS = ("kernel", "bias")
-_L1_L2 = {"l1": ("l1",), "l2": ("l2",), "l1l2": ("l1", "l2"), "l1_l2": ("l1", "l2")}
+# Keras's regularisers, with the defaults of their strengths.
+_L1_L2 = {"l1": {"l1": 0.01}, "l2": {"l2": 0.01}, "l1l2": {"l1": 0.0, "l2": 0.0}}
 _CONSTRAINTS = {
     "maxnorm": "MaxNorm",
     "nonneg": "NonNeg",
@@ -18,11 +19,19 @@ _CONSTRAINTS = {
 
 
 def describe(value: Any) -> tuple[str, dict[str, Any]]:
-    """The class name and the configuration of a Keras object, its serialised form, or its name."""
+    """The class name and the configuration of a Keras object, its serialised form, or its name.
+
+    Raises:
+        Unfusable: For an object that is not Keras's own, whatever its name.
+    """
     if isinstance(value, str):
         return value, {}
     if isinstance(value, Mapping):
         return str(value["class_name"]), dict(value.get("config", {}))
+    if not type(value).__module__.startswith("keras.") or not hasattr(value, "get_config"):
+        raise Unfusable(
+            f"`{getattr(value, '__name__', type(value).__name__)}` is a regulariser or constraint of your own"
+        )
     return type(value).__name__, dict(value.get_config())
 
 
@@ -38,8 +47,8 @@ def penalty_numbers(weight: str, regularizer: Any) -> dict[str, float]:
         terms = _L1_L2.get(name.lower())
         if terms is None:
             raise Unfusable(f"the regulariser `{name}` has no fused form")
-        for term in terms:
-            strengths[term] = float(config.get(term, 0.01))
+        for term, default in terms.items():
+            strengths[term] = float(config.get(term, default))
     return {f"{weight}_{term}": strength for term, strength in strengths.items()}
 
 
