@@ -11,6 +11,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -76,10 +77,11 @@ class SoloEngine:
     def _train_one(self, job: Job, split: Split) -> Outcome:
         started = time.perf_counter()
         try:
-            fitted = fit_member(job, split)
-            train_predictions = predict(fitted.model, split.x_train)
-            validation_predictions = predict(fitted.model, split.x_val)
-            weights = tuple(np.asarray(weight) for weight in fitted.model.get_weights())
+            with quiet_arrays():
+                fitted = fit_member(job, split)
+                train_predictions = predict(fitted.model, split.x_train)
+                validation_predictions = predict(fitted.model, split.x_val)
+                weights = tuple(np.asarray(weight) for weight in fitted.model.get_weights())
         except Exception as error:
             return self._failed(job, split, _reason(error), time.perf_counter() - started)
         return Outcome(
@@ -179,9 +181,7 @@ def fit_member(
         )
         callbacks.append(stopping)
     validation = (split.x_val, split.y_val) if split.w_val is None else (split.x_val, split.y_val, split.w_val)
-    with warnings.catch_warnings():
-        # Keras's own callbacks read the learning rate in a way of which NumPy 2 warns.
-        warnings.filterwarnings("ignore", message="__array__ implementation", category=DeprecationWarning)
+    with quiet_arrays():
         history = model.fit(
             rows,
             epochs=training.epochs if epochs is None else epochs,
@@ -208,6 +208,14 @@ def fit_member(
         best_epoch=best_epoch,
         failure=log.failure,
     )
+
+
+@contextmanager
+def quiet_arrays() -> Iterator[None]:
+    """Silences a warning of NumPy 2 about how Keras reads its own variables; as an error it would fail members."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="__array__ implementation", category=DeprecationWarning)
+        yield
 
 
 def predict(model: keras.Model, x: Array) -> Array:

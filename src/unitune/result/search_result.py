@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -17,6 +16,7 @@ import pandas as pd
 
 from unitune.data.frames import raw_inputs
 from unitune.data.schema import Schema
+from unitune.engine.solo import quiet_arrays
 from unitune.errors import OptionError, RunFolderError, TrainingError
 from unitune.models import preprocessing
 from unitune.models.metrics import METRICS
@@ -414,9 +414,7 @@ class Result:
 
 
 def _save_model(model: keras.Model, path: Path) -> None:
-    with warnings.catch_warnings():
-        # Keras reads its variables in a way of which NumPy 2 warns.
-        warnings.filterwarnings("ignore", message="__array__ implementation", category=DeprecationWarning)
+    with quiet_arrays():
         model.save(path)
 
 

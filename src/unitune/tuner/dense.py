@@ -135,7 +135,7 @@ def tune(
     Example:
         >>> import numpy as np
         >>> x = np.random.default_rng(0).normal(size=(60, 4))
-        >>> result = tune(x, (x[:, 0] > 0).astype(int), units=[2, 4], epochs=2, folds=3, progress=False)
+        >>> result = tune(x, (x[:, 0] > 0).astype(int), units=[2, 4], activations="relu", epochs=2, progress=False)
         >>> len(result.trials), result.best.configuration["units"] in (2, 4)
         (2, True)
     """

@@ -11,7 +11,7 @@ import numpy as np
 from unitune.data.dataset import Dataset
 from unitune.data.folds import Fold
 from unitune.engine.contract import Job
-from unitune.engine.solo import fit_member
+from unitune.engine.solo import fit_member, quiet_arrays
 from unitune.errors import TrainingError
 from unitune.models import preprocessing
 from unitune.models.metrics import evaluate
@@ -79,7 +79,8 @@ class Refitter:
             raise TrainingError(
                 f"Trial {trial.number} could not be refitted on all rows ({type(error).__name__}: {first})."
             ) from error
-        weights = fitted.model.get_weights()
+        with quiet_arrays():
+            weights = fitted.model.get_weights()
         if fitted.failure or not all(np.isfinite(weight).all() for weight in weights):
             raise TrainingError(
                 f"Trial {trial.number} could not be refitted on all rows: {fitted.failure or 'it diverged'}."
