@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -104,3 +103,25 @@ class Trial:
     engine: str = ""
     engine_reason: str = ""
     failure: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A diagnosed fact: what limits some trials, with its evidence in numbers and what to try.
+
+    Attributes:
+        kind: Which of `unitune.diagnosis.KINDS`: `"overfit"`, `"dead_units"`, ...
+        severity: `"warning"`: results suffer or mislead; `"advice"`: there is something to gain; `"info"`: good
+            to know.
+        title: One sentence.
+        trials: The numbers of the trials concerned, the winner first if it is among them.
+        evidence: From what was measured to its value.
+        advice: What to change, with values to try; empty where there is nothing to do.
+    """
+
+    kind: str
+    severity: Literal["info", "advice", "warning"]
+    title: str
+    trials: tuple[int, ...]
+    evidence: Mapping[str, float | str]
+    advice: str = ""
