@@ -92,10 +92,13 @@ class LayerNormalization:
     def apply(
         self, node: ProgramNode, weights: Sequence[Tensor], x: Tensor, context: Context
     ) -> tuple[Tensor, Sequence[Tensor]]:
-        """Padded units hold zero, so sums are right; the divisor is the true width."""
+        """Padded units are zero, so sums are right; the divisor is the true width."""
         from keras import ops
 
         center, scale, epsilon = node.static
+        if node.padded:
+            # They hold zero already, but the mean would pass them a gradient.
+            x = ops.where(context.unit_mask[node.index], x, 0.0)
         width = context.true_width[node.index] if node.padded else float(node.width)
         mean = ops.sum(x, axis=-1, keepdims=True) / width
         deviation = x - mean
