@@ -3,7 +3,7 @@ import unitune
 
 def test_public_names_are_these_and_all_exist():
     assert set(unitune.__all__) == {
-        *("tune", "compare", "load", "Result", "Listener"),
+        *("tune", "compare", "load", "verify", "Result", "Listener"),
         *("Int", "Float", "Choice", "Fixed"),
         *("UnituneError", "InputError", "DataError", "SpaceError", "OptionError", "FusionError", "RunFolderError"),
         *("SaveError", "TrainingError"),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from unitune.report.progress import Listener
     from unitune.result import Result, load
     from unitune.space import Choice, Fixed, Float, Int
-    from unitune.tuner import compare, tune
+    from unitune.tuner import compare, tune, verify
 
 __all__ = [
     "Choice",
@@ -41,6 +41,7 @@ __all__ = [
     "compare",
     "load",
     "tune",
+    "verify",
 ]
 
 _HOMES = {
@@ -53,6 +54,7 @@ _HOMES = {
     "load": "unitune.result",
     "compare": "unitune.tuner",
     "tune": "unitune.tuner",
+    "verify": "unitune.tuner",
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,15 +25,11 @@ def command(
     seed: Annotated[int, typer.Option(help="The seed of everything random.")] = 0,
 ) -> None:
     """Tune a network on the breast-cancer data of scikit-learn: 569 rows, 30 numbers, two classes."""
-    from sklearn.datasets import load_breast_cancer
-
     from unitune.tuner import tune
 
-    data = load_breast_cancer()
     finish(
         lambda: tune(
-            data.data,
-            data.target_names[data.target],  # malignant, benign
+            *_rows(),
             units=list(UNITS),
             activations=list(ACTIVATIONS),
             epochs=EPOCHS,
@@ -46,3 +42,17 @@ def command(
         ),
         as_json=as_json,
     )
+
+
+def demo_rows(run: Path) -> tuple[Any, Any]:
+    """The demo's rows if the run in this folder is a demo, otherwise `(None, None)`."""
+    from unitune.result import load
+
+    return _rows() if load(run).run.command.split()[1:2] == ["demo"] else (None, None)
+
+
+def _rows() -> tuple[Any, Any]:
+    from sklearn.datasets import load_breast_cancer
+
+    data = load_breast_cancer()
+    return data.data, data.target_names[data.target]  # malignant, benign

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from unitune.report.numbers import score_format, seconds, setting
+
 if TYPE_CHECKING:
     import pandas as pd
 
-    from unitune.result import Result, RunComparison
+    from unitune.result import Result, RunComparison, Verification
 
 TOP = 20
 GAP = 2  # Spaces between two columns.
@@ -53,6 +55,27 @@ def show(result: Result, *, as_json: bool = False, top: int = TOP) -> None:
     if result.folder is not None:
         names = sorted(path.name for path in result.folder.iterdir())
         console.print(Padding(", ".join(names), (0, 0, 0, 2)), markup=False)
+
+
+def show_verification(verification: Verification, *, as_json: bool = False) -> None:
+    """Prints recorded curves beside those of plain `fit` on standard output."""
+    if as_json:
+        _print_json(verification.summary())
+        return
+    console = Console(highlight=False)
+    for (metric, split), part in verification.table().groupby(["metric", "split"], sort=False):
+        table = Table(box=box.SIMPLE_HEAD, title=f"{metric}, {split} rows", title_style="bold", title_justify="left")
+        for heading in ("epoch", "recorded", "plain fit", "difference"):
+            table.add_column(heading, justify="right")
+        for row in part.itertuples():
+            table.add_row(str(row.epoch), f"{row.recorded:.6f}", f"{row.fit:.6f}", f"{row.difference:.1e}")
+        console.print(table)
+    folds = f"{verification.members} member" + "s" * (verification.members != 1)
+    console.print(
+        f"[bold]Trial {verification.trial}, {folds}:[/] the largest relative difference of any value in any epoch is "
+        f"{verification.largest_difference:.1e}.",
+        soft_wrap=True,
+    )
 
 
 def show_comparison(names: tuple[str, str], comparison: RunComparison, *, as_json: bool = False) -> None:
@@ -176,45 +199,6 @@ def interval(mean: float, low: float, high: float, left: float, right: float, wi
 
 def _ends(left: str, right: str) -> str:
     return left + right.rjust(STRIP - len(left))
-
-
-def score_format(scores: Iterable[float]) -> Callable[[float], str]:
-    """How to write scores that stand beside each other: with equally many decimals, the largest to four places.
-
-    Example:
-        >>> [score_format(scores)(scores[-1]) for scores in ([0.97, 1.0], [9.876, 12.3], [12345.6], [0.00123])]
-        ['1.0000', '12.30', '12,346', '0.001230']
-    """
-    size = max((abs(score) for score in scores if math.isfinite(score)), default=0.0)
-    decimals = 4 if size == 0 or 0.1 <= size <= 1 else min(12, max(0, 3 - math.floor(math.log10(size))))
-    return lambda score: f"{score:,.{decimals}f}"
-
-
-def setting(value: Any) -> str:
-    """The value of a hyperparameter; empty where it is not part of the configuration.
-
-    Example:
-        >>> setting(64), setting(0.00123456), setting("relu"), setting(None)
-        ('64', '0.001235', 'relu', '')
-    """
-    if value is None or value != value or str(value) == "<NA>":
-        return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def seconds(value: float) -> str:
-    """A time.
-
-    Example:
-        >>> seconds(0.0123), seconds(5.21), seconds(75), seconds(3723)
-        ('0.01 s', '5.2 s', '1 min 15 s', '1 h 2 min')
-    """
-    if value < 60:
-        return f"{value:.2f} s" if value < 1 else f"{value:.1f} s"
-    minutes, rest = divmod(round(value), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def _numeric(column: Any) -> bool:

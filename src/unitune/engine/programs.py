@@ -14,7 +14,7 @@ _ENTRIES: OrderedDict[ProgramKey, _Entry] = OrderedDict()
 
 
 class _Entry:
-    """A program, and whether its first call, which compiles it, has been made."""
+    """A program, and whether it has been compiled."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -23,7 +23,7 @@ class _Entry:
 
 
 def program_for(key: ProgramKey) -> Program:
-    """The program of a key, made on first use; compiled on its first call."""
+    """The program of a key, made on first use."""
     with _GUARD:
         entry = _ENTRIES.get(key)
         if entry is None:
@@ -34,16 +34,19 @@ def program_for(key: ProgramKey) -> Program:
     return entry.program
 
 
-def call(program: Program, *arguments: Any) -> Any:
-    """Runs a program. Its first call is made by one thread alone, lest two compile the same code."""
+def compile_once(program: Program, *arguments: Any) -> None:
+    """Compiles a program, unless that has been done: by one thread alone, on a call that runs no epoch.
+
+    Compiling apart from training keeps it out of the members' times.
+    """
     with _GUARD:
         entry = _ENTRIES.setdefault(program.key, _Entry(program))
     if entry.ready:
-        return program.run(*arguments)
+        return
     with entry.lock:
-        result = program.run(*arguments)
-        entry.ready = True
-    return result
+        if not entry.ready:
+            program.run(*arguments)
+            entry.ready = True
 
 
 def compiled_programs() -> frozenset[ProgramKey]:

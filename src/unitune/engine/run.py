@@ -26,12 +26,14 @@ from unitune.engine.lift.base import Key
 from unitune.engine.plan import Tile, cohort, fill
 from unitune.engine.probes import ACTIVATION_PROBES, UPDATE_PROBES
 from unitune.engine.program import Program, ProgramKey, State, initial_state
-from unitune.engine.programs import call, program_for
+from unitune.engine.programs import compile_once, program_for
 from unitune.engine.reading import Reading
 from unitune.engine.tile import Slots, fill_slots, hyperparameters, rows_of, schedule_of, stacked_weights, unpadded
 from unitune.records import Array
 
 logger = logging.getLogger(__name__)
+
+_NOTHING: State = {"epochs": np.int32(0), "final": np.bool_(False)}
 
 _Cohort = tuple[ProgramKey, Key]
 
@@ -150,12 +152,14 @@ class Run:
         longest = max(job.training.epochs for job in slots.jobs)
         last_step = math.ceil(len(split.x_train) / key.batch_size) - 1
         first_epoch = work.first_epoch
+        nothing = schedule_of(slots, key, len(split.x_train), first_epoch) | _NOTHING
+        compile_once(program, state, hyper, data, tensors(nothing, tensor))
         finished = False
         while not finished:
             started = time.perf_counter()
             plan = schedule_of(slots, key, len(split.x_train), first_epoch)
             epochs = int(plan["epochs"])
-            state, result = call(program, state, hyper, data, tensors(plan, tensor))
+            state, result = program.run(state, hyper, data, tensors(plan, tensor))
             history = np.asarray(result["history"])[:epochs]
             first_epoch += epochs
             self._note(work, history, plan["rates"][:epochs, last_step], time.perf_counter() - started)
@@ -163,8 +167,8 @@ class Run:
             finished = first_epoch >= longest or not active[slots.real].any()
             dissolves = not finished and self._dissolves(work, active, slots)
             if (finished and not plan["final"]) or dissolves:
-                plan |= {"epochs": np.int32(0), "final": np.bool_(True)}
-                _, result = call(program, state, hyper, data, tensors(plan, tensor))
+                plan |= _NOTHING | {"final": np.bool_(True)}
+                _, result = program.run(state, hyper, data, tensors(plan, tensor))
             if dissolves:
                 self._report(work, slots, program, state, result, slots.real & ~active)
                 self._set_aside(work, slots, state, first_epoch, active)

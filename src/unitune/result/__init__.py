@@ -4,5 +4,6 @@ from unitune.result.comparison import RunComparison, compare_runs
 from unitune.result.predictions import probabilities
 from unitune.result.saved import load
 from unitune.result.search_result import Result, Source
+from unitune.result.verification import Verification
 
-__all__ = ["Result", "RunComparison", "Source", "compare_runs", "load", "probabilities"]
+__all__ = ["Result", "RunComparison", "Source", "Verification", "compare_runs", "load", "probabilities"]

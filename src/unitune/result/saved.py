@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unitune.data.arrays import Split
+from unitune.engine.contract import Job
 from unitune.errors import RunFolderError
 from unitune.models import backend
 from unitune.records import Array, Trial
@@ -45,6 +47,14 @@ class _Saved:
     def test_scores(self, trial: Trial, model: Callable[[], keras.Model]) -> dict[str, float]:
         """Nothing: the test rows were not saved."""
         return {}
+
+    def members(self, trial: Trial) -> tuple[Sequence[Job], Sequence[Split]]:
+        """Not to be had: the rows were not saved."""
+        raise RunFolderError(
+            "Verifying a run that was loaded needs its rows",
+            "a run folder does not hold them",
+            "Use `unitune.verify(folder, x, y)`, or `unitune verify RUN` where they came from a file.",
+        )
 
 
 def load(folder: str | Path) -> Result:

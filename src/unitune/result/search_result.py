@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pandas as pd
 
+from unitune.data.arrays import Split
 from unitune.data.frames import raw_inputs
 from unitune.data.schema import Schema
+from unitune.engine.contract import Job
 from unitune.engine.solo import quiet_arrays
-from unitune.errors import OptionError, RunFolderError, TrainingError
+from unitune.errors import OptionError, RunFolderError, SaveError, TrainingError
 from unitune.models import preprocessing
 from unitune.models.metrics import METRICS
 from unitune.records import Array, Trial
 from unitune.report import figures
 from unitune.result.predictions import probabilities
+from unitune.result.verification import Verification, verify_members
 from unitune.store import Run, check_folder, save_files, trials_table
 from unitune.store.folder import run_tree, write_bytes, write_csv, write_json, write_parquet
 from unitune.store.run import gap, ranked, varying
@@ -30,7 +33,10 @@ from unitune.store.run import gap, ranked, varying
 if TYPE_CHECKING:
     import keras
 
+    from unitune.result.plots import Plots
+
 BEST_MODEL = "best.keras"
+REPORT = "report.html"
 
 
 class Source(Protocol):
@@ -42,6 +48,10 @@ class Source(Protocol):
 
     def test_scores(self, trial: Trial, model: Callable[[], keras.Model]) -> dict[str, float]:
         """Its scores on the test rows, empty where there are none."""
+        ...
+
+    def members(self, trial: Trial) -> tuple[Sequence[Job], Sequence[Split]]:
+        """The jobs of its members as the search had them, and their rows."""
         ...
 
 
@@ -242,6 +252,47 @@ class Result:
             }
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
 
+    def verify(self, trial: Trial | int | None = None) -> Verification:
+        """Trains a trial again with plain `fit`, on the same folds and seeds, and compares every epoch.
+
+        Args:
+            trial: A trial or its number; the best if not given.
+
+        Raises:
+            RunFolderError: The run was loaded, so its rows are not at hand; `unitune.verify` takes them.
+        """
+        chosen = self._find(trial)
+        return verify_members(*self._source.members(chosen), self.history(chosen), trial=chosen.number)
+
+    @property
+    def plot(self) -> Plots:
+        """The figures of the report, one by one: `result.plot.heatmap()`, `.learning_curves()`, ..."""
+        from unitune.result.plots import Plots
+
+        return Plots(self)
+
+    def report(self, path: str | Path = "report.html") -> Path:
+        """Writes the report: one page of HTML that needs nothing else, not even a network.
+
+        Args:
+            path: Where; an existing file is replaced.
+
+        Returns:
+            The path.
+
+        Raises:
+            SaveError: It cannot be written.
+        """
+        from unitune.report.page import page
+        from unitune.result.facts import facts_of
+
+        place = Path(path)
+        try:
+            place.write_text(page(facts_of(self)), encoding="utf-8")
+        except OSError as error:
+            raise SaveError(f"The report cannot be written to `{place}`: {error.strerror or error}.") from error
+        return place
+
     def summary(self) -> dict[str, Any]:
         """The run in one tree: what `summary.json` holds."""
         run, best = self._run, self.best
@@ -320,9 +371,16 @@ class Result:
         if model is not None:
             writers[BEST_MODEL] = lambda path: _save_model(model, path)
         writers |= {name: _picture(draw) for name, draw in self._pictures().items()}
+        writers[REPORT] = lambda path: self._write_report(path, place.name)
         save_files(place, writers, overwrite=overwrite)
         self._folder = place
         return place
+
+    def _write_report(self, path: Path, name: str) -> None:
+        from unitune.report.page import page
+        from unitune.result.facts import facts_of
+
+        path.write_text(page(replace(facts_of(self), name=name)), encoding="utf-8")
 
     def _model_or_note(self) -> keras.Model | None:
         try:

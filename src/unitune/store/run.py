@@ -32,6 +32,7 @@ class Run:
         elapsed_s: Seconds for each phase.
         versions: Versions of what computed the results.
         command: The command or call that started it.
+        call: The arguments of `tune` that a file can hold; the names of the others under `"not_recorded"`.
         notes: Sentences for the user.
         left_out: What a limit kept from being trained, as a sentence; empty if nothing.
         interrupted: Whether the user stopped it.
@@ -53,6 +54,7 @@ class Run:
     elapsed_s: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
+    call: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     left_out: str = ""
     interrupted: bool = False

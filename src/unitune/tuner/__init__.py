@@ -1,6 +1,7 @@
-"""The only loop: ask, train, score, tell, record; and its two faces, `tune` and `compare`."""
+"""The only loop: ask, train, score, tell, record; and its faces, `tune`, `compare` and `verify`."""
 
 from unitune.tuner.adopted import compare
 from unitune.tuner.dense import tune
+from unitune.tuner.verify import verify
 
-__all__ = ["compare", "tune"]
+__all__ = ["compare", "tune", "verify"]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unitune.data.dataset import Dataset
 from unitune.data.load import dataset as read_dataset
 from unitune.engine.choose import choose_engine
 from unitune.models.activations import base_name
@@ -20,7 +22,8 @@ from unitune.space import Space
 from unitune.store import check_folder
 from unitune.tuner.loop import Network
 from unitune.tuner.pose import check_options, pose
-from unitune.tuner.run import describe_call, run, run_folder
+from unitune.tuner.problem import Problem
+from unitune.tuner.run import describe_call, recorded_call, run, run_folder
 
 
 def tune(
@@ -146,77 +149,91 @@ def tune(
     folder = run_folder(out, name)
     if folder is not None:
         check_folder(folder, overwrite=overwrite)
-    given = {
-        "units": units,
-        "activations": activations,
-        "layers": layers,
-        "per_layer": ("units", "activation") if per_layer is True else per_layer or None,
-        "optimizers": optimizers,
-        "learning_rates": learning_rates,
-        "schedules": schedules,
-        "dropouts": dropouts,
-        "weight_decays": weight_decays,
-        "l1": l1,
-        "l2": l2,
-        "batch_normalization": batch_normalization,
-        "initializers": initializers,
-        "batch_sizes": batch_sizes,
-        "epochs": epochs,
-    }
-    space = dense_space(**{key: value for key, value in given.items() if value is not None})
-    data = read_dataset(
-        x,
-        y,
-        target=target,
-        task=task,
-        sample_weight=sample_weight,
-        groups=groups,
-        class_weight=class_weight,
-        normalize=normalize,
-        separator=separator,
-        decimal=decimal,
-        encoding=encoding,
-    )
-    problem, tests, notes = pose(
-        data,
-        more_notes=initializer_notes(space),
-        objective=objective,
-        direction=direction,
-        folds=folds,
-        repeats=repeats,
-        cv=cv,
-        time_ordered=time_ordered,
-        validation_split=validation_split,
-        validation_data=validation_data,
-        test_data=test_data,
-        seed=seed,
-    )
+    posed = pose_dense(call)
+    problem, space = posed.problem, posed.space
     goal = Goal(metric=problem.objective, direction=problem.direction, validation_ratio=problem.validation_ratio)
     chosen, limit = make_strategy(strategy, space, goal=goal, seed=seed, trials=trials, baseline=baseline)
-    task_head = head(data.task, n_classes=data.n_classes or None, n_outputs=data.n_outputs)
-
-    def network(configuration: Mapping[str, Any]) -> Network:
-        return Network(
-            blueprint=blueprint(configuration, task_head),
-            training=training(configuration, task_head, patience=patience),
-        )
-
     return run(
         problem,
         chosen,
         space=space,
-        network=network,
+        network=posed.network,
         engine=chosen_engine,
         limit=limit,
         time_limit_s=time_limit_s,
         started=started,
         listeners=[*make_progress(progress), *callbacks],
-        notes=notes,
-        tests=tests,
+        notes=posed.notes,
+        tests=posed.tests,
         command=describe_call("tune", call),
+        call=recorded_call(call),
         folder=folder,
         overwrite=overwrite,
     )
+
+
+SPACE = (
+    "units",
+    "activations",
+    "layers",
+    "optimizers",
+    "learning_rates",
+    "schedules",
+    "dropouts",
+    "weight_decays",
+    "l1",
+    "l2",
+    "batch_normalization",
+    "initializers",
+    "batch_sizes",
+    "epochs",
+)
+ROWS = ("target", "task", "sample_weight", "groups", "class_weight", "separator", "decimal", "encoding")
+EVALUATION = ("objective", "direction", "folds", "cv", "validation_split", "validation_data", "test_data")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Posed:
+    """What the arguments of `tune` mean before anything is searched."""
+
+    problem: Problem
+    tests: Dataset | None
+    notes: tuple[str, ...]
+    space: Space
+    network: Callable[[Mapping[str, Any]], Network]
+
+
+def pose_dense(call: Mapping[str, Any]) -> Posed:
+    """Reads the rows, the space and the folds from arguments of `tune`; those that are missing have their defaults.
+
+    Raises:
+        InputError: An argument or the data break a rule.
+    """
+    per_layer = call.get("per_layer")
+    space = dense_space(
+        **{name: call[name] for name in SPACE if call.get(name) is not None},
+        **({"per_layer": ("units", "activation") if per_layer is True else per_layer} if per_layer else {}),
+    )
+    rows: dict[str, Any] = {name: call.get(name) for name in ROWS}
+    evaluation: dict[str, Any] = {name: call.get(name) for name in EVALUATION}
+    data = read_dataset(call["x"], call.get("y"), normalize=call.get("normalize", "auto"), **rows)
+    problem, tests, notes = pose(
+        data,
+        more_notes=initializer_notes(space),
+        repeats=call.get("repeats", 1),
+        time_ordered=call.get("time_ordered", False),
+        seed=call.get("seed", 0),
+        **evaluation,
+    )
+    task_head = head(data.task, n_classes=data.n_classes or None, n_outputs=data.n_outputs)
+
+    def network(configuration: Mapping[str, Any]) -> Network:
+        return Network(
+            blueprint=blueprint(configuration, task_head),
+            training=training(configuration, task_head, patience=call.get("patience")),
+        )
+
+    return Posed(problem=problem, tests=tests, notes=notes, space=space, network=network)
 
 
 def initializer_notes(space: Space) -> tuple[str, ...]:

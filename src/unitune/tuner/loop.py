@@ -104,7 +104,7 @@ def search(
             batch_started = time.perf_counter()
             told: list[Trial] = []
             for outcome in engine.train(
-                _jobs(problem, networks, batch.first),
+                jobs_of(problem, networks, batch.first),
                 problem.splits,
                 should_stop=partial(_should_stop, batch, n_members, clock),
             ):
@@ -137,7 +137,7 @@ def search(
     return found
 
 
-def _jobs(problem: Problem, networks: Sequence[Network], first: int) -> list[Job]:
+def jobs_of(problem: Problem, networks: Sequence[Network], first: int) -> list[Job]:
     """All members of these trials, a trial's members one after another."""
     places = problem.places
     return [

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unitune.data.arrays import Split
 from unitune.data.dataset import Dataset
 from unitune.data.folds import Fold
 from unitune.engine.contract import Job
@@ -18,8 +19,8 @@ from unitune.models.metrics import evaluate
 from unitune.models.splits import split_arrays
 from unitune.records import Array, Member, Trial
 from unitune.result import probabilities
-from unitune.tuner.loop import Network
-from unitune.tuner.problem import member_seed, unscaled
+from unitune.tuner.loop import Network, jobs_of
+from unitune.tuner.problem import Problem, member_seed, unscaled
 
 if TYPE_CHECKING:
     import keras
@@ -30,20 +31,18 @@ class Refitter:
     """Trains a configuration on all rows, training and validation, and tests it.
 
     Attributes:
-        dataset: All rows.
+        problem: The rows and folds of the search.
         network: From a configuration to its network.
-        metrics: What `test_scores` computes.
-        seed: The seed of the run.
         test_data: Rows that nothing has looked at, or None.
-        as_given: Whether rows keep their shape and regression targets their scale.
     """
 
-    dataset: Dataset
+    problem: Problem
     network: Callable[[Mapping[str, Any]], Network]
-    metrics: tuple[str, ...]
-    seed: int
     test_data: Dataset | None = None
-    as_given: bool = False
+
+    def members(self, trial: Trial) -> tuple[list[Job], Sequence[Split]]:
+        """The jobs of the trial's members as the search had them, and their rows."""
+        return jobs_of(self.problem, [self.network(trial.configuration)], trial.number), self.problem.splits
 
     def model(self, trial: Trial, epochs: int, learning_rates: Array) -> keras.Model:
         """The trial's network, trained on all rows for some epochs; it takes raw rows.
@@ -56,16 +55,17 @@ class Refitter:
         Raises:
             TrainingError: Training on all rows failed or diverged.
         """
-        rows = np.arange(self.dataset.n_rows)
+        dataset, as_given = self.problem.dataset, self.problem.as_given
+        rows = np.arange(dataset.n_rows)
         # A split has validation rows; these are not looked at.
         fold = Fold(fold=0, repeat=0, train=rows, validation=rows[:1])
-        prepared = preprocessing.fit(self.dataset, rows, flatten=not self.as_given)
-        split = split_arrays(self.dataset, fold, preprocessor=prepared)
-        if self.as_given:
+        prepared = preprocessing.fit(dataset, rows, flatten=not as_given)
+        split = split_arrays(dataset, fold, preprocessor=prepared)
+        if as_given:
             split = unscaled(split)
         network = self.network(trial.configuration)
         job = Job(
-            member=Member(trial=trial.number, fold=0, repeat=0, seed=member_seed(self.seed, -1, 0)),
+            member=Member(trial=trial.number, fold=0, repeat=0, seed=member_seed(self.problem.seed, -1, 0)),
             split=0,
             blueprint=network.blueprint,
             training=network.training,
@@ -95,8 +95,8 @@ class Refitter:
         predictions = preprocessing.predict(model(), _inputs(data))
         logits = np.array([self.network(trial.configuration).logits])
         predictions = probabilities(predictions.astype(np.float64)[None], data.task, logits)
-        values = evaluate(self.metrics, data.y, predictions, data.sample_weight, task=data.task)
-        return {name: float(values[name][0]) for name in self.metrics}
+        values = evaluate(self.problem.metrics, data.y, predictions, data.sample_weight, task=data.task)
+        return {name: float(values[name][0]) for name in self.problem.metrics}
 
 
 def _inputs(data: Dataset) -> Array | dict[str, Array]:

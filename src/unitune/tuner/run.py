@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 import time
@@ -12,8 +13,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unitune.data.arrays import Split
 from unitune.data.dataset import Dataset
-from unitune.engine.contract import Engine
+from unitune.engine.contract import Engine, Job
 from unitune.errors import OptionError, SaveError, TrainingError
 from unitune.models import backend
 from unitune.records import Array, Trial
@@ -57,6 +59,7 @@ def run(
     notes: Sequence[str],
     tests: Dataset | None,
     command: str,
+    call: Mapping[str, Any] | None = None,
     folder: Path | None,
     overwrite: bool,
 ) -> Result:
@@ -112,6 +115,7 @@ def run(
             elapsed_s=phases.seconds,
             versions=versions(),
             command=command,
+            call=call or {},
             notes=(*notes, *strategy.notes),
             left_out=found.left_out,
             interrupted=found.interrupted,
@@ -128,15 +132,7 @@ def run(
                 source=source,
             )
 
-        refitter = Refitter(
-            dataset=problem.dataset,
-            network=network,
-            metrics=problem.metrics,
-            seed=problem.seed,
-            test_data=tests,
-            as_given=problem.as_given,
-        )
-        result = make(record, refitter)
+        result = make(record, Refitter(problem=problem, network=network, test_data=tests))
         if folder is not None:
             for listener in listeners:
                 listener.on_phase("refit")
@@ -167,6 +163,9 @@ class _Stopped:
 
     def test_scores(self, trial: Trial, model: Callable[[], keras.Model]) -> dict[str, float]:
         return {}
+
+    def members(self, trial: Trial) -> tuple[Sequence[Job], Sequence[Split]]:
+        raise TrainingError("the run was stopped by the user.")
 
 
 def _save(result: Result, folder: Path, *, overwrite: bool) -> None:
@@ -228,6 +227,26 @@ def describe_call(function: str, call: Mapping[str, Any]) -> str:
         short = isinstance(value, str | int | float | list | tuple | dict | Path) and len(text) <= 200
         shown.append(f"{key}={text if short and 'array(' not in text else '...'}")
     return f"unitune.{function}({', '.join(shown)})"
+
+
+def recorded_call(call: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call that a file can hold, so that `unitune.verify` can pose the same problem again.
+
+    Paths become absolute. Arrays, frames and functions are left out; their names are in `"not_recorded"`.
+    """
+    recorded: dict[str, Any] = {}
+    missing = []
+    for key, value in call.items():
+        if key in ("progress", "callbacks", "out", "name", "overwrite"):
+            continue
+        if key in ("x", "validation_data", "test_data") and isinstance(value, str | Path):
+            recorded[key] = str(Path(value).absolute())
+            continue
+        try:
+            recorded[key] = json.loads(json.dumps(value))
+        except (TypeError, ValueError):
+            missing.append(key)
+    return recorded | {"not_recorded": missing}
 
 
 def _describe_data(problem: Problem) -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""How numbers are written for people: on the page, in the pictures and in the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+
+def score_format(scores: Iterable[float]) -> Callable[[float], str]:
+    """How to write scores that stand beside each other: with equally many decimals, the largest to four places.
+
+    Example:
+        >>> [score_format(scores)(scores[-1]) for scores in ([0.97, 1.0], [9.876, 12.3], [12345.6], [0.00123])]
+        ['1.0000', '12.30', '12,346', '0.001230']
+    """
+    size = max((abs(score) for score in scores if math.isfinite(score)), default=0.0)
+    decimals = 4 if size == 0 or 0.1 <= size <= 1 else min(12, max(0, 3 - math.floor(math.log10(size))))
+    return lambda score: f"{score:,.{decimals}f}"
+
+
+def short_format(scores: Iterable[float]) -> Callable[[float], str]:
+    """As `score_format`, but with only the decimals that tell the scores apart: two significant ones of their spread.
+
+    Example:
+        >>> [short_format(scores)(scores[-1]) for scores in ([0.951, 0.978], [51.2, 60.04], [3101.0, 3409.5])]
+        ['0.978', '60.0', '3,410']
+    """
+    finite = [score for score in scores if math.isfinite(score)]
+    size = max((abs(score) for score in finite), default=0.0)
+    spread = max(finite) - min(finite) if finite else 0.0
+    smallest = min(spread / 10 if spread > 0 else size, size / 100)
+    decimals = 3 if smallest <= 0 else min(5, max(0, math.ceil(-math.log10(smallest))))
+    return lambda score: f"{score:,.{decimals}f}"
+
+
+def setting(value: Any) -> str:
+    """The value of a hyperparameter; empty where it is not part of the configuration.
+
+    Example:
+        >>> setting(64), setting(0.00123456), setting("relu"), setting(None)
+        ('64', '0.001235', 'relu', '')
+    """
+    if value is None or value != value or str(value) == "<NA>":
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def seconds(value: float) -> str:
+    """A time.
+
+    Example:
+        >>> seconds(0.0123), seconds(5.21), seconds(75), seconds(3723)
+        ('0.01 s', '5.2 s', '1 min 15 s', '1 h 2 min')
+    """
+    if value < 60:
+        return f"{value:.2f} s" if value < 1 else f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def axis_name(name: str) -> str:
+    """A hyperparameter's name in words.
+
+    Example:
+        >>> axis_name("units_2"), axis_name("learning_rate"), axis_name("units")
+        ('units of layer 2', 'learning rate', 'units')
+    """
+    base, _, layer = name.rpartition("_")
+    return f"{base.replace('_', ' ')} of layer {layer}" if layer.isdigit() and base else name.replace("_", " ")

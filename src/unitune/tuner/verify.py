@@ -1,0 +1,71 @@
+"""`verify`: was a saved run's best trial trained as plain `fit` would have trained it?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from unitune.data.dataset import Dataset
+from unitune.errors import DataError, OptionError
+from unitune.result import Verification, load
+from unitune.result.verification import verify_members
+from unitune.tuner.dense import pose_dense
+from unitune.tuner.loop import jobs_of
+
+
+def verify(folder: str | Path, x: Any = None, y: Any = None, *, trial: int | None = None) -> Verification:
+    """Trains a trial of a saved run again with plain `fit`, on the same folds and seeds, and compares every epoch.
+
+    Args:
+        folder: The run folder.
+        x: The rows of the run, as they were given to `tune`; not needed where they came from a file.
+        y: The target, if it was given apart.
+        trial: The number of the trial; the best if not given.
+
+    Raises:
+        RunFolderError: There is no run in the folder.
+        OptionError: The run cannot be posed again from what was recorded.
+        DataError: The rows are not those of the run.
+    """
+    result = load(folder)
+    call = dict(result.run.call)
+    missing = [name for name in call.pop("not_recorded", ["its arguments"]) if name not in ("x", "y")]
+    if missing or not call.keys() - {"x", "y"} <= set(_arguments()):
+        raise OptionError(
+            "Only a run of `unitune.tune` whose arguments a file can hold can be verified from its folder",
+            f"this one was given {', '.join(missing) or 'others'}",
+            "Use `Result.verify()` on the result that the search returned.",
+        )
+    if x is not None:
+        call |= {"x": x, "y": y}
+    if call.get("x") is None:
+        raise OptionError(
+            "The rows of the run are needed",
+            "they did not come from a file",
+            "Give them: `unitune.verify(folder, x, y)`.",
+        )
+    posed = pose_dense(call)
+    _check_same(posed.problem.dataset, str(result.run.data.get("fingerprint")))
+    chosen = next((one for one in result.trials if one.number == trial), None) if trial is not None else result.best
+    if chosen is None:
+        raise OptionError("`trial` must be the number of a trial", f"got {trial!r}", f"There are {len(result.trials)}.")
+    network = posed.network(chosen.configuration)
+    jobs = jobs_of(posed.problem, [network], chosen.number)
+    return verify_members(jobs, posed.problem.splits, result.history(chosen), trial=chosen.number)
+
+
+def _arguments() -> tuple[str, ...]:
+    from inspect import signature
+
+    from unitune.tuner.dense import tune
+
+    return tuple(signature(tune).parameters)
+
+
+def _check_same(data: Dataset, fingerprint: str) -> None:
+    if data.fingerprint != fingerprint:
+        raise DataError(
+            "The rows must be those of the run",
+            "they differ from those that it was made from",
+            "Give the rows of the run, unchanged and in the same order.",
+        )
