@@ -15,7 +15,7 @@ from unitune.result import compare_runs, probabilities
 
 FILES = {
     *("summary.json", "run.json", "trials.csv", "members.parquet", "histories.parquet"),
-    *("best.keras", "curves.png", "units_x_activation.png"),
+    *("best.keras", "curves.png", "units_x_activation.png", "report.html"),
 }
 
 
@@ -170,7 +170,7 @@ def test_a_full_disk_keeps_the_run_so_far(saved, tmp_path, monkeypatch):
     with pytest.raises(SaveError, match=r"best\.keras: No space left on device.*trials\.csv"):
         result.save(tmp_path / "full")
     left = {path.name for path in (tmp_path / "full").iterdir()}
-    assert left == FILES - {"best.keras", "curves.png", "units_x_activation.png"}
+    assert left == FILES - {"best.keras", "curves.png", "units_x_activation.png", "report.html"}
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
     loaded = unitune.load(tmp_path / "full")
     assert len(loaded.trials) == 4

@@ -12,7 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from unitune.report.plot_data import Curve, Grid, curves, shown_metrics, units_by_activation
+from unitune.report.prepared.curves import Curve, curves, shown_metrics
+from unitune.report.prepared.heatmap import Grid, units_by_activation
 
 # Okabe and Ito (2008): blue and vermillion.
 COLORS = {"train": "#0072B2", "validation": "#D55E00"}

@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from unitune.report.plot_data import curves, shown_metrics, units_by_activation
+from unitune.report.prepared.curves import curves, shown_metrics
+from unitune.report.prepared.heatmap import units_by_activation
 
 
 def history(values):

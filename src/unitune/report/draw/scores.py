@@ -1,0 +1,227 @@
+"""Figures of scores: the heat map, the intervals of the top trials, cost against score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from plotly.subplots import make_subplots
+
+from unitune.report.draw import theme
+from unitune.report.numbers import axis_name, score_format, short_format
+from unitune.report.prepared.heatmap import Grid, outline
+from unitune.report.prepared.intervals import Interval
+from unitune.report.prepared.pareto import CostMap
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from unitune.report.facts import Estimate
+
+
+def draw_heatmap(grid: Grid | None, *, objective: str, direction: str, recommended: int | None = None) -> go.Figure:
+    """Units x activation: darker is better, the tied set is outlined, a star marks the recommended trial."""
+    if grid is None:
+        return theme.nothing("Neither units nor activations were part of this run.")
+    number = score_format(grid.values.ravel())
+    short = short_format([*grid.values.ravel(), *grid.low.ravel(), *grid.high.ravel()])
+    texts, hovers = np.full(grid.values.shape, "", object), np.full(grid.values.shape, "", object)
+    for row, column in np.ndindex(grid.values.shape):
+        value = float(grid.values[row, column])
+        if not np.isfinite(value):
+            continue
+        low, high = grid.low[row, column], grid.high[row, column]
+        star = "★ " if grid.trial[row, column] == recommended else ""
+        spread = f"<br><span style='font-size:10px'>{short(low)}–{short(high)}</span>" if np.isfinite(low) else ""
+        texts[row, column] = f"<b>{star}{short(value)}</b>{spread}"
+        more = grid.n_trials[row, column] - 1
+        hovers[row, column] = "<br>".join(
+            [
+                f"<b>{theme.safe(grid.rows[row])}, {theme.safe(grid.columns[column])}</b>",
+                f"{objective} {number(value)}" + (f" [{number(low)}, {number(high)}]" if np.isfinite(low) else ""),
+                f"trial {grid.trial[row, column]}" + (f", best of {more + 1} in this cell" if more else ""),
+                "tied with the best" if grid.tied[row, column] else "not tied with the best",
+            ]
+        )
+    scale = theme.SCALE if direction == "maximize" else theme.SCALE[::-1]
+    n_rows, n_columns = grid.values.shape
+    figure = theme.figure(
+        height=96 + 54 * n_rows,
+        margin={"l": 80, "r": 12, "t": 12, "b": 56},
+        xaxis={"title": {"text": theme.safe(axis_name(grid.column_name))}, "showgrid": False, "fixedrange": True},
+        yaxis={
+            "title": {"text": theme.safe(axis_name(grid.row_name))},
+            "showgrid": False,
+            "autorange": "reversed",
+            "fixedrange": True,
+        },
+        meta={"min_width": 56 * n_columns + 100},
+    )
+    figure.update_xaxes(tickvals=list(range(n_columns)), ticktext=[theme.safe(label) for label in grid.columns])
+    figure.update_yaxes(tickvals=list(range(n_rows)), ticktext=[theme.safe(label) for label in grid.rows])
+    figure.add_heatmap(
+        z=grid.values,
+        text=texts,
+        hovertext=hovers,
+        texttemplate="%{text}",
+        hovertemplate="%{hovertext}<extra></extra>",
+        colorscale=[[place / 4, color] for place, color in enumerate(scale)],
+        xgap=3,
+        ygap=3,
+        showscale=False,
+        hoverongaps=False,
+    )
+    lines = outline(grid.tied) if not grid.tied[np.isfinite(grid.values)].all() else ()
+    if lines:
+        path = " ".join(f"M {x0},{y0} L {x1},{y1}" for (x0, y0), (x1, y1) in lines)
+        figure.add_shape(type="path", path=path, line={"color": theme.ORANGE, "width": 3}, name="tied")
+    return figure
+
+
+def draw_intervals(
+    rows: Sequence[Interval], *, objective: str, estimate: Estimate | None = None, standardised: bool = False
+) -> go.Figure:
+    """The top trials, best at the top: mean and 95 % interval, the training score as a ring, the corrected estimate
+    of the best below a line."""
+    if not rows:
+        return theme.nothing("No trial has a score.")
+    number = score_format([value for row in rows for value in (row.mean, row.low, row.high)])
+    figure = theme.figure(
+        height=92 + 30 * (len(rows) + (estimate is not None)),
+        margin={"l": 20, "r": 16, "t": 34, "b": 52},
+        xaxis={"title": {"text": theme.safe(objective)}, "nticks": 6},
+        yaxis={"showgrid": False, "fixedrange": True},
+    )
+    groups = (
+        ("recommended", theme.RECOMMENDED, "star", 13, [row for row in rows if row.recommended]),
+        ("tied with the best", theme.TIED, "circle", 9, [row for row in rows if row.tied and not row.recommended]),
+        ("other", theme.NOT_TIED, "circle", 9, [row for row in rows if not row.tied and not row.recommended]),
+    )
+    place = {row.trial: index for index, row in enumerate(rows)}
+    figure.add_scatter(
+        x=[row.train for row in rows],
+        y=list(place.values()),
+        mode="markers",
+        name="training score",
+        marker={"symbol": "line-ns-open", "size": 10, "color": theme.GREY, "line": {"width": 1.5}},
+        hovertemplate="training %{x:.4f}<extra></extra>",
+    )
+    for name, color, symbol, size, group in groups:
+        if not group:
+            continue
+        figure.add_scatter(
+            x=[row.mean for row in group],
+            y=[place[row.trial] for row in group],
+            error_x=_errors(group),
+            mode="markers",
+            name=name,
+            marker={"symbol": symbol, "size": size, "color": color},
+            hovertext=[
+                f"<b>{theme.safe(row.label)}</b><br>{number(row.mean)} [{number(row.low)}, {number(row.high)}]"
+                f"<br>trial {row.trial}"
+                for row in group
+            ],
+            hovertemplate="%{hovertext}<extra></extra>",
+        )
+    ticks = [theme.safe(row.label) for row in rows]
+    if estimate is not None:
+        ticks.append("<b>corrected estimate</b>")
+        figure.add_scatter(
+            x=[estimate.mean],
+            y=[len(rows)],
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [estimate.high - estimate.mean],
+                "arrayminus": [estimate.mean - estimate.low],
+                "thickness": 2.5,
+                "width": 5,
+                "color": theme.GREEN,
+            },
+            mode="markers",
+            name="best, corrected for the choice",
+            marker={"symbol": "diamond", "size": 11, "color": theme.GREEN},
+            hovertemplate=f"{number(estimate.mean)} [{number(estimate.low)}, {number(estimate.high)}]<extra></extra>",
+        )
+        figure.add_hline(y=len(rows) - 0.5, line={"color": theme.GRID, "width": 1})
+    figure.update_yaxes(
+        tickvals=list(range(len(ticks))),
+        ticktext=ticks,
+        range=[len(ticks) - 0.4, -0.6],
+        ticklabelstandoff=6,
+        tickfont={"color": theme.INK},
+    )
+    return figure
+
+
+def _errors(group: Sequence[Interval]) -> dict[str, Any]:
+    known = [row if np.isfinite(row.low) else None for row in group]
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [0.0 if row is None else row.high - row.mean for row in known],
+        "arrayminus": [0.0 if row is None else row.mean - row.low for row in known],
+        "thickness": 1.8,
+        "width": 0,
+    }
+
+
+def draw_pareto(maps: Sequence[CostMap], *, objective: str) -> go.Figure:
+    """Score over parameters and over training time; the line joins the trials that no other beats in both."""
+    if not maps or not len(maps[0].cost):
+        return theme.nothing("No trial has a score.")
+    figure = make_subplots(rows=1, cols=len(maps), shared_yaxes=True, horizontal_spacing=0.04)
+    figure.update_layout(
+        template=theme.TEMPLATE,
+        height=360,
+        margin={"l": 60, "r": 16, "t": 36, "b": 52},
+        meta={"stack": len(maps), "stacked_height": 620},
+    )
+    number = score_format(maps[0].score)
+    for column, one in enumerate(maps, 1):
+        kinds = (
+            ("other", theme.NOT_TIED, "circle-open", 7, ~one.tied & ~one.recommended),
+            ("tied with the best", theme.TIED, "circle", 8, one.tied & ~one.recommended),
+            ("recommended", theme.RECOMMENDED, "star", 14, one.recommended),
+        )
+        figure.add_scatter(
+            x=one.cost[one.front],
+            y=one.score[one.front],
+            mode="lines",
+            name="Pareto front",
+            line={"color": theme.MUTED, "width": 1.3, "shape": "hv", "dash": "dot"},
+            hoverinfo="skip",
+            legendgroup="front",
+            showlegend=column == 1,
+            row=1,
+            col=column,
+        )
+        for name, color, symbol, size, chosen in kinds:
+            places = np.flatnonzero(chosen)
+            if not len(places):
+                continue
+            figure.add_scatter(
+                x=one.cost[places],
+                y=one.score[places],
+                mode="markers",
+                name=name,
+                legendgroup=name,
+                showlegend=column == 1,
+                marker={"symbol": symbol, "size": size, "color": color, "line": {"width": 1.4}},
+                hovertext=[
+                    f"<b>{theme.safe(one.labels[place])}</b><br>{objective} {number(one.score[place])}"
+                    f"<br>{one.cost[place]:,.4g} {one.cost_name.split(' (')[0]}"
+                    for place in places
+                ],
+                hovertemplate="%{hovertext}<extra></extra>",
+                row=1,
+                col=column,
+            )
+        figure.update_xaxes(title_text=one.cost_name, nticks=6, row=1, col=column)
+        if one.cost.min() > 0 and one.cost.max() > 5 * one.cost.min():
+            figure.update_xaxes(
+                type="log", dtick="D2" if one.cost.max() < 200 * one.cost.min() else 1, row=1, col=column
+            )
+    figure.update_yaxes(title_text=theme.safe(objective), row=1, col=1)
+    return figure

@@ -1,0 +1,84 @@
+"""Everything that a report shows, as one record: the report knows no `Result`, and a test can make it by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import pandas as pd
+
+from unitune.records import Finding, Trial
+from unitune.report.prepared.architecture import Layer
+
+
+class Estimate(Protocol):
+    """What the report reads of an estimate: the mean corrected for the choice, its 95 % interval, the naive mean."""
+
+    @property
+    def metric(self) -> str: ...  # noqa: D102
+    @property
+    def mean(self) -> float: ...  # noqa: D102
+    @property
+    def low(self) -> float: ...  # noqa: D102
+    @property
+    def high(self) -> float: ...  # noqa: D102
+    @property
+    def method(self) -> str: ...  # noqa: D102
+    @property
+    def naive(self) -> float: ...  # noqa: D102
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Facts:
+    """What a run found.
+
+    Attributes:
+        name: Of the run.
+        objective, direction, task: What ranked the trials, and what they predict.
+        table: A row for each trial, from best to worst, with the fixed hyperparameters and all metrics.
+        trials: By number.
+        labels: From a trial's number to what is its own: "units 64, activation gelu".
+        settings: The names of the hyperparameters that vary.
+        best, recommended: Numbers of trials; None where every trial failed.
+        tied: Numbers of the trials tied with the best, best first; empty where there was nothing to test on.
+        conclusion: Three sentences.
+        estimates: From a metric to its estimate corrected for the choice; empty where there is none.
+        test_scores: From a metric to the winner's score on test rows; empty without test rows.
+        history, probes: Of a trial, by its number, in long form.
+        best_epoch: Of a trial, by its number.
+        findings: What was diagnosed; None where nothing was.
+        next_space: The next search as code; empty where there is none.
+        interplay: Columns `term`, `share`, `low`, `high`; None where it is not known, and `no_interplay` says why.
+        layers: Of the recommended trial's network; empty where they are not known.
+        standardised: Whether losses are in standard deviations of the target.
+        how: What is needed to repeat the run: from a heading to names and values.
+        notes: What was inferred and decided, as sentences.
+    """
+
+    name: str
+    objective: str
+    direction: str
+    task: str
+    table: pd.DataFrame
+    trials: Mapping[int, Trial]
+    labels: Mapping[int, str]
+    settings: tuple[str, ...]
+    best: int | None
+    recommended: int | None
+    tied: tuple[int, ...]
+    conclusion: tuple[str, ...]
+    history: Callable[[int], pd.DataFrame]
+    probes: Callable[[int], pd.DataFrame]
+    best_epoch: Callable[[int], int]
+    estimates: Mapping[str, Estimate] = field(default_factory=dict)
+    no_estimate: str = ""
+    test_scores: Mapping[str, float] = field(default_factory=dict)
+    findings: tuple[Finding, ...] | None = None
+    next_space: str = ""
+    interplay: pd.DataFrame | None = None
+    no_interplay: str = ""
+    layers: tuple[Layer, ...] = ()
+    standardised: bool = False
+    how: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

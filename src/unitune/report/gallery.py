@@ -1,0 +1,121 @@
+"""From what a run found to its figures: prepared data handed to the drawing, one function a figure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from unitune.report import draw
+from unitune.report.facts import Facts
+from unitune.report.prepared.architecture import Diagram, diagram
+from unitune.report.prepared.choice import fit_verdict, panel_trials
+from unitune.report.prepared.curves import Panel, panels, shown_metrics
+from unitune.report.prepared.health import HealthPanel, health
+from unitune.report.prepared.heatmap import Grid, units_by_activation
+from unitune.report.prepared.interplay import Share, shares
+from unitune.report.prepared.intervals import TOP, Interval, intervals
+from unitune.report.prepared.pareto import CostMap, cost_maps
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+N_PANELS = 6
+
+
+class Gallery:
+    """The figures of a run, and the prepared data of each.
+
+    Args:
+        facts: What the run found.
+    """
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+
+    def grid(self) -> Grid | None:
+        """Of the heat map."""
+        return units_by_activation(self.facts.table, self.facts.direction, self.facts.tied)
+
+    def interval_rows(self, top: int = TOP) -> tuple[Interval, ...]:
+        """Of the intervals."""
+        facts = self.facts
+        return intervals(facts.table, facts.labels, tied=facts.tied, recommended=facts.recommended, top=top)
+
+    def panels(self, trial: int | None = None) -> tuple[Panel, ...]:
+        """Of the learning curves: loss and metric of one trial, or of the recommended one and the loss of others."""
+        facts = self.facts
+        if facts.best is None:
+            return ()
+        ranking = [int(number) for number in facts.table["trial"] if facts.trials[int(number)].state == "complete"]
+        chosen = panel_trials(ranking, best=facts.best, recommended=facts.recommended, n=N_PANELS - 1)
+        found: list[Panel] = []
+        for number in chosen if trial is None else (trial,):
+            history = facts.history(number)
+            leads = not found
+            found += panels(
+                history,
+                trial=number,
+                title=facts.labels[number],
+                metrics=shown_metrics(history) if leads else ("loss",),
+                best_epoch=facts.best_epoch(number),
+                verdict=fit_verdict(number, facts.findings),
+            )
+        return tuple(found)
+
+    def health_panels(self, trial: int | None = None) -> tuple[HealthPanel, ...]:
+        """Of the activation health: of the recommended trial, if no other is named."""
+        number = trial if trial is not None else self.chosen
+        return () if number is None else health(self.facts.probes(number))
+
+    def shares(self) -> tuple[Share, ...]:
+        """Of the interplay."""
+        return () if self.facts.interplay is None else shares(self.facts.interplay)
+
+    def cost_maps(self) -> tuple[CostMap, ...]:
+        """Of cost against score."""
+        facts = self.facts
+        return cost_maps(
+            facts.table, facts.labels, direction=facts.direction, tied=facts.tied, recommended=facts.recommended
+        )
+
+    def diagram(self) -> Diagram | None:
+        """Of the architecture."""
+        return diagram(self.facts.layers) if self.facts.layers else None
+
+    @property
+    def chosen(self) -> int | None:
+        """The recommended trial, or else the best."""
+        return self.facts.recommended if self.facts.recommended is not None else self.facts.best
+
+    def heatmap(self) -> go.Figure:
+        """Units x activation."""
+        facts = self.facts
+        return draw.draw_heatmap(
+            self.grid(), objective=facts.objective, direction=facts.direction, recommended=facts.recommended
+        )
+
+    def intervals(self, top: int = TOP) -> go.Figure:
+        """The top trials."""
+        facts = self.facts
+        return draw.draw_intervals(
+            self.interval_rows(top), objective=facts.objective, estimate=facts.estimates.get(facts.objective)
+        )
+
+    def learning_curves(self, trial: int | None = None) -> go.Figure:
+        """Training and validation over the epochs."""
+        return draw.draw_curves(self.panels(trial), standardised=self.facts.standardised)
+
+    def health(self, trial: int | None = None) -> go.Figure:
+        """Dead units, saturation and gradients by layer and epoch."""
+        return draw.draw_health(self.health_panels(trial))
+
+    def interplay(self) -> go.Figure:
+        """What the variation in score is due to."""
+        return draw.draw_interplay(self.shares())
+
+    def pareto(self) -> go.Figure:
+        """Cost against score."""
+        return draw.draw_pareto(self.cost_maps(), objective=self.facts.objective)
+
+    def architecture(self) -> go.Figure:
+        """The layers of the recommended network."""
+        return draw.draw_architecture(self.diagram())

@@ -1,0 +1,353 @@
+"""From what a run found to the page: sections in their order, each with its figure, its numbers and its sentence.
+
+The template escapes everything that is not marked as markup here. Figures travel as JSON in which `<` is written as
+`\\u003c`, so that no name in the data can end a script.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+from markupsafe import Markup
+
+from unitune.report.draw.parts import architecture_svg, term_name
+from unitune.report.facts import Facts
+from unitune.report.gallery import Gallery
+from unitune.report.numbers import axis_name, score_format, seconds, setting
+from unitune.report.page.table import trial_table
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+SECTIONS = {
+    "conclusion": "Conclusion",
+    "recommended": "Recommended configuration",
+    "heatmap": "Units × activation",
+    "intervals": "The top trials",
+    "curves": "Learning curves",
+    "findings": "Findings",
+    "health": "Activation health",
+    "interplay": "What the score depends on",
+    "pareto": "Cost against score",
+    "architecture": "Architecture",
+    "trials": "All trials",
+    "how": "How it was run",
+}
+SEVERITIES = {"warning": "Warning", "advice": "Advice", "info": "Note"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """A figure on the page: its name, its Plotly JSON, its text alternative, its caption, and its numbers."""
+
+    name: str
+    json: Markup
+    height: int
+    alternative: str
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def page(facts: Facts) -> str:
+    """The report of a run as one page of HTML."""
+    gallery = Gallery(facts)
+    plots = {name: make(gallery) for name, make in PLOTS.items()}
+    diagram = gallery.diagram()
+    return _template().render(
+        facts=facts,
+        title=f"{facts.name} · Unitune report" if facts.name else "Unitune report",
+        sections=SECTIONS,
+        severities=SEVERITIES,
+        plots=plots,
+        recommended=_recommended(facts, gallery.chosen),
+        chosen=gallery.chosen,
+        findings=facts.findings,
+        architecture=Markup(architecture_svg(diagram)) if diagram else "",
+        diagram=diagram,
+        trials=trial_table(facts),
+        css=Markup(_read("page.css")),
+        js=Markup(_read("page.js")),
+        plotly=Markup(_read("plotly-cartesian.min.js")),
+    )
+
+
+@cache
+def _read(name: str) -> str:
+    return (resources.files("unitune.report.page") / name).read_text(encoding="utf-8")
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["evidence"] = evidence
+    environment.filters["axis_name"] = axis_name
+    return environment.from_string(_read("page.html.j2"))
+
+
+def evidence(value: Any) -> str:
+    """A number of a finding.
+
+    Example:
+        >>> evidence(0.123456), evidence(12.0), evidence("relu")
+        ('0.1235', '12', 'relu')
+    """
+    if isinstance(value, bool | str) or value is None:
+        return str(value)
+    return f"{value:,.4g}"
+
+
+def _plot(
+    name: str, figure: go.Figure, alternative: str, caption: str, header: Sequence[str], rows: Sequence[Sequence[str]]
+) -> Plot:
+    text = str(figure.to_json(remove_uids=True)).replace("<", "\\u003c").replace("\u2028", "").replace("\u2029", "")
+    return Plot(
+        name=name,
+        json=Markup(text),
+        height=int(figure.layout.height),
+        alternative=alternative,
+        caption=caption,
+        header=tuple(header),
+        rows=tuple(tuple(row) for row in rows),
+    )
+
+
+def _recommended(facts: Facts, chosen: int | None) -> dict[str, Any] | None:
+    """The recommended trial: its settings and its scores, with the corrected estimate in each metric."""
+    if chosen is None:
+        return None
+    trial = facts.trials[chosen]
+    row = facts.table[facts.table["trial"] == chosen].iloc[0]
+    names = [name for name in trial.configuration if name in row.index]
+    varied = [(axis_name(name), setting(row[name])) for name in names if name in facts.settings]
+    fixed = [(axis_name(name), setting(row[name])) for name in names if name not in facts.settings]
+    scores = []
+    for metric, score in trial.scores.items():
+        number = score_format([score.mean, score.train])
+        estimate = facts.estimates.get(metric)
+        scores.append(
+            {
+                "metric": metric,
+                "estimate": "" if estimate is None else number(estimate.mean),
+                "estimate_interval": ""
+                if estimate is None or math.isnan(estimate.low)
+                else f"{number(estimate.low)} to {number(estimate.high)}",
+                "mean": number(score.mean),
+                "interval": "" if math.isnan(score.low) else f"{number(score.low)} to {number(score.high)}",
+                "train": number(score.train),
+                "test": number(facts.test_scores[metric]) if metric in facts.test_scores else "",
+            }
+        )
+    main = facts.estimates.get(facts.objective)
+    score = trial.scores[facts.objective]
+    low, high = (main.low, main.high) if main is not None else (score.low, score.high)
+    mean = main.mean if main is not None else score.mean
+    number = score_format([mean, low, high])
+    return {
+        "label": facts.labels[chosen],
+        "number": chosen,
+        "varied": varied or [("trial", str(chosen))],
+        "fixed": [(name, value) for name, value in fixed if value],
+        "costs": [
+            ("parameters", f"{trial.n_parameters:,}"),
+            ("training time", f"{seconds(trial.elapsed_s)} for {len(score.values)} networks"),
+            ("best epoch", str(facts.best_epoch(chosen))),
+        ],
+        "scores": scores,
+        "mean": number(mean),
+        "interval": "" if math.isnan(low) else f"{number(low)} to {number(high)}",
+        "corrected": main is not None,
+        "method": main.method if main is not None else "",
+        "is_best": chosen == facts.best,
+        "has_test": bool(facts.test_scores),
+    }
+
+
+def _heatmap(gallery: Gallery) -> Plot | None:
+    grid, facts = gallery.grid(), gallery.facts
+    if grid is None:
+        return None
+    number = score_format(grid.values.ravel())
+    cells = [(r, c) for r in range(len(grid.rows)) for c in range(len(grid.columns)) if grid.trial[r, c]]
+    best = (max if facts.direction == "maximize" else min)(cells, key=lambda cell: float(grid.values[cell]))
+    n_tied = int(grid.tied.sum())
+    aim = "higher" if facts.direction == "maximize" else "lower"
+    tied = f" {n_tied} of {len(cells)} cells are tied with the best." if facts.tied else ""
+    all_tied = bool(facts.tied) and n_tied == len(cells)
+    border = "All cells are tied with the best. " if all_tied else "The line encloses the tied set. " * bool(facts.tied)
+    return _plot(
+        "heatmap",
+        gallery.heatmap(),
+        f"Heat map of mean validation {facts.objective} by {axis_name(grid.row_name)} and "
+        f"{axis_name(grid.column_name)}. Best: {grid.rows[best[0]]} with {grid.columns[best[1]]}, "
+        f"{number(float(grid.values[best]))}.{tied}",
+        f"Mean validation {facts.objective}, {aim} is better (darker), with its 95 % interval below. {border}"
+        f"★ is the recommended configuration.",
+        (axis_name(grid.row_name), axis_name(grid.column_name), facts.objective, "95 % interval", "tied"),
+        [
+            (
+                grid.rows[r],
+                grid.columns[c],
+                number(float(grid.values[r, c])),
+                _range(number, float(grid.low[r, c]), float(grid.high[r, c])),
+                "yes" if grid.tied[r, c] else "no",
+            )
+            for r, c in cells
+        ],
+    )
+
+
+def _range(number: Callable[[float], str], low: float, high: float) -> str:
+    return "" if math.isnan(low) else f"{number(low)} to {number(high)}"
+
+
+def _intervals(gallery: Gallery) -> Plot | None:
+    rows, facts = gallery.interval_rows(), gallery.facts
+    if not rows:
+        return None
+    number = score_format([row.mean for row in rows])
+    corrected = facts.estimates.get(facts.objective)
+    last = (
+        " The green diamond is the best trial's score corrected for having been chosen as the best of all."
+        if corrected is not None
+        else ""
+    )
+    return _plot(
+        "intervals",
+        gallery.intervals(),
+        f"The best {len(rows)} trials by {facts.objective}, from {number(rows[0].mean)} ({rows[0].label}) to "
+        f"{number(rows[-1].mean)} ({rows[-1].label}); {sum(row.tied for row in rows)} of them are tied with the best.",
+        "Mean and 95 % interval over the folds; a tick is the score on the training rows. "
+        f"Intervals that overlap do not by themselves mean a tie: trials are compared fold by fold.{last}",
+        ("configuration", facts.objective, "95 % interval", "training", "tied"),
+        [
+            (
+                row.label,
+                number(row.mean),
+                _range(number, row.low, row.high),
+                number(row.train),
+                "yes" if row.tied else "no",
+            )
+            for row in rows
+        ],
+    )
+
+
+def _curves(gallery: Gallery) -> Plot | None:
+    panels = gallery.panels()
+    if not panels:
+        return None
+    rows = []
+    for panel in panels:
+        last = {curve.split: curve.mean[-1] for curve in panel.curves}
+        rows.append(
+            (
+                panel.title,
+                panel.metric,
+                "" if panel.best_epoch is None else str(panel.best_epoch),
+                *(f"{last[split]:.4g}" if split in last else "" for split in ("train", "validation")),
+                panel.verdict,
+            )
+        )
+    many = any(curve.n_members > 1 for panel in panels for curve in panel.curves)
+    band = "Lines are means over the folds, bands go from the lowest to the highest fold. " if many else ""
+    return _plot(
+        "curves",
+        gallery.learning_curves(),
+        f"Learning curves of {len({panel.trial for panel in panels})} trials. "
+        + " ".join(f"{panel.title}: {panel.verdict}." for panel in panels if panel.verdict and panel.metric == "loss"),
+        f"{band}The dashed upright is the best epoch, the median over the folds. "
+        "The first is the recommended configuration.",
+        ("configuration", "metric", "best epoch", "training, last epoch", "validation, last epoch", "fit"),
+        rows,
+    )
+
+
+def _health(gallery: Gallery) -> Plot | None:
+    panels, facts = gallery.health_panels(), gallery.facts
+    if not panels or gallery.chosen is None:
+        return None
+    rows = [
+        (panel.title, layer.layer, *(f"{layer.mean[place]:.3g}" for place in (0, -1)))
+        for panel in panels
+        for layer in panel.layers
+    ]
+    dead = next((panel for panel in panels if panel.probe == "dead_units"), None)
+    worst = max((float(layer.mean[-1]) for layer in dead.layers), default=0.0) if dead else 0.0
+    return _plot(
+        "health",
+        gallery.health(),
+        f"Activation health of {facts.labels[gallery.chosen]} by layer and epoch: {len(panels)} measures. "
+        f"At the end at most {worst:.0%} of a layer's units are dead.",
+        f"Measured in the networks of {facts.labels[gallery.chosen]}. A dead unit is zero on every validation row; "
+        "a saturated output lies beyond 95 % of a bounded activation's range. "
+        "Gradients are of each layer's kernel at the last step of the epoch; the band goes from the lowest to the "
+        "highest fold.",
+        ("measure", "layer", "first epoch", "last epoch"),
+        rows,
+    )
+
+
+def _interplay(gallery: Gallery) -> Plot | None:
+    shares = gallery.shares()
+    if not shares:
+        return None
+    first = shares[0]
+    return _plot(
+        "interplay",
+        gallery.interplay(),
+        f"Shares of the variation in score. {term_name(first.term)} accounts for {first.share:.0%}. "
+        + ", ".join(f"{term_name(one.term)} {one.share:.0%}" for one in shares[1:])
+        + ".",
+        "How much of the variation in score between all networks of this run is due to each hyperparameter, to their "
+        "interplay, and to folds and seeds; whiskers are 95 % intervals.",
+        ("term", "share", "95 % interval"),
+        [
+            (
+                term_name(one.term),
+                f"{one.share:.1%}",
+                "" if math.isnan(one.low) else f"{one.low:.1%} to {one.high:.1%}",
+            )
+            for one in shares
+        ],
+    )
+
+
+def _pareto(gallery: Gallery) -> Plot | None:
+    maps, facts = gallery.cost_maps(), gallery.facts
+    if not maps or not len(maps[0].cost):
+        return None
+    number = score_format(maps[0].score)
+    rows = [
+        (one.cost_name, one.labels[place], f"{one.cost[place]:,.4g}", number(float(one.score[place])))
+        for one in maps
+        for place in range(len(one.cost))
+        if one.front[place]
+    ]
+    return _plot(
+        "pareto",
+        gallery.pareto(),
+        f"{facts.objective} over parameters and over training time of {len(maps[0].cost)} trials; "
+        f"{int(maps[0].front.sum())} are on the Pareto front by parameters, {int(maps[-1].front.sum())} by time.",
+        "Each point is a trial. The dotted line joins those that no other trial beats both in cost and in score.",
+        ("cost", "configuration on the front", "value", facts.objective),
+        rows[:60],
+    )
+
+
+PLOTS: dict[str, Callable[[Gallery], Plot | None]] = {
+    "heatmap": _heatmap,
+    "intervals": _intervals,
+    "curves": _curves,
+    "health": _health,
+    "interplay": _interplay,
+    "pareto": _pareto,
+}

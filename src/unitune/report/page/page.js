@@ -1,0 +1,129 @@
+"use strict";
+(() => {
+  const NARROW = 560;
+  const config = { displayModeBar: false, responsive: false };
+  const figures = [...document.querySelectorAll(".plot")].map((place) => ({
+    place, json: JSON.parse(document.getElementById("json-" + place.dataset.figure).textContent),
+  }));
+
+  // A figure of several panels stands them side by side where there is room, and one below the other on a phone.
+  function stacked(layout, n) {
+    const changed = { ...layout, annotations: (layout.annotations || []).map((note) => ({ ...note })) };
+    const gap = Math.min(0.9 / Math.max(1, n - 1), 84 / (layout.meta.stacked_height - 110));
+    const height = (1 - gap * (n - 1)) / n;
+    for (let index = 0; index < n; index += 1) {
+      const key = index ? String(index + 1) : "";
+      const top = 1 - index * (height + gap);
+      changed["xaxis" + key] = { ...layout["xaxis" + key], domain: [0, 1], anchor: "y" + key };
+      changed["yaxis" + key] = { ...layout["yaxis" + key], domain: [Math.max(0, top - height), top], anchor: "x" + key, showticklabels: true };
+      if (changed.annotations.length >= n) Object.assign(changed.annotations[index], { x: 0, y: top });
+    }
+    changed.height = layout.meta.stacked_height;
+    return changed;
+  }
+
+  function wrapped(text, width) {
+    const lines = [""];
+    for (const word of text.split(" ")) {
+      if ((lines[lines.length - 1] + word).length > width && lines[lines.length - 1]) lines.push("");
+      lines[lines.length - 1] += (lines[lines.length - 1] ? " " : "") + word;
+    }
+    return lines.join("<br>");
+  }
+
+  function layoutFor(json, width) {
+    const meta = json.layout.meta || {};
+    let layout = { ...json.layout, paper_bgcolor: "rgba(0,0,0,0)" };
+    if (width < NARROW && meta.stack > 1) layout = stacked(layout, meta.stack);
+    if (width < NARROW) {
+      layout.margin = { ...layout.margin, l: Math.min(layout.margin.l ?? 60, 54), r: 8 };
+      const axis = layout.yaxis;
+      if (axis && axis.ticktext) layout.yaxis = { ...axis, ticktext: axis.ticktext.map((text) => wrapped(text, 18)), tickfont: { ...axis.tickfont, size: 11 } };
+    }
+    layout.width = Math.max(width, width < NARROW ? meta.min_width || 0 : 0);
+    return layout;
+  }
+
+  function draw(one, width = one.place.parentElement.clientWidth) {
+    if (width === one.width || !width) return;
+    one.width = width;
+    const layout = layoutFor(one.json, width);
+    one.place.style.minHeight = layout.height + "px";
+    Plotly.react(one.place, one.json.data, layout, config);
+  }
+
+  const drawAll = (width) => figures.forEach((one) => draw(one, width));
+  drawAll();
+  let waiting = 0;
+  addEventListener("resize", () => {
+    cancelAnimationFrame(waiting);
+    waiting = requestAnimationFrame(() => drawAll());
+  });
+  const PAPER = 670;
+  addEventListener("beforeprint", () => drawAll(PAPER));
+  addEventListener("afterprint", () => drawAll());
+
+  // Where the reader is.
+  const links = new Map([...document.querySelectorAll("nav a")].map((link) => [link.hash.slice(1), link]));
+  const seen = new Set();
+  const watcher = new IntersectionObserver((entries) => {
+    for (const entry of entries) entry.isIntersecting ? seen.add(entry.target.id) : seen.delete(entry.target.id);
+    let current = true;
+    for (const [id, link] of links) {
+      if (seen.has(id) && current) { link.setAttribute("aria-current", "location"); current = false; } else link.removeAttribute("aria-current");
+    }
+  }, { rootMargin: "-20% 0px -60% 0px" });
+  document.querySelectorAll("main > section").forEach((section) => watcher.observe(section));
+
+  // The table of trials.
+  const table = document.getElementById("trial-table");
+  const body = table.tBodies[0];
+  const heads = [...table.tHead.rows[0].cells];
+  const names = heads.map((head) => head.textContent.trim().toLowerCase());
+  const key = (cell) => cell.dataset.key ?? cell.textContent;
+  const collator = new Intl.Collator(undefined, { numeric: true });
+
+  function compare(a, b, sign) {
+    if (a === "" || b === "") return (a === "") - (b === "");
+    const x = Number(a), y = Number(b);
+    return sign * (Number.isNaN(x) || Number.isNaN(y) ? collator.compare(a, b) : x - y);
+  }
+
+  heads.forEach((head, column) => head.querySelector("button").addEventListener("click", () => {
+    const down = head.getAttribute("aria-sort") === "ascending";
+    heads.forEach((other) => other.removeAttribute("aria-sort"));
+    head.setAttribute("aria-sort", down ? "descending" : "ascending");
+    const rows = [...body.rows].map((row) => [key(row.cells[column]), row]);
+    rows.sort((a, b) => compare(a[0], b[0], down ? -1 : 1));
+    body.append(...rows.map((pair) => pair[1]));
+  }));
+
+  function test(word) {
+    const parts = /^([^<>=]+)(<=|>=|=|<|>)(.+)$/.exec(word);
+    const column = parts ? names.findIndex((name) => name.replaceAll(" ", "_") === parts[1].replaceAll(" ", "_")) : -1;
+    if (column < 0) return (row) => row.textContent.toLowerCase().includes(word);
+    const [, , sign, wanted] = parts;
+    return (row) => {
+      const value = key(row.cells[column]).toLowerCase();
+      const x = Number(value), y = Number(wanted);
+      if (value === "") return false;
+      if (Number.isNaN(x) || Number.isNaN(y)) return sign.includes("=") && value === wanted;
+      return { "<": x < y, ">": x > y, "<=": x <= y, ">=": x >= y, "=": x === y }[sign];
+    };
+  }
+
+  const field = document.getElementById("filter");
+  const tied = document.getElementById("only-tied");
+  function filter() {
+    const tests = field.value.toLowerCase().trim().split(/\s+/).filter(Boolean).map(test);
+    let shown = 0;
+    for (const row of body.rows) {
+      const keep = tests.every((holds) => holds(row)) && !(tied && tied.checked && !row.classList.contains("tied"));
+      row.hidden = !keep;
+      shown += keep;
+    }
+    document.getElementById("shown").textContent = `${shown} of ${body.rows.length}`;
+  }
+  field.addEventListener("input", filter);
+  if (tied) tied.addEventListener("change", filter);
+})();

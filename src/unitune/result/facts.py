@@ -1,0 +1,171 @@
+"""From a result to what its report shows. What an older run does not have is left out here, and said on the page."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pandas as pd
+
+from unitune.errors import UnituneError
+from unitune.models import dense, heads
+from unitune.records import Trial
+from unitune.report.facts import Facts
+from unitune.report.numbers import axis_name, seconds, setting
+from unitune.report.prepared.architecture import Layer, layers_of, n_features_of
+from unitune.store.run import varying
+
+if TYPE_CHECKING:
+    from unitune.result.search_result import Result
+
+Value = TypeVar("Value")
+log = logging.getLogger(__name__)
+
+
+def facts_of(result: Result) -> Facts:
+    """Everything that the report of a result shows."""
+    run = result.run
+    answer: Any = result  # what a result of an older run may lack
+    best = _known(lambda: result.best)[0]
+    recommended, _ = _known(lambda: answer.recommended)
+    chosen = recommended or best
+    estimates, no_estimate = _known(lambda: dict(answer.estimates))
+    interplay, no_interplay = _known(lambda: answer.interplay())
+    tests = _known(lambda: result.test_scores)[0] if run.test_scores or result.folder is None else None
+    settings = tuple(varying(run.space))
+    return Facts(
+        name=result.folder.name if result.folder is not None else "",
+        objective=run.objective,
+        direction=run.direction,
+        task=run.task,
+        table=result.table(everything=True),
+        trials={trial.number: trial for trial in result.trials},
+        labels={trial.number: label(result, trial, settings) for trial in result.trials},
+        settings=settings,
+        best=best.number if best else None,
+        recommended=recommended.number if recommended else None,
+        tied=tuple(_known(lambda: answer.tied)[0] or ()),
+        conclusion=tuple(_known(lambda: answer.conclusion)[0] or _plain_conclusion(result, best)),
+        history=result.history,
+        probes=lambda number: _probes(result, number),
+        best_epoch=lambda number: max(1, round(float(result.members(number)["best_epoch"].median()))),
+        estimates={name: one for name, one in (estimates or {}).items() if one is not None},
+        no_estimate=no_estimate,
+        test_scores={} if tests is None else {str(name): float(value) for name, value in tests["test"].items()},
+        findings=_known(lambda: tuple(result.findings))[0],
+        next_space=_known(lambda: answer.next_space())[0] or "",
+        interplay=interplay if interplay is not None and len(interplay) else None,
+        no_interplay=no_interplay,
+        layers=_layers(result, chosen) if chosen else (),
+        standardised=bool(run.data.get("standardised")),
+        how=_how(result),
+        notes=result.notes,
+    )
+
+
+def label(result: Result, trial: Trial, settings: tuple[str, ...]) -> str:
+    """What a trial has that others have not."""
+    space = result.run.space
+    parts = []
+    for name in settings:
+        if name in trial.configuration:
+            value = setting(space.label(name, trial.configuration[name]))
+            # An activation or an optimizer says by itself what it is.
+            own = name.rpartition("_")[0] if name.rpartition("_")[2].isdigit() else name
+            parts.append(value if own in ("activation", "optimizer", "model") else f"{axis_name(name)} {value}")
+    return ", ".join(parts) or f"trial {trial.number}"
+
+
+def _known(get: Callable[[], Value]) -> tuple[Value | None, str]:
+    """The value, or None and why there is none."""
+    try:
+        return get(), ""
+    except (UnituneError, AttributeError, NotImplementedError) as error:
+        log.debug("left out of the report", exc_info=True)
+        return None, str(error) if isinstance(error, UnituneError) else ""
+
+
+def _plain_conclusion(result: Result, best: Trial | None) -> tuple[str, ...]:
+    if best is None:
+        return (f"All {len(result.trials):,} trials failed, so nothing can be recommended.",)
+    score = best.scores[result.objective]
+    spread = f" (95 % interval {score.low:.4g} to {score.high:.4g})" if score.low == score.low else ""
+    named = label(result, best, tuple(varying(result.run.space)))
+    return (
+        f"Of {len(result.trials):,} trials, trial {best.number} ({named}) has the best {result.objective}: "
+        f"{score.mean:.4g}{spread}.",
+        "This score is that of a winner, and so likely a little better than on new rows.",
+    )
+
+
+def _probes(result: Any, number: int) -> pd.DataFrame:
+    found = _known(lambda: result.probes(number))[0]
+    return found if found is not None else pd.DataFrame(columns=["layer", "probe", "epoch", "value"])
+
+
+def _layers(result: Result, trial: Trial) -> tuple[Layer, ...]:
+    """The layers of a trial of the dense family; of a user's own model, those of the trained network."""
+    run = result.run
+    if "units" not in run.space.names and "units_1" not in run.space.names:
+        return ()
+    try:
+        classes = run.data.get("classes")
+        outputs = run.data.get("target")
+        head = heads.head(
+            run.task,
+            n_classes=None if classes is None else len(classes),
+            n_outputs=len(outputs) if isinstance(outputs, list | tuple) else 1,
+        )
+        blueprint = dense.blueprint(trial.configuration, head)
+        n_features = n_features_of(blueprint, trial.n_parameters)
+        return () if n_features is None else layers_of(blueprint, (n_features,))
+    except (KeyError, ValueError, UnituneError):
+        log.debug("the layers are not known", exc_info=True)
+        return ()
+
+
+def _how(result: Result) -> dict[str, dict[str, Any]]:
+    run = result.run
+    classes = run.data.get("classes")
+    target = run.data.get("target")
+    data: dict[str, Any] = {"rows": f"{run.data['n_rows']:,}", "task": run.task}
+    if target:
+        data["target"] = ", ".join(map(str, target)) if isinstance(target, list | tuple) else target
+    if classes is not None:
+        data["classes"] = ", ".join(map(str, classes[:12])) + (f" and {len(classes) - 12} more" if classes[12:] else "")
+    columns = [str(column.get("name")) for column in run.data.get("schema", {}).get("columns", []) or []]
+    if columns:
+        data["columns"] = ", ".join(columns[:40]) + (f" and {len(columns) - 40} more" if columns[40:] else "")
+    data["fingerprint"] = run.data.get("fingerprint", "")
+    engines: dict[str, int] = {}
+    for trial in result.trials:
+        engines[trial.engine] = engines.get(trial.engine, 0) + run.folds["n_folds"] * run.folds["repeats"]
+    return {
+        "Data": data,
+        "Evaluation": {
+            "rows were split": run.folds["kind"],
+            "objective": f"{run.objective}, to {run.direction}",
+            "also scored": ", ".join(name for name in run.metrics if name != run.objective),
+        },
+        "Plan": {
+            "strategy": run.strategy,
+            "trials": f"{len(result.trials):,}",
+            "networks trained": ", ".join(f"{n:,} {name}" for name, n in engines.items()),
+            "seed": run.seed,
+        },
+        "Space": {axis_name(h.name): domain_text(result, h.name) for h in run.space},
+        "Time": {phase: seconds(value) for phase, value in run.elapsed_s.items()},
+        "Versions": dict(run.versions),
+        "Command": {"": run.command} if run.command else {},
+    }
+
+
+def domain_text(result: Result, name: str) -> str:
+    """The values that a hyperparameter could take."""
+    space = result.run.space
+    domain = space[name].domain
+    if domain.size <= 24:
+        return ", ".join(setting(space.label(name, value)) or "none" for value in domain.values())
+    low, high = domain.edges() or ("", "")
+    return f"{setting(low)} to {setting(high)}" + (", logarithmic" if getattr(domain, "log", False) else "")
