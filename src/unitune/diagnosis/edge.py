@@ -1,0 +1,121 @@
+"""The edge of the space: the best value is the largest or the smallest one that was tried, and better than its
+neighbour. Nobody knows how far it would have gone on.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from unitune.diagnosis import thresholds as t
+from unitune.diagnosis.evidence import Evidence, family
+from unitune.diagnosis.isolation import is_number, isolate
+from unitune.diagnosis.noise_dominated import reliability
+from unitune.diagnosis.rule import show
+from unitune.records import Finding
+
+# What lies beyond these is no value, or means something else than more of the same.
+_LOWEST = {"units": 1, "layers": 1, "batch_size": 4, "epochs": 1, "dropout": 0.0, "weight_decay": 0.0, "l1": 0.0}
+_LOWEST |= {"l2": 0.0, "learning_rate": 1e-7}
+_HIGHEST = {"layers": 8, "dropout": 0.8, "learning_rate": 10.0}
+_FACTORS = ("units", "learning_rate", "weight_decay", "l1", "l2", "batch_size", "epochs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """A hyperparameter whose best value is at an edge, and the values to try beyond it."""
+
+    name: str
+    value: float
+    neighbour: float
+    upwards: bool
+    position: int
+    gain: float
+    error: float
+    beyond: tuple[float, ...]
+
+
+def edges(evidence: Evidence) -> list[Edge]:
+    """Every ordered hyperparameter whose winner is at an edge that is worth widening."""
+    found: list[Edge] = []
+    if evidence.winner is None or reliability(evidence.complete_values) < t.NOISE_RELIABILITY:
+        return found  # In a ranking that is noise, the best value is anywhere by chance.
+    for name in evidence.varying():
+        values = evidence.values_of(name)
+        if len(values) < 2 or not all(is_number(value) for value in values):
+            continue
+        rows = isolate(evidence, name)
+        if len(rows) < 2:
+            continue
+        places = [i for i, row in enumerate(rows) if row.position == evidence.winner]
+        if not places or places[0] not in (0, len(rows) - 1):
+            continue
+        upwards = places[0] != 0
+        edge, inner = (rows[-1], rows[-2]) if upwards else (rows[0], rows[1])
+        own = values[-1] if upwards else values[0]
+        beyond = _beyond(name, own, values[-2] if upwards else values[1], upwards)
+        gain = float(evidence.better(evidence.mean[edge.position], evidence.mean[inner.position]))
+        error = evidence.standard_error(edge.position, inner.position)
+        if not beyond or gain <= 0 or (not math.isnan(error) and gain < evidence.critical * error):
+            continue
+        found.append(
+            Edge(
+                name=name,
+                value=own,
+                neighbour=inner.value,
+                upwards=upwards,
+                position=edge.position,
+                gain=gain,
+                error=error,
+                beyond=beyond,
+            )
+        )
+    return found
+
+
+def _beyond(name: str, value: float, inner: float, upwards: bool) -> tuple[float, ...]:
+    """Two more values at the pace of the last two, in factors for what acts by its order of magnitude."""
+    kind = family(name)
+    lowest, highest = _LOWEST.get(kind, -math.inf), _HIGHEST.get(kind, math.inf)
+    if kind in _FACTORS and value > 0 and inner > 0:
+        factor = min(max(value / inner if upwards else inner / value, 2.0), 10.0)
+        steps = [value * factor**k if upwards else value / factor**k for k in (1, 2)]
+    else:
+        step = abs(value - inner)
+        steps = [value + step * k if upwards else value - step * k for k in (1, 2)]
+    whole = isinstance(value, int)
+    rounded = [round(step) if whole else float(f"{step:.3g}") for step in steps]
+    kept = [step for step in dict.fromkeys(rounded) if lowest <= step <= highest and step != value]
+    if kind not in _FACTORS and kind not in _LOWEST:
+        return ()  # An unknown number may have no values beyond.
+    return tuple(sorted(kept))
+
+
+def find(evidence: Evidence) -> list[Finding]:
+    """A finding for each edge."""
+    findings = []
+    for edge in edges(evidence):
+        values = ", ".join(show(value) if isinstance(value, float) else str(value) for value in edge.beyond)
+        side = "largest" if edge.upwards else "smallest"
+        sure = not math.isnan(edge.error)
+        known = f" by {show(edge.gain)}" + (f" (standard error {show(edge.error)})" if sure else "")
+        findings.append(
+            Finding(
+                kind="edge_of_space",
+                severity="advice" if sure else "info",
+                title=(
+                    f"The best {edge.name} is the {side} that was tried ({show(edge.value)}), and beats "
+                    f"{show(edge.neighbour)}{known}"
+                ),
+                trials=(evidence.trials[edge.position].number,),
+                evidence={
+                    "hyperparameter": edge.name,
+                    "value": edge.value,
+                    "neighbour": edge.neighbour,
+                    "gain": edge.gain,
+                    "standard_error": edge.error,
+                },
+                advice=f"Widen the space: also try {edge.name} {values}.",
+            )
+        )
+    return findings

@@ -1,0 +1,71 @@
+"""Underfitting: the training rows themselves are not explained, and the validation rows nearly as well."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from unitune.diagnosis import thresholds as t
+from unitune.diagnosis.evidence import Evidence
+from unitune.diagnosis.rule import Rule, Signs, Words, percent
+
+
+def signs(evidence: Evidence) -> Signs:
+    """The share of the loss that is explained on training and validation rows, here and in the other trials."""
+    train, validation = evidence.explained
+    low = (train < t.UNDERFIT_EXPLAINED) & (train - validation < t.UNDERFIT_GAP)
+    found = low.copy()
+    nearest = np.full(len(train), np.nan)
+    known = np.flatnonzero(np.isfinite(train) & np.isfinite(validation))
+    if len(known):
+        # Best validation among the trials that explain at least so much on their training rows: sorted once.
+        order = known[np.argsort(-train[known])]
+        best_so_far = np.maximum.accumulate(validation[order])
+        for position in np.flatnonzero(low):
+            enough = int(np.searchsorted(-train[order], -(train[position] + t.UNDERFIT_OTHER_TRAIN), side="right"))
+            if enough:
+                nearest[position] = best_so_far[enough - 1]
+                # Others that fit better do not predict better: what is left is noise, and no sign of too small a model.
+                found[position] = nearest[position] >= validation[position] + t.UNDERFIT_OTHER_VALIDATION
+    return Signs(
+        found=found,
+        numbers={"explained_train": train, "explained_validation": validation, "better_trial_validation": nearest},
+    )
+
+
+def words(evidence: Evidence, signs: Signs, position: int) -> Words:
+    """How little is explained, and how to give it more capacity."""
+    train = float(signs.numbers["explained_train"][position])
+    validation = float(signs.numbers["explained_validation"][position])
+    configuration = evidence.trials[position].configuration
+    advice = []
+    units = configuration.get("units")
+    if isinstance(units, int):
+        advice.append(f"Try `units=[{2 * units}, {4 * units}]`.")
+    layers = configuration.get("layers")
+    if isinstance(layers, int):
+        advice.append(f"Try `layers={layers + 1}`.")
+    lessened = [name for name in ("dropout", "weight_decay", "l1", "l2") if configuration.get(name)]
+    if lessened:
+        advice.append(f"Lower {', '.join(lessened)}.")
+    advice.append("If that does not help, the features do not hold more: no network of this kind will do better.")
+    return Words(
+        severity="advice",
+        title=(
+            f"Underfitting: {percent(max(0.0, train))} of the loss is explained on the training rows, "
+            f"{percent(max(0.0, validation))} on the validation rows"
+        ),
+        advice=" ".join(advice),
+    )
+
+
+RULE = Rule(
+    kind="underfit",
+    signs=signs,
+    words=words,
+    summary="underfit",
+    remedy="More units or layers, longer training, or less dropout and decay.",
+    because=(
+        *("diverged", "learning_rate_high", "learning_rate_low", "too_few_epochs", "dead_units", "saturation"),
+        *("vanishing_gradients", "exploding_gradients", "class_ignored"),
+    ),
+)
