@@ -14,7 +14,7 @@ from unitune.errors import OptionError, RunFolderError, SaveError, TrainingError
 from unitune.result import compare_runs, probabilities
 
 FILES = {
-    *("summary.json", "run.json", "trials.csv", "members.parquet", "histories.parquet"),
+    *("summary.json", "run.json", "trials.csv", "members.parquet", "histories.parquet", "probes.parquet"),
     *("best.keras", "curves.png", "units_x_activation.png", "report.html"),
 }
 

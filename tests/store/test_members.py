@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
-from unitune.store import MemberBlock, history_table, member_table
+from unitune.store import MemberBlock, history_table, member_table, probe_table
 from unitune.store.members import only
 
 
@@ -63,3 +65,31 @@ def test_members_of_unfinished_trials_can_be_left_out():
     assert part.n_epochs.tolist() == [4, 2]
     assert part.scores["train_accuracy"].shape == (2,)
     assert only(whole, [1, 2]) is whole
+
+
+def probed(trials, *, n_epochs, layers):
+    shape = (len(trials), 4, layers)
+    measured = {
+        "dead_units": np.arange(np.prod(shape), dtype=np.float32).reshape(shape)[:, :, : layers - 1],
+        "gradient_norm": np.ones(shape, dtype=np.float32),
+    }
+    return replace(block(trials, n_epochs=n_epochs), probes=measured)
+
+
+def test_probes_have_a_row_for_each_epoch_and_layer():
+    table = probe_table([probed([2, 2], n_epochs=[4, 1], layers=3), probed([1], n_epochs=[2], layers=2)])
+    assert len(table) == (4 + 1) * 3 + 2 * 2
+    assert table["trial"].tolist() == sorted(table["trial"])
+    assert table.query("layer == 3")["dead_units"].isna().all()
+    assert table.query("trial == 2 and fold == 0 and epoch == 2 and layer == 2")["dead_units"].tolist() == [4.0]
+    assert table["gradient_norm"].dtype == np.float32
+
+
+def test_members_without_probes_leave_no_rows():
+    assert probe_table([block([1], n_epochs=[3])]).empty
+    assert len(probe_table([block([1], n_epochs=[3]), probed([2], n_epochs=[3], layers=2)])) == 6
+
+
+def test_probes_go_with_their_members():
+    part = only(probed([1, 2], n_epochs=[4, 4], layers=2), [2])
+    assert part.probes["gradient_norm"].shape == (1, 4, 2)

@@ -12,7 +12,7 @@ from unitune.errors import RunFolderError
 from unitune.models import backend
 from unitune.records import Array, Trial
 from unitune.result.search_result import BEST_MODEL, Result
-from unitune.store import load_run
+from unitune.store import load_probes, load_run
 from unitune.store.run import ranked
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def load(folder: str | Path) -> Result:
         trials=trials,
         members=lambda: members,
         histories=lambda: histories,
+        probes=lambda: load_probes(place),
         source=_Saved(place, best),
         folder=place,
     )

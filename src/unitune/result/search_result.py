@@ -26,8 +26,8 @@ from unitune.records import Array, Trial
 from unitune.report import figures
 from unitune.result.predictions import probabilities
 from unitune.result.verification import Verification, verify_members
-from unitune.store import Run, check_folder, save_files, trials_table
-from unitune.store.folder import run_tree, write_bytes, write_csv, write_json, write_parquet
+from unitune.store import Run, check_folder, probe_table, save_files, trials_table
+from unitune.store.folder import PROBES, run_tree, write_bytes, write_csv, write_json, write_parquet
 from unitune.store.run import gap, ranked, varying
 
 if TYPE_CHECKING:
@@ -70,12 +70,14 @@ class Result:
         members: Callable[[], pd.DataFrame],
         histories: Callable[[], pd.DataFrame],
         source: Source,
+        probes: Callable[[], pd.DataFrame] = lambda: probe_table([]),
         folder: Path | None = None,
     ) -> None:
         self._run = run
         self._trials = tuple(trials)
         self._make_members = members
         self._make_histories = histories
+        self._make_probes = probes
         self._source = source
         self._folder = folder
         self._models: dict[int, keras.Model] = {}
@@ -163,6 +165,25 @@ class Result:
         number = self._find(trial).number
         table = self._histories
         return table[table["trial"] == number].reset_index(drop=True)
+
+    def probes(self, trial: Trial | int | None = None) -> pd.DataFrame:
+        """What was measured inside a trial's networks, in long form; empty for members that were trained one by one.
+
+        Args:
+            trial: A trial or its number; the best if not given.
+
+        Returns:
+            Columns `trial`, `fold`, `repeat`, `epoch`, `layer`, `probe`, `value`. Epochs and layers count from 1. Of
+            hidden layers, on the validation rows after each epoch: `dead_units` (the share that is zero on every row),
+            `saturated` (the share of outputs beyond 95 % of a bounded activation's range), `mean_activation`. Of dense
+            layers, at the epoch's last step: `gradient_norm`, `weight_norm`, `update_ratio` (the norm of the update
+            over that of the weights).
+        """
+        number = self._find(trial).number
+        table = self._probes[self._probes["trial"] == number]
+        keys = ["trial", "fold", "repeat", "epoch", "layer"]
+        long = table.melt(id_vars=keys, var_name="probe", value_name="value").dropna(subset=["value"])
+        return long.reset_index(drop=True)
 
     def members(self, trial: Trial | int | None = None) -> pd.DataFrame:
         """A row for each member of a trial (of the best, if not given): scores, epochs, seconds, failure."""
@@ -363,6 +384,7 @@ class Result:
             "trials.csv": write_csv(self.table(everything=True)),
             "members.parquet": write_parquet(self._members),
             "histories.parquet": write_parquet(self._histories),
+            PROBES: write_parquet(self._probes),
             "run.json": write_json(run_tree(run, self._trials)),
             "summary.json": write_json(self.summary()),
         }
@@ -445,6 +467,10 @@ class Result:
     @cached_property
     def _histories(self) -> pd.DataFrame:
         return self._make_histories()
+
+    @cached_property
+    def _probes(self) -> pd.DataFrame:
+        return self._make_probes()
 
     def _find(self, trial: Trial | int | None) -> Trial:
         if trial is None:

@@ -1,7 +1,7 @@
 """A run on disk: its records as tables, and the folder that holds them."""
 
-from unitune.store.folder import check_folder, load_run, save_files
-from unitune.store.members import MemberBlock, history_table, member_table
+from unitune.store.folder import check_folder, load_probes, load_run, save_files
+from unitune.store.members import MemberBlock, history_table, member_table, probe_table
 from unitune.store.run import Run, trials_table
 
 __all__ = [
@@ -9,8 +9,10 @@ __all__ = [
     "Run",
     "check_folder",
     "history_table",
+    "load_probes",
     "load_run",
     "member_table",
+    "probe_table",
     "save_files",
     "trials_table",
 ]

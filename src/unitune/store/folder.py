@@ -20,9 +20,11 @@ import pandas as pd
 
 from unitune.errors import RunFolderError, SaveError
 from unitune.records import Score, Trial
+from unitune.store.members import probe_table
 from unitune.store.run import SCORE_PARTS, Run
 
 MARK = "run.json"
+PROBES = "probes.parquet"
 FORMAT = 1
 
 
@@ -203,6 +205,21 @@ def load_run(folder: Path) -> tuple[Run, tuple[Trial, ...], pd.DataFrame, pd.Dat
             "It was changed, or saving was cut short; run the search again.",
         ) from error
     return run, trials, members, histories
+
+
+def load_probes(folder: Path) -> pd.DataFrame:
+    """The probes of a run folder, as `probe_table`; empty where nothing was measured, or before it was kept."""
+    path = folder / PROBES
+    if not path.is_file():
+        return probe_table([])
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise RunFolderError(
+            "A run folder must hold what Unitune saved there",
+            f"`{path}` cannot be read ({type(error).__name__})",
+            "It was changed, or saving was cut short; run the search again.",
+        ) from error
 
 
 def _trials(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from unitune.records import Array
 
+PROBE_COLUMNS = ("trial", "fold", "repeat", "epoch", "layer")
 HISTORY_COLUMNS = ("trial", "fold", "repeat", "epoch", "metric", "split", "value")
 
 
@@ -26,6 +27,7 @@ class MemberBlock:
         failure: `(member,)` reasons, empty where all went well.
         engine: Which engine trained them.
         scores: From `"train_auc"`, `"validation_auc"`, ... to `(member,)`: each metric at the kept weights.
+        probes: From a probe's name to `(member, epoch, layer)`; NaN after a member's last epoch.
     """
 
     trial: Array
@@ -41,6 +43,7 @@ class MemberBlock:
     failure: Sequence[str]
     engine: str
     scores: Mapping[str, Array]
+    probes: Mapping[str, Array] = field(default_factory=dict)
 
 
 def history_table(blocks: Sequence[MemberBlock]) -> pd.DataFrame:
@@ -71,6 +74,7 @@ def only(block: MemberBlock, trials: Sequence[int]) -> MemberBlock:
         block,
         failure=[block.failure[int(position)] for position in kept],
         scores={name: values[kept] for name, values in block.scores.items()},
+        probes={name: values[kept] for name, values in block.probes.items()},
         **{name: getattr(block, name)[kept] for name in arrays},
     )
 
@@ -101,6 +105,38 @@ def _block_history(block: MemberBlock) -> pd.DataFrame:
         },
         columns=list(HISTORY_COLUMNS),
     )
+
+
+def probe_table(blocks: Sequence[MemberBlock]) -> pd.DataFrame:
+    """What was measured inside the networks, ordered by trial, repeat, fold, epoch and layer.
+
+    Returns:
+        A row for each member, epoch and layer, both counted from 1, and a column of float32 for each probe; NaN where
+        a layer does not have it.
+    """
+    frames = [_block_probes(block) for block in blocks if block.probes]
+    if not frames:
+        return pd.DataFrame({name: np.array([], dtype=np.int64) for name in PROBE_COLUMNS})
+    table = pd.concat(frames, ignore_index=True)
+    order = np.lexsort([table[name].to_numpy() for name in ("layer", "epoch", "fold", "repeat", "trial")])
+    return table.iloc[order].reset_index(drop=True)
+
+
+def _block_probes(block: MemberBlock) -> pd.DataFrame:
+    layers = max((values.shape[2] for values in block.probes.values()), default=0)
+    member, epoch = np.nonzero(np.arange(block.train.shape[1])[None, :] < np.asarray(block.n_epochs)[:, None])
+    columns = {
+        "trial": np.repeat(np.asarray(block.trial)[member], layers),
+        "fold": np.repeat(np.asarray(block.fold)[member], layers),
+        "repeat": np.repeat(np.asarray(block.repeat)[member], layers),
+        "epoch": np.repeat(epoch + 1, layers),
+        "layer": np.tile(np.arange(1, layers + 1), len(member)),
+    }
+    for name, values in block.probes.items():
+        padded = np.full((len(member), layers), np.nan, dtype=np.float32)
+        padded[:, : values.shape[2]] = values[member, epoch]
+        columns[name] = padded.ravel()
+    return pd.DataFrame(columns)
 
 
 def member_table(blocks: Sequence[MemberBlock]) -> pd.DataFrame:

@@ -136,6 +136,8 @@ class Collector:
                 failure=failures,
                 engine=outcome.engine,
                 scores={f"{split}_{metric}": values for (split, metric), values in scores.items()},
+                # Half the memory, and more digits than a measurement needs.
+                probes={name: np.asarray(values, dtype=np.float32) for name, values in outcome.probes.items()},
             )
         )
         touched = np.unique(trial)

@@ -23,7 +23,7 @@ from unitune.report.progress import Listener, Plan
 from unitune.result import Result, Source
 from unitune.search import OneAtATime, Strategy
 from unitune.space import Space
-from unitune.store import Run, history_table, member_table
+from unitune.store import Run, history_table, member_table, probe_table
 from unitune.tuner.loop import Network, search
 from unitune.tuner.problem import Problem
 from unitune.tuner.refit import Refitter
@@ -129,6 +129,7 @@ def run(
                 trials=found.trials,
                 members=lambda: member_table(found.blocks),
                 histories=lambda: history_table(found.blocks),
+                probes=lambda: probe_table(found.blocks),
                 source=source,
             )
 
