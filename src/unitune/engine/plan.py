@@ -21,10 +21,10 @@ from unitune.engine.program import ProgramKey
 from unitune.engine.reading import Reading, member_bytes, member_cost
 from unitune.records import Array
 
-# Measured on one core: a program of one hidden layer, each further node, each further activation.
-COMPILE_S = 0.6
-COMPILE_NODE_S = 0.07
-COMPILE_FUNCTION_S = 0.06
+# Core seconds of compiling, as measured: a program of one hidden layer, each further node, each further activation.
+COMPILE_S = 1.5
+COMPILE_NODE_S = 0.2
+COMPILE_FUNCTION_S = 0.2
 # The calls of a step's kernels, whatever the size of the tile.
 STEP_S = 6e-6
 STEP_NODE_S = 2e-6
@@ -170,7 +170,12 @@ def _compile_s(n_nodes: int, n_functions: int) -> float:
 
 
 def _n_functions(key: ProgramKey) -> int:
-    return sum(len(node.functions) for node in key.nodes)
+    return 1 + sum(len(node.functions) - 1 for node in activations(key))
+
+
+def activations(key: ProgramKey) -> list[ProgramNode]:
+    """The activation nodes of a program."""
+    return [node for node in key.nodes if node.kind == "Activation"]
 
 
 # Buckets of widths ----------------------------------------------------------------------------------------------
@@ -183,7 +188,9 @@ def _buckets(
     widths = np.array([readings[i].widths for i in members])
     weight = np.array([steps[int(i)] for i in members], float)
     nodes = readings[members[0]].nodes
-    price = _compile_s(len(nodes), len({readings[i].functions for i in members}))
+    # An activation counts once for each layer in which it occurs, less the one that every layer has.
+    in_layers = {placed for i in members for placed in enumerate(readings[i].functions)}
+    price = _compile_s(len(nodes), len(in_layers) - len(readings[members[0]].functions) + 1)
 
     def cost(chosen: Array) -> float:
         padded = widths[chosen].max(axis=0)
