@@ -206,8 +206,7 @@ class Program:
         count = ops.minimum(data["n_train"] - first, key.batch_size)
         row_mask = ops.arange(key.batch_size, dtype="int32") < count
         n_rows = ops.cast(count, key.dtype)
-        x = ops.slice(carry["x"], [first, 0], (key.batch_size, key.features))
-        y = ops.slice(carry["y"], [first] + [0] * (len(carry["y"].shape) - 1), (key.batch_size, *carry["y"].shape[1:]))
+        x, y = _rows(carry["x"], first, key.batch_size), _rows(carry["y"], first, key.batch_size)
         context = self._context(hyper, training=True, row_mask=row_mask, n_rows=n_rows, step=carry["step"])
         old = carry["weights"]
 
@@ -319,9 +318,7 @@ class Program:
         def body(state: State) -> State:
             first = state["block"] * block
             mask = first + ops.arange(block, dtype="int32") < data["n_val"]
-            x = ops.slice(data["x"], [first, 0], (block, key.features))
-            y_shape = data["y"].shape[1:]
-            y = ops.slice(data["y"], [first] + [0] * len(y_shape), (block, *y_shape))
+            x, y = _rows(data["x"], first, block), _rows(data["y"], first, block)
             context = self._context(
                 hyper, training=False, row_mask=mask, n_rows=ops.cast(block, key.dtype), step=ops.zeros((), "int32")
             )
@@ -509,6 +506,15 @@ class Program:
             "rate_factor": ops.where(reduces, lower, carry["rate_factor"]),
         }
         return {name: ops.where(final, carry[name], value) for name, value in new.items()}
+
+
+def _rows(array: Tensor, first: Tensor, count: int) -> Tensor:
+    """`array[first : first + count]`."""
+    from keras import ops
+
+    # A plain 0 would be an int64 in JAX's 64-bit mode, and all starts must be of one type.
+    zero = ops.zeros((), "int32")
+    return ops.slice(array, [first] + [zero] * (len(array.shape) - 1), (count, *array.shape[1:]))
 
 
 def _while(condition: Callable[[State], Tensor], body: Callable[[State], State], state: State) -> State:
