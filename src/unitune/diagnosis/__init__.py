@@ -2,5 +2,7 @@
 
 from unitune.diagnosis.diagnose import KINDS, diagnose
 from unitune.diagnosis.evidence import Evidence
+from unitune.diagnosis.next_space import next_space
+from unitune.diagnosis.single_feature import best_single_feature
 
-__all__ = ["KINDS", "Evidence", "diagnose"]
+__all__ = ["KINDS", "Evidence", "best_single_feature", "diagnose", "next_space"]

@@ -103,7 +103,10 @@ def _of_trial(evidence: Evidence, rule: Rule, signs: Signs, found: Array, positi
         kind=rule.kind,
         severity=words.severity,
         title=words.title,
-        trials=(evidence.trials[position].number,),
+        trials=(
+            evidence.trials[position].number,
+            *(evidence.trials[p].number for p in np.flatnonzero(found).tolist() if p != position),
+        ),
         evidence={**known, **words.evidence},
         advice=words.advice,
     )

@@ -25,6 +25,8 @@ UNDERFIT_GAP = 0.10
 # that the rest is noise; one that explains more of both shows that it is not.
 UNDERFIT_OTHER_TRAIN = 0.10
 UNDERFIT_OTHER_VALIDATION = 0.03
+# So many times the parameters are another capacity: with less, training noise hides what capacity does.
+UNDERFIT_CAPACITY = 4.0
 
 # Too few epochs: how much the validation loss fell over the last quarter of training. A fold's noise in a quarter of
 # the epochs is 1 to 3 % of the loss on data of a few hundred rows.
@@ -102,7 +104,7 @@ NOISE_RELIABILITY = 0.50
 NOISE_TIED = 0.50
 
 # Suspiciously easy: one feature alone predicts so well ...
-EASY_FEATURE = 0.99
+EASY_FEATURE = 0.98
 # ... or the error is below this with 95 % confidence (rule of three, Hanley and Lippman-Hand, 1983): few real
 # questions are answered without error, and on few rows an error of 0 proves nothing.
 EASY_ERROR = 0.005

@@ -22,7 +22,8 @@ def signs(evidence: Evidence) -> Signs:
     limits = np.array([_limit(trial.configuration.get("epochs")) for trial in evidence.trials])
     stopped = n < limits[np.asarray(evidence.trial, dtype=int)]
     at_end = lowest(validation) >= n - 1
-    fall = np.where(at_end & ~stopped, ratio(before - end, before), 0.0)
+    # Whole epochs may be less than a quarter: of 10 they are 2.
+    fall = np.where(at_end & ~stopped, ratio(before - end, before) * n / (4 * quarter), 0.0)
     numbers = {
         "fall_last_quarter": evidence.per_trial(fall),
         "material": evidence.per_trial(ratio(before - end, evidence.scale)),

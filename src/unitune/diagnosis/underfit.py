@@ -7,6 +7,7 @@ import numpy as np
 from unitune.diagnosis import thresholds as t
 from unitune.diagnosis.evidence import Evidence
 from unitune.diagnosis.rule import Rule, Signs, Words, percent
+from unitune.records import Array
 
 
 def signs(evidence: Evidence) -> Signs:
@@ -26,10 +27,30 @@ def signs(evidence: Evidence) -> Signs:
                 nearest[position] = best_so_far[enough - 1]
                 # Others that fit better do not predict better: what is left is noise, and no sign of too small a model.
                 found[position] = nearest[position] >= validation[position] + t.UNDERFIT_OTHER_VALIDATION
+    # Where four times the capacity, or a quarter of it, predicts as well, capacity is not what is missing.
+    found &= ~_capacity_is_no_matter(evidence, validation)
     return Signs(
         found=found,
         numbers={"explained_train": train, "explained_validation": validation, "better_trial_validation": nearest},
     )
+
+
+def _capacity_is_no_matter(evidence: Evidence, validation: Array) -> Array:
+    """`(trial,)`: much larger networks predict no better, or much smaller ones hardly worse."""
+    size = np.array([trial.n_parameters for trial in evidence.trials], dtype=float)
+    known = np.flatnonzero(np.isfinite(validation) & (size > 0))
+    if not len(known):
+        return np.zeros(len(size), dtype=bool)
+    order = known[np.argsort(size[known], kind="stable")]
+    sizes, scores = size[order], validation[order]
+    padding = np.full(1, np.nan)
+    larger = np.r_[np.maximum.accumulate(scores[::-1])[::-1], padding]
+    smaller = np.r_[padding, np.maximum.accumulate(scores)]
+    best_larger = larger[np.searchsorted(sizes, t.UNDERFIT_CAPACITY * size, side="left")]
+    best_smaller = smaller[np.searchsorted(sizes, size / t.UNDERFIT_CAPACITY, side="right")]
+    no_better = best_larger < validation + t.UNDERFIT_OTHER_VALIDATION
+    no_worse = best_smaller > validation - t.UNDERFIT_OTHER_VALIDATION
+    return np.asarray(no_better | no_worse)
 
 
 def words(evidence: Evidence, signs: Signs, position: int) -> Words:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -17,17 +17,19 @@ import pandas as pd
 from unitune.data.arrays import Split
 from unitune.data.frames import raw_inputs
 from unitune.data.schema import Schema
+from unitune.diagnosis import Evidence, diagnose, next_space
 from unitune.engine.contract import Job
 from unitune.engine.solo import quiet_arrays
 from unitune.errors import OptionError, RunFolderError, SaveError, TrainingError
 from unitune.models import preprocessing
 from unitune.models.metrics import METRICS
-from unitune.records import Array, Trial
+from unitune.records import Array, Finding, Trial
 from unitune.report import figures
+from unitune.result.evidence import evidence_of
 from unitune.result.predictions import probabilities
 from unitune.result.verification import Verification, verify_members
 from unitune.store import Run, check_folder, probe_table, save_files, trials_table
-from unitune.store.folder import PROBES, run_tree, write_bytes, write_csv, write_json, write_parquet
+from unitune.store.folder import PROBES, plain, run_tree, write_bytes, write_csv, write_json, write_parquet
 from unitune.store.run import gap, ranked, varying
 
 if TYPE_CHECKING:
@@ -118,9 +120,27 @@ class Result:
         return (*self._run.notes, *([self._run.left_out] if self._run.left_out else []))
 
     @property
-    def findings(self) -> tuple[Any, ...]:
-        """What limits the candidates: empty, as nothing is diagnosed yet."""
-        return ()
+    def findings(self) -> tuple[Finding, ...]:
+        """What limits the candidates and what to try: warnings first, then advice, then what is good to know."""
+        return self._findings
+
+    def next_space(self) -> str:
+        """The next search as Python source: the space widened, narrowed and changed by what was found.
+
+        It defines `space` and `search(x, y)`, and says the reason of each change in a comment.
+
+        Example:
+            print(result.next_space())
+        """
+        return next_space(self._evidence, self.findings)
+
+    @cached_property
+    def _findings(self) -> tuple[Finding, ...]:
+        return diagnose(self._evidence)
+
+    @cached_property
+    def _evidence(self) -> Evidence:
+        return evidence_of(self._run, self._trials, self._members, self._histories, self._probes)
 
     @property
     def best(self) -> Trial:
@@ -350,6 +370,7 @@ class Result:
                 "scores": {name: other.mean for name, other in best.scores.items()},
             },
             "test": None if tests is None else tests.to_dict(orient="index"),
+            "findings": plain([asdict(finding) for finding in self.findings]),
             "interrupted": run.interrupted,
             "left_out": run.left_out,
             "notes": list(run.notes),

@@ -16,6 +16,7 @@ from unitune.result import probabilities
 from unitune.stats import summarise
 from unitune.store import MemberBlock
 
+CLASSES_WITH_RECALL = 50
 SPLITS = ("train", "validation")
 ATTAINABLE = {
     **dict.fromkeys(("accuracy", "auc", "f1", "balanced_accuracy"), (0.0, 1.0)),
@@ -111,6 +112,7 @@ class Collector:
 
         failures = list(outcome.failures)
         scores = self._evaluate(outcome, failures, batch.logits[trial])
+        recall = self._recall(outcome, batch.logits[trial])
         for (split, metric), values in scores.items():
             batch.scores[split, metric][trial, place] = values
         np.add.at(batch.elapsed_s, trial, outcome.elapsed_s)
@@ -135,7 +137,7 @@ class Collector:
                 elapsed_s=np.asarray(outcome.elapsed_s),
                 failure=failures,
                 engine=outcome.engine,
-                scores={f"{split}_{metric}": values for (split, metric), values in scores.items()},
+                scores={f"{split}_{metric}": values for (split, metric), values in scores.items()} | recall,
                 # Half the memory, and more digits than a measurement needs.
                 probes={name: np.asarray(values, dtype=np.float32) for name, values in outcome.probes.items()},
             )
@@ -160,6 +162,22 @@ class Collector:
             for metric, values in evaluate(self._metrics, y, predictions, weight, task=self._task).items():
                 scores[name, metric] = np.where(finite, np.asarray(values, dtype=np.float64), np.nan)
         return scores
+
+    def _recall(self, outcome: Outcome, logits: Array) -> dict[str, Array]:
+        """`recall_0`, `recall_1`, ...: of each class the share of its validation rows that were predicted as such."""
+        raw = np.asarray(outcome.validation_predictions, dtype=np.float64)
+        n_classes = max(2, raw.shape[2])
+        if self._task == "regression" or n_classes > CLASSES_WITH_RECALL:
+            return {}
+        y = self._targets[outcome.jobs[0].split][1].reshape(-1)
+        values = probabilities(raw, self._task, logits)
+        predicted = values[:, :, 0] > 0.5 if values.shape[2] == 1 else values.argmax(axis=2)
+        recall = {}
+        for label in range(n_classes):
+            rows = y == label
+            share = (predicted[:, rows] == label).mean(axis=1) if rows.any() else np.full(len(values), np.nan)
+            recall[f"recall_{label}"] = np.where(np.isfinite(raw).all(axis=(1, 2)), share, np.nan)
+        return recall
 
     def _say(self, reason: str, fold: int, repeat: int) -> str:
         if self._n_members == 1:

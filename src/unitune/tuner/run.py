@@ -13,8 +13,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from unitune.data.arrays import Split
 from unitune.data.dataset import Dataset
+from unitune.diagnosis import best_single_feature
 from unitune.engine.contract import Engine, Job
 from unitune.errors import OptionError, SaveError, TrainingError
 from unitune.models import backend
@@ -252,6 +255,8 @@ def recorded_call(call: Mapping[str, Any]) -> dict[str, Any]:
 
 def _describe_data(problem: Problem) -> dict[str, Any]:
     data = problem.dataset
+    feature, score = best_single_feature(data.x, data.y, data.task)
+    counts, loss = _target(problem)
     return {
         "n_rows": data.n_rows,
         "target": data.target_name,
@@ -259,4 +264,19 @@ def _describe_data(problem: Problem) -> dict[str, Any]:
         "schema": data.raw_schema.to_json(),
         "standardised": problem.splits[0].y_scale is not None,
         "fingerprint": data.fingerprint,
+        "class_counts": counts,
+        "baseline_loss": loss,
+        "best_feature": feature,
+        "best_feature_score": score,
     }
+
+
+def _target(problem: Problem) -> tuple[list[int] | None, float]:
+    """Rows of each class, and the loss of predicting their shares; for numbers, of predicting the mean."""
+    data = problem.dataset
+    if data.classes is None:
+        # Standardised targets have a variance of 1.
+        return None, 1.0 if problem.splits[0].y_scale is not None else float(np.var(data.y, axis=0).mean())
+    counts = np.bincount(np.asarray(data.y).ravel().astype(int), minlength=len(data.classes))
+    shares = counts[counts > 0] / counts.sum()
+    return counts.tolist(), float(-(shares * np.log(shares)).sum())

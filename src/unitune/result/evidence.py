@@ -1,0 +1,101 @@
+"""A run as the arrays that `diagnosis` judges."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from unitune.diagnosis import Evidence
+from unitune.records import Array, Trial
+from unitune.store import Run
+
+_MEMBER = ["trial", "repeat", "fold"]
+
+
+def evidence_of(
+    run: Run,
+    trials: Sequence[Trial],
+    members: pd.DataFrame,
+    histories: pd.DataFrame,
+    probes: pd.DataFrame,
+    *,
+    tied: Sequence[int] = (),
+) -> Evidence:
+    """The evidence in a run's tables.
+
+    Args:
+        run: The run.
+        trials: Its trials.
+        members, histories, probes: As `member_table`, `history_table` and `probe_table`.
+        tied: Numbers of the trials that are tied with the best; empty if unknown.
+    """
+    place = {trial.number: position for position, trial in enumerate(trials)}
+    index = pd.MultiIndex.from_frame(members[_MEMBER])
+    n_epochs = members["n_epochs"].to_numpy(dtype=int)
+    longest = int(n_epochs.max(initial=0))
+    data = run.data
+    recalls = [name for name in members.columns if name.startswith("recall_")]
+    labels = data.get("classes") or ()
+    return Evidence(
+        space=run.space,
+        task=run.task,
+        objective=run.objective,
+        direction=run.direction,
+        trials=tuple(trials),
+        trial=members["trial"].map(place).to_numpy(dtype=int),
+        n_epochs=n_epochs,
+        best_epoch=members["best_epoch"].to_numpy(dtype=int),
+        **_histories(histories, index, longest),
+        probes=_probes(probes, index, longest),
+        recall=members[recalls].to_numpy(dtype=np.float64) if recalls else None,
+        class_labels=tuple(str(label) for label in labels),
+        class_counts=tuple(data.get("class_counts") or ()),
+        baseline_loss=_number(data.get("baseline_loss")),
+        n_rows=int(data["n_rows"]),
+        validation_ratio=float(run.folds["validation_ratio"]),
+        tied=tuple(tied),
+        best_feature=str(data.get("best_feature") or ""),
+        best_feature_score=_number(data.get("best_feature_score")),
+    )
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _histories(histories: pd.DataFrame, index: pd.MultiIndex, longest: int) -> dict[str, Array]:
+    wanted = {"train": ("loss", "train"), "validation": ("loss", "validation")}
+    wanted["learning_rate"] = ("learning_rate", "train")
+    found = {}
+    for name, (metric, split) in wanted.items():
+        rows = histories[(histories["metric"] == metric) & (histories["split"] == split)]
+        values = np.full((len(index), longest), np.nan)
+        values[_places(rows, index), rows["epoch"].to_numpy(dtype=int) - 1] = rows["value"].to_numpy()
+        found[name] = values
+    return found
+
+
+def _probes(probes: pd.DataFrame, index: pd.MultiIndex, longest: int) -> dict[str, Array]:
+    if probes.empty:
+        return {}
+    place, epoch = _places(probes, index), probes["epoch"].to_numpy(dtype=int) - 1
+    layer = probes["layer"].to_numpy(dtype=int) - 1
+    found = {}
+    for name in probes.columns.drop([*_MEMBER, "epoch", "layer"]):
+        values = np.full((len(index), longest, int(layer.max()) + 1), np.nan, dtype=np.float32)
+        values[place, epoch, layer] = probes[name].to_numpy()
+        found[str(name)] = values
+    return found
+
+
+def _places(rows: pd.DataFrame, index: pd.MultiIndex) -> Array:
+    """The position of each row's member: members are found once, not once for each epoch."""
+    keys = rows[_MEMBER].to_numpy(dtype=np.int64)
+    if not len(keys):
+        return np.zeros(0, dtype=int)
+    changes = np.flatnonzero(np.r_[True, (np.diff(keys, axis=0) != 0).any(axis=1)])
+    known = index.get_indexer(pd.MultiIndex.from_arrays(keys[changes].T))
+    return np.repeat(known, np.diff(np.r_[changes, len(keys)]))
