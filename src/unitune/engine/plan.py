@@ -17,7 +17,7 @@ import numpy as np
 from unitune.engine.contract import Job
 from unitune.engine.lift.base import Key, ProgramNode
 from unitune.engine.lift.optimizer import join_optimizers
-from unitune.engine.program import ProgramKey
+from unitune.engine.program_key import ProgramKey
 from unitune.engine.reading import Reading, member_bytes, member_cost
 from unitune.records import Array
 

@@ -9,12 +9,12 @@ pass over all rows at the weights that were kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
+from unitune.engine.callbacks import early_stopping, kept_at_the_end, reduce_on_plateau
 from unitune.engine.lift.activation import keeps_zero
-from unitune.engine.lift.base import Context, Key, ProgramNode, Tensor, lift_of
-from unitune.engine.lift.optimizer import OptimizerNode, StackedOptimizer, shaped
+from unitune.engine.lift.base import Context, ProgramNode, Tensor, lift_of
+from unitune.engine.lift.optimizer import StackedOptimizer, shaped
 from unitune.engine.lift.penalty import constrain, penalty
 from unitune.engine.losses import loss_function, metric_functions
 from unitune.engine.probes import (
@@ -24,84 +24,7 @@ from unitune.engine.probes import (
     activation_summary,
     update_probe,
 )
-
-State = dict[str, Any]
-
-
-class Backend(Protocol):
-    """What differs between frameworks."""
-
-    name: str
-
-    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Compiles a function of nested tensors."""
-        ...
-
-    def gradient(
-        self, loss: Callable[[list[Tensor]], tuple[Tensor, Any]], weights: list[Tensor]
-    ) -> tuple[list[Tensor], Any]:
-        """The gradient of a loss, and what the loss function returns beside it."""
-        ...
-
-    def tensor(self, array: Any) -> Tensor:
-        """The array on the device."""
-        ...
-
-    def switch(self, choice: Tensor, functions: Sequence[Callable[[Tensor], Tensor]], x: Tensor) -> Tensor:
-        """Applies the chosen function, and only it, with its gradient."""
-        ...
-
-    def uniform(self, seeds: Tensor, step: Tensor, rows: int, widths: Tensor, width: int, dtype: str) -> Tensor:
-        """Keras's random numbers for dropout."""
-        ...
-
-    def keep(self, uniform: Tensor, rate: Tensor) -> Tensor:
-        """Which numbers keep an input."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProgramKey:
-    """All that a program's code depends on. Members and data of equal keys share the compiled code.
-
-    Attributes:
-        nodes: The layers, with padded widths.
-        optimizer: The optimizer and its static settings.
-        loss: A key that `engine.losses` resolves.
-        metrics: Names beside the loss.
-        members: Slots of the tile.
-        features, outputs: Widths of the first input and the last output.
-        batch_size: Rows of a step.
-        train_rows: Training rows, rounded up to whole batches: the length of an epoch's order.
-        all_rows: Validation and training rows together, rounded up to whole evaluation blocks.
-        block_rows: Rows of an evaluation block.
-        chunk: Epochs that one call can run.
-        weighted: Whether rows have weights.
-        stopping: Whether members may end at different epochs (early stopping, or different `epochs`).
-        plateau: Whether a learning rate may fall on a plateau.
-        probes: Whether probes are taken.
-        dtype: `"float32"` or `"float64"`.
-        backend: `"tensorflow"` or `"jax"`.
-    """
-
-    nodes: tuple[ProgramNode, ...]
-    optimizer: OptimizerNode
-    loss: Key
-    metrics: tuple[str, ...]
-    members: int
-    features: int
-    outputs: int
-    batch_size: int
-    train_rows: int
-    all_rows: int
-    block_rows: int
-    chunk: int
-    weighted: bool
-    stopping: bool
-    plateau: bool
-    probes: bool
-    dtype: str
-    backend: str
+from unitune.engine.program_key import Backend, ProgramKey, State
 
 
 class Program:
@@ -418,7 +341,7 @@ class Program:
         n_rows = ops.where(final, data["n_val"] + data["n_train"], data["n_val"])
         seen = self._evaluate(evaluated, hyper, data, n_rows, carry["predictions"])
         penalty = self._penalty(weights, hyper)
-        train = self._train_metrics(trained["sums"], data["n_train"])
+        train = self._finish_metrics(trained["sums"], data["n_train"], None)  # a batch's loss holds the penalty already
         validation = self._finish_metrics(seen["sums"], data["n_val"], penalty)
         columns = [train, validation]
         if key.plateau:
@@ -442,70 +365,13 @@ class Program:
             "epoch": here + 1,
             "finished": final,
         }
-        if key.stopping or key.plateau:
-            new |= self._callbacks(carry, hyper, plan, train, validation, weights, final)
+        epoch = plan["first_epoch"] + here
+        if key.stopping:
+            candidates = kept_at_the_end(weights, trained.get("averages"), self.trainable, hyper["restores"])
+            new |= early_stopping(carry, hyper, epoch, train[:, 0], validation[:, 0], candidates, final)
+        if key.plateau:
+            new |= reduce_on_plateau(carry, hyper, epoch, validation[:, 0], final)
         return new
-
-    def _train_metrics(self, sums: Tensor, n_train: Tensor) -> Tensor:
-        # A batch's loss holds the penalty already.
-        return self._finish_metrics(sums, n_train, None)
-
-    def _callbacks(
-        self, carry: State, hyper: State, plan: State, train: Tensor, validation: Tensor, weights: Any, final: Tensor
-    ) -> State:
-        """EarlyStopping and ReduceLROnPlateau as `keras.callbacks` has them, for each member."""
-        from keras import ops
-
-        epoch = plan["first_epoch"] + carry["epoch"]
-        loss = validation[:, 0]
-        new: State = {}
-        if self.key.stopping:
-            active = ops.logical_and(carry["active"], ops.logical_not(final))
-            improved = ops.logical_or(loss + hyper["min_delta"] < carry["best"], ops.equal(epoch, 0))
-            wait = ops.where(improved, 0, carry["wait"] + 1)
-            patient = ops.logical_not(
-                ops.logical_and(ops.logical_and(wait >= hyper["patience"], epoch > 0), ops.logical_not(improved))
-            )
-            keep = ops.logical_and(active, ops.logical_or(improved, ops.logical_not(hyper["restores"])))
-            kept_weights = weights
-            if self.optimizer.uses_ema:
-                kept_weights = list(weights)
-            new["kept"] = [
-                ops.where(shaped(keep, w), w, kept) for w, kept in zip(kept_weights, carry["kept"], strict=True)
-            ]
-            new["best"] = ops.where(ops.logical_and(active, improved), loss, carry["best"])
-            new["best_epoch"] = ops.where(keep, epoch + 1, carry["best_epoch"])
-            new["wait"] = ops.where(active, wait, carry["wait"])
-            new["n_epochs"] = carry["n_epochs"] + ops.cast(active, "int32")
-            going = ops.logical_and(patient, epoch + 1 < hyper["epochs"])
-            going = ops.logical_and(going, ops.logical_not(ops.isnan(train[:, 0])))
-            new["active"] = ops.where(final, carry["active"], ops.logical_and(active, going))
-        if self.key.plateau:
-            new |= self._plateau(carry, hyper, epoch, loss, final)
-        return new
-
-    def _plateau(self, carry: State, hyper: State, epoch: Tensor, loss: Tensor, final: Tensor) -> State:
-        from keras import ops
-
-        cooldown = carry["plateau_cooldown"]
-        cooling = cooldown > 0
-        cooldown = ops.where(cooling, cooldown - 1, cooldown)
-        wait = ops.where(cooling, 0, carry["plateau_wait"])
-        improved = ops.logical_or(loss + hyper["plateau_min_delta"] < carry["plateau_best"], ops.equal(epoch, 0))
-        waits = ops.logical_and(ops.logical_not(improved), cooldown <= 0)
-        wait = ops.where(improved, 0, ops.where(waits, wait + 1, wait))
-        rate = hyper["plateau_rate"] * carry["rate_factor"]
-        reduces = ops.logical_and(
-            ops.logical_and(waits, wait >= hyper["plateau_patience"]), rate > hyper["plateau_min"]
-        )
-        lower = ops.maximum(rate * hyper["plateau_factor"], hyper["plateau_min"]) / hyper["plateau_rate"]
-        new = {
-            "plateau_cooldown": ops.where(reduces, hyper["plateau_cooldown"], cooldown),
-            "plateau_wait": ops.where(reduces, 0, wait),
-            "plateau_best": ops.where(improved, loss, carry["plateau_best"]),
-            "rate_factor": ops.where(reduces, lower, carry["rate_factor"]),
-        }
-        return {name: ops.where(final, carry[name], value) for name, value in new.items()}
 
 
 def _rows(array: Tensor, first: Tensor, count: int) -> Tensor:
@@ -523,42 +389,3 @@ def _while(condition: Callable[[State], Tensor], body: Callable[[State], State],
 
     (end,) = ops.while_loop(lambda s: condition(s), lambda s: (body(s),), (state,))
     return end  # type: ignore[no-any-return]
-
-
-def initial_state(program: Program, weights: Sequence[Any]) -> State:
-    """The state before the first epoch, from stacked padded weights (arrays)."""
-    import numpy as np
-
-    key = program.key
-    tensor = program.backend.tensor
-    members = key.members
-    state: State = {
-        "weights": [tensor(w) for w in weights],
-        "slots": [
-            tensor(np.full(shape, value, key.dtype))
-            for shape, value in zip(program.slot_shapes, program.slot_values, strict=True)
-        ],
-        "extra": tensor(
-            np.ones((), key.dtype) if "beta_1" not in key.optimizer.varying else np.ones(members, key.dtype)
-        ),
-        "step": tensor(np.zeros((), "int32")),
-    }
-    if program.optimizer.uses_ema:
-        state["averages"] = [tensor(weights[i]) for i in program.trainable]
-    if key.stopping:
-        state |= {
-            "kept": [tensor(w) for w in weights],
-            "best": tensor(np.full(members, np.inf, key.dtype)),
-            "wait": tensor(np.zeros(members, "int32")),
-            "active": tensor(np.ones(members, "bool")),
-            "best_epoch": tensor(np.zeros(members, "int32")),
-            "n_epochs": tensor(np.zeros(members, "int32")),
-        }
-    if key.plateau:
-        state |= {
-            "rate_factor": tensor(np.ones(members, key.dtype)),
-            "plateau_best": tensor(np.full(members, np.inf, key.dtype)),
-            "plateau_wait": tensor(np.zeros(members, "int32")),
-            "plateau_cooldown": tensor(np.zeros(members, "int32")),
-        }
-    return state

@@ -6,7 +6,8 @@ import threading
 from collections import OrderedDict
 from typing import Any
 
-from unitune.engine.program import Backend, Program, ProgramKey
+from unitune.engine.program import Program
+from unitune.engine.program_key import Backend, ProgramKey
 
 _MAX_PROGRAMS = 256
 _GUARD = threading.Lock()

@@ -15,7 +15,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,12 +23,14 @@ import numpy as np
 from unitune.data.arrays import Split
 from unitune.engine.contract import Job, Outcome
 from unitune.engine.lift.base import Key
+from unitune.engine.outcome import Progress, make_outcome
 from unitune.engine.plan import Tile, cohort, fill
-from unitune.engine.probes import ACTIVATION_PROBES, UPDATE_PROBES
-from unitune.engine.program import Program, ProgramKey, State, initial_state
+from unitune.engine.program import Program
+from unitune.engine.program_key import ProgramKey, State
 from unitune.engine.programs import compile_once, program_for
 from unitune.engine.reading import Reading
-from unitune.engine.tile import Slots, fill_slots, hyperparameters, rows_of, schedule_of, stacked_weights, unpadded
+from unitune.engine.state import initial_state, join_parts, part_of, tensors, to_host
+from unitune.engine.tile import Slots, fill_slots, hyperparameters, rows_of, schedule_of, stacked_weights
 from unitune.records import Array
 
 logger = logging.getLogger(__name__)
@@ -36,16 +38,6 @@ logger = logging.getLogger(__name__)
 _NOTHING: State = {"epochs": np.int32(0), "final": np.bool_(False)}
 
 _Cohort = tuple[ProgramKey, Key]
-
-
-@dataclass(eq=False)
-class _Progress:
-    """What a member has done so far. `state` is its own part of a tile's state, while it waits between tiles."""
-
-    history: list[Array] = field(default_factory=list)
-    rates: list[Array] = field(default_factory=list)
-    elapsed_s: float = 0.0
-    state: State | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -76,7 +68,7 @@ class Run:
         self._splits = splits
         self._threads = threads
         self._should_stop = should_stop
-        self._progress: dict[int, _Progress] = defaultdict(_Progress)
+        self._progress: dict[int, Progress] = defaultdict(Progress)
         self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._stopped = threading.Event()
         self._guard = threading.Lock()
@@ -182,7 +174,7 @@ class Run:
         live = work.live
         fillers = iter(live * len(work.tile.slots))
         own = [self._progress[int(i) if i >= 0 else next(fillers)].state for i in work.tile.slots]
-        joined: State = tensors(_join([part for part in own if part is not None]), program.backend.tensor)
+        joined: State = tensors(join_parts([part for part in own if part is not None]), program.backend.tensor)
         return joined
 
     def _note(self, work: _Work, history: Array, rates: Array, elapsed_s: float) -> None:
@@ -204,11 +196,11 @@ class Run:
             return self._running[cohort] > 1 or bool(self._waiting[cohort])
 
     def _set_aside(self, work: _Work, slots: Slots, state: State, epoch: int, active: Array) -> None:
-        host = _host(state)
+        host = to_host(state)
         cohort = self._cohort(work.tile)
         for place, index in enumerate(work.tile.slots):
             if index >= 0 and active[place]:
-                self._progress[int(index)].state = _part(host, place)
+                self._progress[int(index)].state = part_of(host, place)
                 with self._guard:
                     self._waiting[cohort].append((epoch, int(index)))
 
@@ -237,7 +229,7 @@ class Run:
             return
         progress = [self._progress.pop(int(work.tile.slots[place])) for place in places]
         split = self._splits[work.tile.split]
-        self._done.put(_outcome(program, slots, split, state, result, places, progress))
+        self._done.put(make_outcome(program, slots, split, state, result, places, progress))
 
     def _data(self, tile: Tile, program: Program) -> State:
         """A split's rows on the device, shared by the tiles that use them."""
@@ -247,45 +239,6 @@ class Run:
             if where not in self._rows:
                 self._rows[where] = tensors(rows_of(self._splits[tile.split], key), program.backend.tensor)
             return self._rows[where]
-
-
-def tensors(value: Any, tensor: Callable[[Any], Any]) -> Any:
-    """Nested arrays as nested tensors."""
-    if isinstance(value, dict):
-        return {name: tensors(item, tensor) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(tensors(item, tensor) for item in value)
-    return tensor(value)
-
-
-def _host(state: State) -> State:
-    return {
-        name: [np.asarray(v) for v in part] if isinstance(part, list) else np.asarray(part)
-        for name, part in state.items()
-    }
-
-
-def _part(state: State, place: int) -> State:
-    """One member's part of a tile's state; scalars are common to all."""
-
-    def take(array: Array) -> Array:
-        return array[place].copy() if array.ndim else array
-
-    return {name: [take(v) for v in part] if isinstance(part, list) else take(part) for name, part in state.items()}
-
-
-def _join(parts: Sequence[State]) -> State:
-    """The state of a tile from its members' parts."""
-
-    def stack(name: str, arrays: Sequence[Array]) -> Array:
-        return arrays[0] if name in ("step", "extra") and arrays[0].ndim == 0 else np.stack(arrays)
-
-    return {
-        name: [stack(name, [part[name][i] for part in parts]) for i in range(len(first))]
-        if isinstance(first, list)
-        else stack(name, [part[name] for part in parts])
-        for name, first in parts[0].items()
-    }
 
 
 def _halves(work: _Work) -> list[_Work]:
@@ -302,66 +255,3 @@ def _halves(work: _Work) -> list[_Work]:
 def _out_of_memory(error: Exception) -> bool:
     text = f"{type(error).__name__} {error}"
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "ResourceExhausted" in text
-
-
-def _outcome(
-    program: Program,
-    slots: Slots,
-    split: Split,
-    state: State,
-    result: State,
-    places: Array,
-    progress: Sequence[_Progress],
-) -> Outcome:
-    """The outcome of the members at these places of a tile."""
-    key = program.key
-    jobs = tuple(slots.jobs[place] for place in places)
-    limit = np.array([job.training.epochs for job in jobs])
-    kept = list(state["kept"] if key.stopping else state["weights"])
-    if not key.stopping and program.optimizer.uses_ema:
-        for index, average in zip(program.trainable, state["averages"], strict=True):
-            kept[index] = average
-    n_epochs = np.asarray(state["n_epochs"])[places] if key.stopping else limit
-    best_epoch = np.asarray(state["best_epoch"])[places] if key.stopping else limit
-    longest = int(n_epochs.max())
-    history = np.full((len(jobs), longest, len(program.columns)), np.nan, key.dtype)
-    rates = np.full((len(jobs), longest), np.nan, key.dtype)
-    for place, (mine, n) in enumerate(zip(progress, n_epochs, strict=True)):
-        history[place, :n] = np.concatenate(mine.history)[:n]
-        rates[place, :n] = np.concatenate(mine.rates)[:n]
-
-    def columns(kind: str, name: str | None = None) -> Array:
-        return history[:, :, [i for i, (k, n, _) in enumerate(program.columns) if k == kind and name in (None, n)]]
-
-    if key.plateau:
-        rates = rates * columns("rate")[:, :, 0]
-    predictions = np.asarray(result["predictions"])[places]
-    n_val, n_rows = len(split.x_val), len(split.x_val) + len(split.x_train)
-    train = columns("train")
-    own = unpadded(program, slots, [np.asarray(w) for w in kept], split.x_train.shape[1])
-    return Outcome(
-        jobs=jobs,
-        metrics=program.metrics,
-        train=train,
-        validation=columns("validation"),
-        learning_rate=rates,
-        n_epochs=n_epochs,
-        best_epoch=best_epoch,
-        train_predictions=predictions[:, n_val:n_rows],
-        validation_predictions=predictions[:, :n_val],
-        weights=tuple(own[place] for place in places),
-        failures=tuple(_failure(train[i, :n, 0], predictions[i, :n_rows]) for i, n in enumerate(n_epochs)),
-        elapsed_s=np.array([mine.elapsed_s for mine in progress]),
-        engine="fused",
-        probes={name: columns("probe", name) for name in (ACTIVATION_PROBES + UPDATE_PROBES if key.probes else ())},
-    )
-
-
-def _failure(losses: Array, predictions: Array) -> str:
-    """Why a member counts as failed; empty if it does not."""
-    bad = np.flatnonzero(~np.isfinite(losses))
-    if len(bad):
-        return f"the loss was not a finite number from epoch {bad[0] + 1} on: the member diverged"
-    if not np.isfinite(predictions).all():
-        return "the predictions are not finite numbers: the member diverged"
-    return ""

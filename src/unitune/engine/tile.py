@@ -15,7 +15,8 @@ from unitune.engine.lift.activation import bounds
 from unitune.engine.lift.base import ProgramNode, pad
 from unitune.engine.lift.optimizer import varying_numbers
 from unitune.engine.order import epoch_order
-from unitune.engine.program import Program, ProgramKey, State
+from unitune.engine.program import Program
+from unitune.engine.program_key import ProgramKey, State
 from unitune.engine.reading import Reading
 from unitune.models.build import dropout_seed
 from unitune.models.initial import initial_weights

@@ -197,13 +197,11 @@ def _apply(key: Key, x: Tensor) -> Tensor:
     from keras import ops
 
     function = function_of(key)
-    if isinstance(key, str) and key not in _ROWWISE:
-        return function(x)
-    if is_elementwise(key):
-        return function(x)
-    if isinstance(key, str) and key in ("softmax", "log_softmax"):
-        return function(x)
-    # Functions of whole rows see rows: members are folded into the batch.
-    members, batch, width = x.shape
-    y = function(ops.reshape(x, (members * batch, width)))
-    return ops.reshape(y, (members, batch, y.shape[-1]))
+    if is_elementwise(key) or key in ("softmax", "log_softmax"):
+        y = function(x)
+    else:
+        # Functions of whole rows see rows: members are folded into the batch.
+        members, batch, width = x.shape
+        y = ops.reshape(function(ops.reshape(x, (members * batch, width))), (members, batch, -1))
+    # On JAX some of Keras's operations give float32 for float64; its layers cast it back likewise.
+    return ops.cast(y, x.dtype)

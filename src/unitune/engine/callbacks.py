@@ -1,0 +1,84 @@
+"""EarlyStopping and ReduceLROnPlateau as `keras.callbacks` has them, for each member, inside a program.
+
+All vectors are `(member,)`; `epoch` counts from 0. In the pass that only evaluates (`final`), nothing changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from unitune.engine.lift.base import Tensor
+from unitune.engine.lift.optimizer import shaped
+from unitune.engine.program_key import State
+
+
+def kept_at_the_end(
+    weights: Sequence[Tensor], averages: Sequence[Tensor] | None, trainable: Sequence[int], restores: Tensor
+) -> list[Tensor]:
+    """The weights that `fit` would leave if it ended now.
+
+    An optimizer with a moving average puts it in the weights' place; restoring the best ones comes after that, and
+    they were taken as they stood.
+    """
+    from keras import ops
+
+    kept = list(weights)
+    if averages is not None:
+        for index, average in zip(trainable, averages, strict=True):
+            kept[index] = ops.where(shaped(restores, average), weights[index], average)
+    return kept
+
+
+def early_stopping(
+    carry: State,
+    hyper: State,
+    epoch: Tensor,
+    train_loss: Tensor,
+    val_loss: Tensor,
+    candidates: Sequence[Tensor],
+    final: Tensor,
+) -> State:
+    """What `EarlyStopping` on `val_loss` changes after an epoch. A member also ends at its own number of epochs, and
+    when its training loss is no number."""
+    from keras import ops
+
+    active = ops.logical_and(carry["active"], ops.logical_not(final))
+    # The first epoch always improves, whatever it gave: Keras has nothing to compare it with.
+    improved = ops.logical_or(val_loss + hyper["min_delta"] < carry["best"], ops.equal(epoch, 0))
+    wait = ops.where(improved, 0, carry["wait"] + 1)
+    impatient = ops.logical_and(ops.logical_not(improved), wait >= hyper["patience"])
+    keep = ops.logical_and(active, ops.logical_or(improved, ops.logical_not(hyper["restores"])))
+    going = ops.logical_and(ops.logical_not(impatient), epoch + 1 < hyper["epochs"])
+    going = ops.logical_and(going, ops.logical_not(ops.isnan(train_loss)))
+    return {
+        "kept": [ops.where(shaped(keep, w), w, kept) for w, kept in zip(candidates, carry["kept"], strict=True)],
+        "best": ops.where(ops.logical_and(active, improved), val_loss, carry["best"]),
+        "best_epoch": ops.where(keep, epoch + 1, carry["best_epoch"]),
+        "wait": ops.where(active, wait, carry["wait"]),
+        "n_epochs": carry["n_epochs"] + ops.cast(active, "int32"),
+        "active": ops.where(final, carry["active"], ops.logical_and(active, going)),
+    }
+
+
+def reduce_on_plateau(carry: State, hyper: State, epoch: Tensor, val_loss: Tensor, final: Tensor) -> State:
+    """What `ReduceLROnPlateau` on `val_loss` changes after an epoch; `rate_factor` multiplies the learning rate."""
+    from keras import ops
+
+    cooldown = carry["plateau_cooldown"]
+    cooling = cooldown > 0
+    cooldown = ops.where(cooling, cooldown - 1, cooldown)
+    wait = ops.where(cooling, 0, carry["plateau_wait"])
+    improved = ops.logical_or(val_loss + hyper["plateau_min_delta"] < carry["plateau_best"], ops.equal(epoch, 0))
+    waits = ops.logical_and(ops.logical_not(improved), cooldown <= 0)
+    wait = ops.where(improved, 0, ops.where(waits, wait + 1, wait))
+    rate = hyper["plateau_rate"] * carry["rate_factor"]
+    patient = wait < hyper["plateau_patience"]
+    reduces = ops.logical_and(ops.logical_and(waits, ops.logical_not(patient)), rate > hyper["plateau_min"])
+    lower = ops.maximum(rate * hyper["plateau_factor"], hyper["plateau_min"]) / hyper["plateau_rate"]
+    new = {
+        "plateau_cooldown": ops.where(reduces, hyper["plateau_cooldown"], cooldown),
+        "plateau_wait": ops.where(reduces, 0, wait),
+        "plateau_best": ops.where(improved, val_loss, carry["plateau_best"]),
+        "rate_factor": ops.where(reduces, lower, carry["rate_factor"]),
+    }
+    return {name: ops.where(final, carry[name], value) for name, value in new.items()}

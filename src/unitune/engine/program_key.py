@@ -1,0 +1,88 @@
+"""What a program's code depends on, and what it needs of a framework."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from unitune.engine.lift.base import Key, ProgramNode, Tensor
+from unitune.engine.lift.optimizer import OptimizerNode
+
+State = dict[str, Any]
+
+
+class Backend(Protocol):
+    """What differs between frameworks."""
+
+    name: str
+
+    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Compiles a function of nested tensors."""
+        ...
+
+    def gradient(
+        self, loss: Callable[[list[Tensor]], tuple[Tensor, Any]], weights: list[Tensor]
+    ) -> tuple[list[Tensor], Any]:
+        """The gradient of a loss, and what the loss function returns beside it."""
+        ...
+
+    def tensor(self, array: Any) -> Tensor:
+        """The array on the device."""
+        ...
+
+    def switch(self, choice: Tensor, functions: Sequence[Callable[[Tensor], Tensor]], x: Tensor) -> Tensor:
+        """Applies the chosen function, and only it, with its gradient."""
+        ...
+
+    def uniform(self, seeds: Tensor, step: Tensor, rows: int, widths: Tensor, width: int, dtype: str) -> Tensor:
+        """Keras's random numbers for dropout."""
+        ...
+
+    def keep(self, uniform: Tensor, rate: Tensor) -> Tensor:
+        """Which numbers keep an input."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgramKey:
+    """All that a program's code depends on. Members and data of equal keys share the compiled code.
+
+    Attributes:
+        nodes: The layers, with padded widths.
+        optimizer: The optimizer and its static settings.
+        loss: A key that `engine.losses` resolves.
+        metrics: Names beside the loss.
+        members: Slots of the tile.
+        features, outputs: Widths of the first input and the last output.
+        batch_size: Rows of a step.
+        train_rows: Training rows, rounded up to whole batches: the length of an epoch's order.
+        all_rows: Validation and training rows together, rounded up to whole evaluation blocks.
+        block_rows: Rows of an evaluation block.
+        chunk: Epochs that one call can run.
+        weighted: Whether rows have weights.
+        stopping: Whether members may end at different epochs (early stopping, or different `epochs`).
+        plateau: Whether a learning rate may fall on a plateau.
+        probes: Whether probes are taken.
+        dtype: `"float32"` or `"float64"`.
+        backend: `"tensorflow"` or `"jax"`.
+    """
+
+    nodes: tuple[ProgramNode, ...]
+    optimizer: OptimizerNode
+    loss: Key
+    metrics: tuple[str, ...]
+    members: int
+    features: int
+    outputs: int
+    batch_size: int
+    train_rows: int
+    all_rows: int
+    block_rows: int
+    chunk: int
+    weighted: bool
+    stopping: bool
+    plateau: bool
+    probes: bool
+    dtype: str
+    backend: str
