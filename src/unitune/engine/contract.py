@@ -70,9 +70,17 @@ class Outcome:
 
 
 class Engine(Protocol):
-    """Trains members. An outcome comes as soon as its members are done, in any order."""
+    """Trains members. An outcome comes as soon as its members are done, in any order.
+
+    `plans` says of each call so far how it was done, if there was a choice; an item prints as a sentence.
+    """
 
     name: str
+
+    @property
+    def plans(self) -> Sequence[object]:
+        """How each call of `train` was done."""
+        ...
 
     def train(
         self,

@@ -29,6 +29,9 @@ class FusedEngine:
         strict: Whether a member that cannot be fused is an error; otherwise it runs solo and its outcome says why.
         threads: Tiles that run at a time; by default one for each core.
         probes: Whether activations, gradients and updates are measured.
+
+    Attributes:
+        plans: What was planned for each call of `train` so far; a plan prints as one sentence.
     """
 
     name = "fused"
@@ -37,7 +40,7 @@ class FusedEngine:
         self.strict = strict
         self.threads = threads or len(os.sched_getaffinity(0))
         self.probes = probes
-        self.last_plan: Plan | None = None
+        self.plans: list[Plan] = []
 
     def train(
         self, jobs: Sequence[Job], splits: Sequence[Split], *, should_stop: Callable[[], bool] = lambda: False
@@ -59,7 +62,7 @@ class FusedEngine:
             )
         if fusable:
             plan = self.plan(fusable, readings, splits)
-            self.last_plan = plan
+            self.plans.append(plan)
             logger.info("plan: %s", plan)
             yield from Run(fusable, readings, splits, self.threads, should_stop).outcomes(plan.tiles)
         if refused and not should_stop():

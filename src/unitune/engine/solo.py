@@ -53,6 +53,7 @@ class SoloEngine:
     """
 
     name = "solo"
+    plans: tuple[str, ...] = ()
 
     def __init__(self, reason: str = "") -> None:
         self.reason = reason

@@ -376,6 +376,7 @@ class Result:
             "notes": list(run.notes),
             "data": {key: value for key, value in run.data.items() if key != "schema"},
             "seed": run.seed,
+            "plans": list(run.plans),
             "versions": dict(run.versions),
             "command": run.command,
         }
@@ -400,6 +401,7 @@ class Result:
         check_folder(place, overwrite=overwrite)
         model = self._model_or_note()
         tests = self.test_scores
+        html_page = self._report_or_note(place.name)
         run = self._run if tests is None else replace(self._run, test_scores=tests["test"].to_dict())
         writers: dict[str, Callable[[Path], None]] = {
             "trials.csv": write_csv(self.table(everything=True)),
@@ -414,16 +416,24 @@ class Result:
         if model is not None:
             writers[BEST_MODEL] = lambda path: _save_model(model, path)
         writers |= {name: _picture(draw) for name, draw in self._pictures().items()}
-        writers[REPORT] = lambda path: self._write_report(path, place.name)
+        if html_page:
+            writers[REPORT] = write_bytes(html_page.encode())
         save_files(place, writers, overwrite=overwrite)
         self._folder = place
         return place
 
-    def _write_report(self, path: Path, name: str) -> None:
+    def _report_or_note(self, name: str) -> str:
+        """The report as HTML. A run outlives a report that cannot be drawn: it can be drawn again, the run cannot."""
         from unitune.report.page import page
         from unitune.result.facts import facts_of
 
-        path.write_text(page(replace(facts_of(self), name=name)), encoding="utf-8")
+        try:
+            return page(replace(facts_of(self), name=name))
+        except Exception as error:
+            note = f"There is no {REPORT}: {type(error).__name__}: {error}"
+            if note not in self._run.notes:
+                self._run = replace(self._run, notes=(*self._run.notes, note))
+            return ""
 
     def _model_or_note(self) -> keras.Model | None:
         try:

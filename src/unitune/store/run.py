@@ -31,6 +31,7 @@ class Run:
         data: `n_rows`, `n_features`, `target`, `classes`, `schema` (how raw rows are read), `fingerprint`.
         elapsed_s: Seconds for each phase.
         versions: Versions of what computed the results.
+        plans: How the engine trained each batch of trials: programs, tiles, padding, expected time.
         command: The command or call that started it.
         call: The arguments of `tune` that a file can hold; the names of the others under `"not_recorded"`.
         notes: Sentences for the user.
@@ -53,6 +54,7 @@ class Run:
     data: Mapping[str, Any]
     elapsed_s: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    plans: tuple[str, ...] = ()
     command: str = ""
     call: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -71,10 +73,10 @@ class Run:
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> Run:
         """The record that `to_json` wrote."""
-        values = {name: tree[name] for name in cls.__dataclass_fields__}
+        values = {name: tree[name] for name in cls.__dataclass_fields__ if name in tree}
         values["space"] = Space.from_json(tree["space"])
-        for name in ("metrics", "notes", "changes", "logits"):
-            values[name] = tuple(values[name])
+        for name in ("metrics", "notes", "changes", "logits", "plans"):
+            values[name] = tuple(values.get(name, ()))
         return cls(**values)
 
 

@@ -117,6 +117,7 @@ def run(
             data=_describe_data(problem),
             elapsed_s=phases.seconds,
             versions=versions(),
+            plans=tuple(str(plan) for plan in engine.plans),
             command=command,
             call=call or {},
             notes=(*notes, *strategy.notes),
