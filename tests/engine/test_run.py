@@ -1,5 +1,7 @@
 """A run of the fused engine: members leave tiles as they stop, tiles that do not fit are split, a stop is heeded."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -126,3 +128,16 @@ def test_no_further_tile_is_begun_after_a_stop(split: Split, monkeypatch: pytest
     for outcome in FusedEngine(threads=1).train(jobs, [split], should_stop=lambda: len(seen) >= 2):
         seen.append(outcome)
     assert 2 <= len(seen) < 10
+
+
+def test_xla_does_not_announce_itself_where_the_user_imported_keras_first() -> None:
+    code = (
+        "import os; os.environ.pop('TF_CPP_MIN_LOG_LEVEL', None)\n"
+        "import keras, sys, numpy as np, unitune\n"
+        "keras.ops.zeros(1)\n"
+        "os.write(2, b'=== ours begins\\n')\n"
+        "x = np.random.default_rng(0).normal(size=(40, 3))\n"
+        "unitune.tune(x, (x[:, 0] > 0).astype(int), units=2, epochs=1, folds=2, engine='fused', progress=False)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.split("=== ours begins\n")[1] == ""

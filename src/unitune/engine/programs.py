@@ -8,6 +8,7 @@ from typing import Any
 
 from unitune.engine.program import Program
 from unitune.engine.program_key import Backend, ProgramKey
+from unitune.models.backend import quiet_first_compile
 
 _MAX_PROGRAMS = 256
 _GUARD = threading.Lock()
@@ -46,7 +47,8 @@ def compile_once(program: Program, *arguments: Any) -> None:
         return
     with entry.lock:
         if not entry.ready:
-            program.run(*arguments)
+            with quiet_first_compile():
+                program.run(*arguments)
             entry.ready = True
 
 

@@ -18,6 +18,8 @@ from types import ModuleType
 from unitune.errors import OptionError
 
 _lock = threading.Lock()
+_first_compile = threading.Lock()
+_announced = threading.Event()  # XLA has said what it says once, or will say nothing
 
 # Lines that TensorFlow, absl and XLA write to the C++ standard error while they start.
 _NOISE = re.compile(
@@ -65,7 +67,23 @@ def ensure() -> ModuleType:
         if "tensorflow" not in sys.modules and not any(isinstance(f, _QuietTensorFlow) for f in sys.meta_path):
             sys.meta_path.insert(0, _QuietTensorFlow())
         with _quiet_stderr():
-            return importlib.import_module("keras")
+            keras = importlib.import_module("keras")
+        _announced.set()
+        return keras
+
+
+@contextlib.contextmanager
+def quiet_first_compile() -> Iterator[None]:
+    """Around a compilation: hides what XLA announces at the first one of a process.
+
+    It matters where the user imported Keras before Unitune could set the log level.
+    """
+    if _announced.is_set():
+        yield
+        return
+    with _first_compile, _quiet_stderr():
+        yield
+    _announced.set()
 
 
 def _choose() -> str:
