@@ -10,6 +10,7 @@ import pytest
 from unitune.data.arrays import Split
 from unitune.engine import run as engine_run
 from unitune.engine.contract import Job, Outcome
+from unitune.engine.device import Device
 from unitune.engine.fused import FusedEngine
 from unitune.engine.program import Program
 from unitune.engine.solo import SoloEngine
@@ -45,6 +46,10 @@ def make_job(trial: int, *, patience: int | None = None, rate: float = 0.05, **m
     )
 
 
+def tiles_of(members: int) -> Device:
+    return Device(threads=1, tile_bytes=2**30, max_tile=members)
+
+
 def by_trial(outcomes: Iterator[Outcome]) -> dict[int, tuple[Outcome, int]]:
     return {job.member.trial: (outcome, place) for outcome in outcomes for place, job in enumerate(outcome.jobs)}
 
@@ -63,11 +68,10 @@ def test_members_that_go_on_in_other_tiles_are_bit_equal(split: Split, monkeypat
         return more
 
     monkeypatch.setattr(engine_run.Run, "_regroup", watched)
-    monkeypatch.setattr("unitune.engine.plan.MAX_TILE", 6)
-    moved = by_trial(FusedEngine(threads=1).train(stopping_jobs(), [split]))
+    moved = by_trial(FusedEngine(device=tiles_of(6)).train(stopping_jobs(), [split]))
     assert any(epoch > 0 for epoch in regrouped)
     monkeypatch.setattr(engine_run.Run, "_dissolves", lambda *_: False)
-    stayed = by_trial(FusedEngine(threads=1).train(stopping_jobs(), [split]))
+    stayed = by_trial(FusedEngine(device=tiles_of(6)).train(stopping_jobs(), [split]))
     assert moved.keys() == stayed.keys() == set(range(24))
     for trial, (outcome, place) in moved.items():
         other, there = stayed[trial]
@@ -92,7 +96,7 @@ def test_a_moving_average_and_early_stopping_leave_what_fit_leaves(split: Split,
 
 def test_a_tile_that_does_not_fit_is_split(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = [make_job(i) for i in range(8)]
-    whole = by_trial(FusedEngine(threads=1).train(jobs, [split]))
+    whole = by_trial(FusedEngine(device=tiles_of(8)).train(jobs, [split]))
     sizes = []
     train_tile = engine_run.Run._train_tile
 
@@ -103,7 +107,7 @@ def test_a_tile_that_does_not_fit_is_split(split: Split, monkeypatch: pytest.Mon
         train_tile(self, work)
 
     monkeypatch.setattr(engine_run.Run, "_train_tile", cramped)
-    halved = by_trial(FusedEngine(threads=1).train(jobs, [split]))
+    halved = by_trial(FusedEngine(device=tiles_of(8)).train(jobs, [split]))
     assert max(sizes) > 2
     assert halved.keys() == whole.keys()
     for trial, (outcome, place) in halved.items():
@@ -121,11 +125,10 @@ def test_an_error_of_a_program_reaches_the_caller(split: Split, monkeypatch: pyt
         list(FusedEngine().train([make_job(0)], [split]))
 
 
-def test_no_further_tile_is_begun_after_a_stop(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unitune.engine.plan.MAX_TILE", 4)
+def test_no_further_tile_is_begun_after_a_stop(split: Split) -> None:
     jobs = [make_job(i) for i in range(40)]
     seen: list[Outcome] = []
-    for outcome in FusedEngine(threads=1).train(jobs, [split], should_stop=lambda: len(seen) >= 2):
+    for outcome in FusedEngine(device=tiles_of(4)).train(jobs, [split], should_stop=lambda: len(seen) >= 2):
         seen.append(outcome)
     assert 2 <= len(seen) < 10
 

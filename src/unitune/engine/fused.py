@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from unitune.data.arrays import Split
 from unitune.engine.contract import Job, Outcome
+from unitune.engine.device import Device, this_device
 from unitune.engine.lift.base import Unfusable
 from unitune.engine.plan import Plan, Rows, make_plan
 from unitune.engine.programs import compiled_programs
@@ -27,7 +27,7 @@ class FusedEngine:
 
     Args:
         strict: Whether a member that cannot be fused is an error; otherwise it runs solo and its outcome says why.
-        threads: Tiles that run at a time; by default one for each core.
+        device: How many tiles run at a time, and how large they may be; by default what suits this machine.
         probes: Whether activations, gradients and updates are measured.
 
     Attributes:
@@ -36,11 +36,18 @@ class FusedEngine:
 
     name = "fused"
 
-    def __init__(self, *, strict: bool = False, threads: int | None = None, probes: bool = True) -> None:
+    def __init__(self, *, strict: bool = False, device: Device | None = None, probes: bool = True) -> None:
         self.strict = strict
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self._device = device
         self.probes = probes
         self.plans: list[Plan] = []
+
+    @property
+    def device(self) -> Device:
+        """The limits of the tiles."""
+        if self._device is None:
+            self._device = this_device(backend_name())
+        return self._device
 
     def train(
         self, jobs: Sequence[Job], splits: Sequence[Split], *, should_stop: Callable[[], bool] = lambda: False
@@ -64,7 +71,7 @@ class FusedEngine:
             plan = self.plan(fusable, readings, splits)
             self.plans.append(plan)
             logger.info("plan: %s", plan)
-            yield from Run(fusable, readings, splits, self.threads, should_stop).outcomes(plan.tiles)
+            yield from Run(fusable, readings, splits, self.device.threads, should_stop).outcomes(plan.tiles)
         if refused and not should_stop():
             yield from self._solo(refused, splits, should_stop)
 
@@ -81,7 +88,7 @@ class FusedEngine:
             jobs,
             readings,
             rows,
-            threads=self.threads,
+            device=self.device,
             probes=self.probes,
             backend=backend_name(),
             compiled=compiled_programs(),

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from unitune.engine.contract import Job
+from unitune.engine.device import Device
 from unitune.engine.lift.base import Key, ProgramNode
 from unitune.engine.lift.optimizer import join_optimizers
 from unitune.engine.program_key import ProgramKey
@@ -28,8 +29,6 @@ COMPILE_FUNCTION_S = 0.2
 # The calls of a step's kernels, whatever the size of the tile.
 STEP_S = 6e-6
 STEP_NODE_S = 2e-6
-TILE_BYTES = 3 * 2**20
-MAX_TILE = 64
 BLOCK_ROWS = 64
 MAX_CHUNK = 200
 
@@ -113,7 +112,7 @@ def make_plan(
     readings: Sequence[Reading],
     rows: Rows,
     *,
-    threads: int,
+    device: Device,
     probes: bool,
     backend: str,
     compiled: frozenset[ProgramKey] = frozenset(),
@@ -124,7 +123,7 @@ def make_plan(
         jobs: The members.
         readings: One for each job.
         rows: Sizes of the data.
-        threads: Tiles that run at a time.
+        device: Limits of the tiles.
         probes: Whether probes are taken.
         backend: Of the programs.
         compiled: Programs that this process has already.
@@ -137,8 +136,8 @@ def make_plan(
     for indices in groups.values():
         members = np.array(indices)
         steps = _steps(jobs, members, rows)
-        for bucket in _buckets(readings, members, steps, rows, jobs[indices[0]].training.batch_size, threads):
-            tiles += _tiles(jobs, readings, bucket, steps, rows, threads, probes, backend)
+        for bucket in _buckets(readings, members, steps, rows, jobs[indices[0]].training.batch_size):
+            tiles += _tiles(jobs, readings, bucket, steps, rows, device, probes, backend)
         batch = jobs[indices[0]].training.batch_size
         for index in indices:
             reading = readings[index]
@@ -152,7 +151,7 @@ def make_plan(
         run_s=run_s,
         waste=max(0.0, 1.0 - useful / run_s) if run_s else 0.0,
         n_members=len(jobs),
-        threads=threads,
+        threads=device.threads,
         compiled=compiled,
     )
 
@@ -182,7 +181,7 @@ def activations(key: ProgramKey) -> list[ProgramNode]:
 
 
 def _buckets(
-    readings: Sequence[Reading], members: Array, steps: dict[int, int], rows: Rows, batch: int, threads: int
+    readings: Sequence[Reading], members: Array, steps: dict[int, int], rows: Rows, batch: int
 ) -> list[_Bucket]:
     """Cuts a group wherever a second program saves more than it costs; the cut is at a width of one layer."""
     widths = np.array([readings[i].widths for i in members])
@@ -226,7 +225,7 @@ def _tiles(
     bucket: _Bucket,
     steps: dict[int, int],
     rows: Rows,
-    threads: int,
+    device: Device,
     probes: bool,
     backend: str,
 ) -> list[Tile]:
@@ -237,9 +236,9 @@ def _tiles(
     for index in bucket.members.tolist():
         cohorts[cohort(jobs[index], readings[index])].append(index)
     footprint = member_bytes(nodes, bucket.widths, rows.features, batch, 8 if rows.dtype == "float64" else 4)
-    largest = int(np.clip(TILE_BYTES // max(1, footprint), 4, MAX_TILE))
+    largest = max(1, min(device.max_tile, max(4, device.tile_bytes // max(1, footprint))))
     member_s = member_cost(nodes, bucket.widths, rows.features, batch)
-    size = _tile_size([len(members) for members in cohorts.values()], member_s, len(nodes), largest, threads)
+    size = _tile_size([len(members) for members in cohorts.values()], member_s, len(nodes), largest, device.threads)
     key = _key(jobs, readings, bucket, size, rows, probes, backend)
     step_s = _overhead_s(len(nodes)) + member_s * size
     tiles = []

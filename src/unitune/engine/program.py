@@ -104,13 +104,15 @@ class Program:
             switch=self.backend.switch,
         )
 
-    def _penalty(self, weights: Sequence[Tensor], hyper: State) -> Tensor | None:
-        total, place = None, 0
+    def _penalty(self, weights: Sequence[Tensor], hyper: State, data: State) -> Tensor | None:
+        total, place, width_in = None, 0, data["n_features"]
         for node in self.key.nodes:
             mine = weights[place : place + len(node.weights)]
             place += len(node.weights)
-            for term in penalty(node, mine, hyper["numbers"]) if node.used else ():
+            width = hyper["true_width"][node.index]
+            for term in penalty(node, mine, hyper["numbers"], width_in, width) if node.used else ():
                 total = term if total is None else total + term
+            width_in = width
         return total
 
     def _row_losses(self, y: Tensor, prediction: Tensor) -> Tensor:
@@ -142,7 +144,7 @@ class Program:
             if key.weighted:
                 rows = rows * ops.slice(carry["w"], [first], (key.batch_size,))
             total = ops.sum(ops.where(row_mask, rows, 0.0), axis=-1) / n_rows
-            extra = self._penalty(weights, hyper)
+            extra = self._penalty(weights, hyper, data)
             if extra is not None:
                 total = total + extra
             return ops.sum(total), (total, prediction, new_weights)
@@ -340,7 +342,7 @@ class Program:
             evaluated = weights
         n_rows = ops.where(final, data["n_val"] + data["n_train"], data["n_val"])
         seen = self._evaluate(evaluated, hyper, data, n_rows, carry["predictions"])
-        penalty = self._penalty(weights, hyper)
+        penalty = self._penalty(weights, hyper, data)
         train = self._finish_metrics(trained["sums"], data["n_train"], None)  # a batch's loss holds the penalty already
         validation = self._finish_metrics(seen["sums"], data["n_val"], penalty)
         columns = [train, validation]

@@ -133,6 +133,7 @@ def rows_of(split: Split, key: ProgramKey) -> State:
     y = np.zeros((key.all_rows, *y_train.shape[1:]), "int32" if y_train.dtype.kind in "iu" else key.dtype)
     y[:n_val], y[n_val : n_val + n_train] = y_val, y_train
     rows: State = {"x": x, "y": y, "n_val": np.int32(n_val), "n_train": np.int32(n_train)}
+    rows["n_features"] = np.int32(width)
     # A row that only fills up must be a valid one, lest a NaN come from it.
     filler = n_val + n_train
     x[filler:], y[filler:] = x[0], y[0]

@@ -52,8 +52,20 @@ def penalty_numbers(weight: str, regularizer: Any) -> dict[str, float]:
     return {f"{weight}_{term}": strength for term, strength in strengths.items()}
 
 
-def penalty(node: ProgramNode, weights: Sequence[Tensor], numbers: Mapping[tuple[int, str], Tensor]) -> list[Tensor]:
-    """The regularisation losses of a node's weights, each `(member,)`."""
+def penalty(
+    node: ProgramNode,
+    weights: Sequence[Tensor],
+    numbers: Mapping[tuple[int, str], Tensor],
+    width_in: Tensor,
+    width: Tensor,
+) -> list[Tensor]:
+    """The regularisation losses of a node's weights, each `(member,)`.
+
+    Args:
+        node, weights: A dense layer.
+        numbers: Strengths, by node and name.
+        width_in, width: True widths, broadcast against `(member, 1, 1)`.
+    """
     from keras import ops
 
     losses = []
@@ -61,7 +73,14 @@ def penalty(node: ProgramNode, weights: Sequence[Tensor], numbers: Mapping[tuple
         axes = tuple(range(1, len(weight.shape)))
         total = None
         if f"{name}_l1" in node.used:
-            total = numbers[node.index, f"{name}_l1"] * ops.sum(ops.abs(weight), axis=axes)
+            # JAX takes the slope of |w| at zero to be 1, so padding has to be left out lest it start to grow.
+            real = ops.arange(node.width, dtype=width.dtype)[None, None, :] < width
+            if len(weight.shape) == 2:
+                real = real[:, 0, :]
+            else:
+                real = ops.logical_and(real, ops.arange(node.width_in, dtype=width_in.dtype)[None, :, None] < width_in)
+            size = ops.where(real, ops.abs(weight), 0.0)
+            total = numbers[node.index, f"{name}_l1"] * ops.sum(size, axis=axes)
         if f"{name}_l2" in node.used:
             l2 = numbers[node.index, f"{name}_l2"] * ops.sum(ops.square(weight), axis=axes)
             total = l2 if total is None else total + l2
