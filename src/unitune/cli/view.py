@@ -16,6 +16,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from unitune.cli.answer import show_answer
 from unitune.report.numbers import score_format, seconds, setting
 
 if TYPE_CHECKING:
@@ -49,12 +50,15 @@ def show(result: Result, *, as_json: bool = False, top: int = TOP) -> None:
         lines.append(f"  {number(test)} on the test rows, which nothing looked at before")
     if run.left_out:
         lines.append(f"[yellow]{escape(run.left_out)}[/]")
-    if result.folder is not None:
-        lines += [f"[bold]Saved in {escape(str(result.folder))}:[/]"]
     console.print("\n".join(lines), soft_wrap=True)
+    show_answer(result, console)
     if result.folder is not None:
+        console.print(f"[bold]Saved in {escape(str(result.folder))}:[/]", soft_wrap=True)
         names = sorted(path.name for path in result.folder.iterdir())
         console.print(Padding(", ".join(names), (0, 0, 0, 2)), markup=False)
+        report = result.folder / "report.html"
+        if report.exists():
+            console.print(f"[bold]Report:[/] {escape(str(report))}", soft_wrap=True)
 
 
 def show_verification(verification: Verification, *, as_json: bool = False) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -44,9 +44,11 @@ class Facts:
         tied: Numbers of the trials tied with the best, best first; empty where there was nothing to test on.
         conclusion: Three sentences.
         estimates: From a metric to its estimate corrected for the choice; empty where there is none.
+        no_estimate: Why there is none, as a sentence; empty if there is nothing to say.
         test_scores: From a metric to the winner's score on test rows; empty without test rows.
         history, probes: Of a trial, by its number, in long form.
         best_epoch: Of a trial, by its number.
+        kinds: The kinds of findings about a trial, by its number; None where nothing was diagnosed.
         findings: What was diagnosed; None where nothing was.
         next_space: The next search as code; empty where there is none.
         interplay: Columns `term`, `share`, `low`, `high`; None where it is not known, and `no_interplay` says why.
@@ -71,6 +73,7 @@ class Facts:
     history: Callable[[int], pd.DataFrame]
     probes: Callable[[int], pd.DataFrame]
     best_epoch: Callable[[int], int]
+    kinds: Callable[[int], Collection[str] | None] = lambda number: None
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
     no_estimate: str = ""
     test_scores: Mapping[str, float] = field(default_factory=dict)

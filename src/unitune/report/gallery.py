@@ -57,7 +57,7 @@ class Gallery:
                 title=facts.labels[number],
                 metrics=shown_metrics(history) if leads else ("loss",),
                 best_epoch=facts.best_epoch(number),
-                verdict=fit_verdict(number, facts.findings),
+                verdict=fit_verdict(facts.kinds(number)),
             )
         return tuple(found)
 

@@ -16,7 +16,7 @@ def score_format(scores: Iterable[float]) -> Callable[[float], str]:
     """
     size = max((abs(score) for score in scores if math.isfinite(score)), default=0.0)
     decimals = 4 if size == 0 or 0.1 <= size <= 1 else min(12, max(0, 3 - math.floor(math.log10(size))))
-    return lambda score: f"{score:,.{decimals}f}"
+    return lambda score: f"{round(score, decimals) + 0.0:,.{decimals}f}"  # no "-0.000"
 
 
 def short_format(scores: Iterable[float]) -> Callable[[float], str]:

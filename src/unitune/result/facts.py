@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
+from unitune.diagnosis.diagnose import judge
 from unitune.errors import UnituneError
 from unitune.models import dense, heads
-from unitune.records import Trial
+from unitune.records import Finding, Trial
 from unitune.report.facts import Facts
 from unitune.report.numbers import axis_name, seconds, setting
 from unitune.report.prepared.architecture import Layer, layers_of, n_features_of
@@ -23,6 +25,29 @@ Value = TypeVar("Value")
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a search says in short: its conclusion, the trials tied with the best, what was found, names of trials."""
+
+    conclusion: tuple[str, ...]
+    tied: tuple[int, ...]
+    findings: tuple[Finding, ...] | None
+    labels: Mapping[int, str]
+
+
+def answer_of(result: Result) -> Answer:
+    """The answer of a search; what an older run does not have is left out."""
+    known: Any = result
+    settings = tuple(varying(result.run.space))
+    best = _known(lambda: result.best)[0]
+    return Answer(
+        conclusion=tuple(_known(lambda: known.conclusion)[0] or _plain_conclusion(result, best)),
+        tied=tuple(_known(lambda: known.tied)[0] or ()),
+        findings=_known(lambda: tuple(result.findings))[0],
+        labels={trial.number: label(result, trial, settings) for trial in result.trials},
+    )
+
+
 def facts_of(result: Result) -> Facts:
     """Everything that the report of a result shows."""
     run = result.run
@@ -33,7 +58,7 @@ def facts_of(result: Result) -> Facts:
     estimates, no_estimate = _known(lambda: dict(answer.estimates))
     interplay, no_interplay = _known(lambda: answer.interplay())
     tests = _known(lambda: result.test_scores)[0] if run.test_scores or result.folder is None else None
-    settings = tuple(varying(run.space))
+    short = answer_of(result)
     return Facts(
         name=result.folder.name if result.folder is not None else "",
         objective=run.objective,
@@ -41,19 +66,20 @@ def facts_of(result: Result) -> Facts:
         task=run.task,
         table=result.table(everything=True),
         trials={trial.number: trial for trial in result.trials},
-        labels={trial.number: label(result, trial, settings) for trial in result.trials},
-        settings=settings,
+        labels=short.labels,
+        settings=tuple(varying(run.space)),
         best=best.number if best else None,
         recommended=recommended.number if recommended else None,
-        tied=tuple(_known(lambda: answer.tied)[0] or ()),
-        conclusion=tuple(_known(lambda: answer.conclusion)[0] or _plain_conclusion(result, best)),
+        tied=short.tied,
+        conclusion=short.conclusion,
         history=result.history,
         probes=lambda number: _probes(result, number),
         best_epoch=lambda number: max(1, round(float(result.members(number)["best_epoch"].median()))),
         estimates={name: one for name, one in (estimates or {}).items() if one is not None},
         no_estimate=no_estimate,
         test_scores={} if tests is None else {str(name): float(value) for name, value in tests["test"].items()},
-        findings=_known(lambda: tuple(result.findings))[0],
+        kinds=_kinds(result),
+        findings=short.findings,
         next_space=_known(lambda: answer.next_space())[0] or "",
         interplay=interplay if interplay is not None and len(interplay) else None,
         no_interplay=no_interplay,
@@ -97,6 +123,19 @@ def _plain_conclusion(result: Result, best: Trial | None) -> tuple[str, ...]:
         f"{score.mean:.4g}{spread}.",
         "This score is that of a winner, and so likely a little better than on new rows.",
     )
+
+
+def _kinds(result: Result) -> Callable[[int], tuple[str, ...] | None]:
+    """The kinds of findings about each trial."""
+    judged, _ = _known(lambda: judge(result._evidence))
+    places = {trial.number: place for place, trial in enumerate(result.trials)}
+
+    def kinds(number: int) -> tuple[str, ...] | None:
+        if judged is None:
+            return None
+        return tuple(kind for kind, (_, found) in judged.items() if found[places[number]])
+
+    return kinds
 
 
 def _probes(result: Any, number: int) -> pd.DataFrame:
@@ -166,6 +205,6 @@ def domain_text(result: Result, name: str) -> str:
     space = result.run.space
     domain = space[name].domain
     if domain.size <= 24:
-        return ", ".join(setting(space.label(name, value)) or "none" for value in domain.values())
+        return ", ".join(setting(space.label(name, value)) or "default" for value in domain.values())
     low, high = domain.edges() or ("", "")
     return f"{setting(low)} to {setting(high)}" + (", logarithmic" if getattr(domain, "log", False) else "")

@@ -24,59 +24,79 @@ def draw_heatmap(grid: Grid | None, *, objective: str, direction: str, recommend
     """Units x activation: darker is better, the tied set is outlined, a star marks the recommended trial."""
     if grid is None:
         return theme.nothing("Neither units nor activations were part of this run.")
-    number = score_format(grid.values.ravel())
-    short = short_format([*grid.values.ravel(), *grid.low.ravel(), *grid.high.ravel()])
-    texts, hovers = np.full(grid.values.shape, "", object), np.full(grid.values.shape, "", object)
-    for row, column in np.ndindex(grid.values.shape):
-        value = float(grid.values[row, column])
-        if not np.isfinite(value):
-            continue
-        low, high = grid.low[row, column], grid.high[row, column]
-        star = "★ " if grid.trial[row, column] == recommended else ""
-        spread = f"<br><span style='font-size:10px'>{short(low)}–{short(high)}</span>" if np.isfinite(low) else ""
-        texts[row, column] = f"<b>{star}{short(value)}</b>{spread}"
-        more = grid.n_trials[row, column] - 1
-        hovers[row, column] = "<br>".join(
-            [
-                f"<b>{theme.safe(grid.rows[row])}, {theme.safe(grid.columns[column])}</b>",
-                f"{objective} {number(value)}" + (f" [{number(low)}, {number(high)}]" if np.isfinite(low) else ""),
-                f"trial {grid.trial[row, column]}" + (f", best of {more + 1} in this cell" if more else ""),
-                "tied with the best" if grid.tied[row, column] else "not tied with the best",
-            ]
-        )
     scale = theme.SCALE if direction == "maximize" else theme.SCALE[::-1]
     n_rows, n_columns = grid.values.shape
     figure = theme.figure(
-        height=96 + 54 * n_rows,
-        margin={"l": 80, "r": 12, "t": 12, "b": 56},
-        xaxis={"title": {"text": theme.safe(axis_name(grid.column_name))}, "showgrid": False, "fixedrange": True},
-        yaxis={
-            "title": {"text": theme.safe(axis_name(grid.row_name))},
-            "showgrid": False,
-            "autorange": "reversed",
-            "fixedrange": True,
-        },
-        meta={"min_width": 56 * n_columns + 100},
+        height=84 + 54 * n_rows,
+        margin={"l": 80, "r": 4, "t": 6, "b": 56},
+        xaxis=_cells(grid.column_name, grid.columns),
+        yaxis={**_cells(grid.row_name, grid.rows), "autorange": "reversed"},
+        meta={"columns": n_columns},
     )
-    figure.update_xaxes(tickvals=list(range(n_columns)), ticktext=[theme.safe(label) for label in grid.columns])
-    figure.update_yaxes(tickvals=list(range(n_rows)), ticktext=[theme.safe(label) for label in grid.rows])
     figure.add_heatmap(
         z=grid.values,
-        text=texts,
-        hovertext=hovers,
-        texttemplate="%{text}",
+        hovertext=_hovers(grid, objective),
         hovertemplate="%{hovertext}<extra></extra>",
-        colorscale=[[place / 4, color] for place, color in enumerate(scale)],
+        colorscale=[[place / (len(scale) - 1), color] for place, color in enumerate(scale)],
         xgap=3,
         ygap=3,
         showscale=False,
         hoverongaps=False,
     )
+    _write_cells(figure, grid, scale, recommended)
+    # Where all cells are tied a border round everything says nothing.
     lines = outline(grid.tied) if not grid.tied[np.isfinite(grid.values)].all() else ()
     if lines:
         path = " ".join(f"M {x0},{y0} L {x1},{y1}" for (x0, y0), (x1, y1) in lines)
         figure.add_shape(type="path", path=path, line={"color": theme.ORANGE, "width": 3}, name="tied")
     return figure
+
+
+def _cells(name: str, labels: Sequence[str]) -> dict[str, Any]:
+    return {
+        "title": {"text": theme.safe(axis_name(name))},
+        "tickvals": list(range(len(labels))),
+        "ticktext": [theme.safe(label) for label in labels],
+        "showgrid": False,
+        "fixedrange": True,
+    }
+
+
+def _hovers(grid: Grid, objective: str) -> list[list[str]]:
+    number = score_format(grid.values.ravel())
+
+    def hover(row: int, column: int) -> str:
+        value, low, high = (float(each[row, column]) for each in (grid.values, grid.low, grid.high))
+        many = grid.n_trials[row, column] > 1
+        lines = [
+            f"<b>{theme.safe(grid.rows[row])}, {theme.safe(grid.columns[column])}</b>",
+            f"{objective} {number(value)}" + (f" [{number(low)}, {number(high)}]" if np.isfinite(low) else ""),
+            f"trial {grid.trial[row, column]}"
+            + (f", the best of {grid.n_trials[row, column]} in this cell" if many else ""),
+        ]
+        return "<br>".join([*lines, *(["tied with the best"] if grid.tied[row, column] else [])])
+
+    return [[hover(row, column) for column in range(len(grid.columns))] for row in range(len(grid.rows))]
+
+
+def _write_cells(figure: go.Figure, grid: Grid, scale: Sequence[str], recommended: int | None) -> None:
+    """The mean in each cell, and below it the interval, which a narrow page leaves out."""
+    finite = grid.values[np.isfinite(grid.values)]
+    short = short_format([*finite, *grid.low.ravel(), *grid.high.ravel()])
+    least, span = float(finite.min()), float(np.ptp(finite))
+    for row, column in np.ndindex(grid.values.shape):
+        value, low, high = (float(each[row, column]) for each in (grid.values, grid.low, grid.high))
+        if not np.isfinite(value):
+            continue
+        level = (value - least) / span if span > 0 else 0.5
+        ink = "#ffffff" if theme.is_dark(theme.at(scale, level)) else theme.INK
+        star = "★ " if grid.trial[row, column] == recommended else ""
+        known = np.isfinite(low)
+        place = {"x": column, "y": row, "font": {"color": ink}}
+        figure.add_annotation(text=f"<b>{star}{short(value)}</b>", yshift=9 if known else 0, name="mean", **place)
+        if known:
+            place["font"] = {"color": ink, "size": 11}
+            figure.add_annotation(text=f"{short(low)}–{short(high)}", yshift=-9, name="interval", **place)
 
 
 def draw_intervals(
@@ -93,10 +113,11 @@ def draw_intervals(
         xaxis={"title": {"text": theme.safe(objective)}, "nticks": 6},
         yaxis={"showgrid": False, "fixedrange": True},
     )
+    rest = "not tied" if any(row.tied for row in rows) else "mean of the folds"
     groups = (
         ("recommended", theme.RECOMMENDED, "star", 13, [row for row in rows if row.recommended]),
         ("tied with the best", theme.TIED, "circle", 9, [row for row in rows if row.tied and not row.recommended]),
-        ("other", theme.NOT_TIED, "circle", 9, [row for row in rows if not row.tied and not row.recommended]),
+        (rest, theme.NOT_TIED, "circle", 9, [row for row in rows if not row.tied and not row.recommended]),
     )
     place = {row.trial: index for index, row in enumerate(rows)}
     figure.add_scatter(
@@ -181,7 +202,7 @@ def draw_pareto(maps: Sequence[CostMap], *, objective: str) -> go.Figure:
     number = score_format(maps[0].score)
     for column, one in enumerate(maps, 1):
         kinds = (
-            ("other", theme.NOT_TIED, "circle-open", 7, ~one.tied & ~one.recommended),
+            ("not tied" if one.tied.any() else "trial", theme.NOT_TIED, "circle-open", 7, ~one.tied & ~one.recommended),
             ("tied with the best", theme.TIED, "circle", 8, one.tied & ~one.recommended),
             ("recommended", theme.RECOMMENDED, "star", 14, one.recommended),
         )
@@ -208,7 +229,7 @@ def draw_pareto(maps: Sequence[CostMap], *, objective: str) -> go.Figure:
                 name=name,
                 legendgroup=name,
                 showlegend=column == 1,
-                marker={"symbol": symbol, "size": size, "color": color, "line": {"width": 1.4}},
+                marker={"symbol": symbol, "size": size, "color": color, "line": {"width": 1.4, "color": color}},
                 hovertext=[
                     f"<b>{theme.safe(one.labels[place])}</b><br>{objective} {number(one.score[place])}"
                     f"<br>{one.cost[place]:,.4g} {one.cost_name.split(' (')[0]}"
@@ -220,8 +241,9 @@ def draw_pareto(maps: Sequence[CostMap], *, objective: str) -> go.Figure:
             )
         figure.update_xaxes(title_text=one.cost_name, nticks=6, row=1, col=column)
         if one.cost.min() > 0 and one.cost.max() > 5 * one.cost.min():
+            ticks = theme.log_ticks(float(one.cost.min()), float(one.cost.max()))
             figure.update_xaxes(
-                type="log", dtick="D2" if one.cost.max() < 200 * one.cost.min() else 1, row=1, col=column
+                type="log", tickvals=ticks, ticktext=[f"{tick:,g}" for tick in ticks], row=1, col=column
             )
     figure.update_yaxes(title_text=theme.safe(objective), row=1, col=1)
     return figure

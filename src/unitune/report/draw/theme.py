@@ -7,6 +7,8 @@ is told by colour alone: lines differ in dash, points in shape.
 from __future__ import annotations
 
 import html
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -24,6 +26,7 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu 
 _AXIS = {
     "gridcolor": GRID,
     "zeroline": False,
+    "ticks": "",
     "showline": False,
     "automargin": True,
     "tickfont": {"size": 12, "color": MUTED},
@@ -68,5 +71,47 @@ def rgba(color: str, alpha: float) -> str:
         >>> rgba("#ff8000", 0.5)
         'rgba(255,128,0,0.5)'
     """
-    red, green, blue = (int(color[place : place + 2], 16) for place in (1, 3, 5))
+    red, green, blue = _channels(color)
     return f"rgba({red},{green},{blue},{alpha:g})"
+
+
+def at(scale: Sequence[str], level: float) -> str:
+    """The colour of a scale at a level from 0 to 1.
+
+    Example:
+        >>> at(("#000000", "#ffffff"), 0.5)
+        '#808080'
+    """
+    place = min(max(level, 0.0), 1.0) * (len(scale) - 1)
+    first = min(int(place), len(scale) - 2)
+    pairs = zip(_channels(scale[first]), _channels(scale[first + 1]), strict=True)
+    return "#" + "".join(f"{round(a + (b - a) * (place - first)):02x}" for a, b in pairs)
+
+
+def is_dark(color: str) -> bool:
+    """Whether white text is easier to read on a colour than black text."""
+    red, green, blue = (
+        channel / 255 / 12.92 if channel <= 10 else ((channel / 255 + 0.055) / 1.055) ** 2.4
+        for channel in _channels(color)
+    )
+    # Of black and white the one with the higher contrast by WCAG 2: they are equal at 0.179.
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.179
+
+
+def _channels(color: str) -> tuple[int, int, int]:
+    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers for a logarithmic axis, at most seven.
+
+    Example:
+        >>> log_ticks(513, 8193), log_ticks(3, 20_000)
+        ([500.0, 1000.0, 2000.0, 5000.0, 10000.0], [1.0, 10.0, 100.0, 1000.0, 10000.0, 100000.0])
+    """
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    fine = [float(f"{digit}e{power}") for power in range(first, last + 1) for digit in (1, 2, 5)]
+    below = max((tick for tick in fine if tick <= low), default=fine[0])
+    above = min((tick for tick in fine if tick >= high), default=fine[-1])
+    fine = [tick for tick in fine if below <= tick <= above]
+    return fine if len(fine) <= 7 else [float(f"1e{power}") for power in range(first, last + 1)]

@@ -86,7 +86,9 @@ def draw_health(panels: Sequence[HealthPanel]) -> go.Figure:
             named.add(layer.layer)
         figure.update_xaxes(title_text="epoch", tickformat="d", nticks=6, **place)
         if panel.log:
-            figure.update_yaxes(type="log", nticks=4, exponentformat="power", **place)
+            ends = [value for layer in panel.layers for value in (*layer.low, *layer.high) if value > 0]
+            ticks = theme.log_ticks(min(ends, default=1.0), max(ends, default=1.0))
+            figure.update_yaxes(type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks], **place)
         else:
             top = max(float(layer.high.max()) for layer in panel.layers)
             figure.update_yaxes(

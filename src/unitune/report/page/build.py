@@ -21,6 +21,7 @@ from unitune.report.facts import Facts
 from unitune.report.gallery import Gallery
 from unitune.report.numbers import axis_name, score_format, seconds, setting
 from unitune.report.page.table import trial_table
+from unitune.report.prepared.curves import Panel
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -262,13 +263,17 @@ def _curves(gallery: Gallery) -> Plot | None:
     return _plot(
         "curves",
         gallery.learning_curves(),
-        f"Learning curves of {len({panel.trial for panel in panels})} trials. "
-        + " ".join(f"{panel.title}: {panel.verdict}." for panel in panels if panel.verdict and panel.metric == "loss"),
+        f"Learning curves of {len({panel.trial for panel in panels})} trials. " + " ".join(map(_in_words, panels)),
         f"{band}The dashed upright is the best epoch, the median over the folds. "
         "The first is the recommended configuration.",
         ("configuration", "metric", "best epoch", "training, last epoch", "validation, last epoch", "fit"),
         rows,
     )
+
+
+def _in_words(panel: Panel) -> str:
+    ends = [f"{curve.split} {panel.metric} ends at {curve.mean[-1]:.3g}" for curve in panel.curves]
+    return f"{panel.title}: {', '.join([*ends, *([panel.verdict] if panel.verdict else [])])}."
 
 
 def _health(gallery: Gallery) -> Plot | None:

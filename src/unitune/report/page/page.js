@@ -40,7 +40,11 @@
       const axis = layout.yaxis;
       if (axis && axis.ticktext) layout.yaxis = { ...axis, ticktext: axis.ticktext.map((text) => wrapped(text, 18)), tickfont: { ...axis.tickfont, size: 11 } };
     }
-    layout.width = Math.max(width, width < NARROW ? meta.min_width || 0 : 0);
+    // Too narrow for the interval below the mean.
+    if (meta.columns && (width - 90) / meta.columns < 92) {
+      layout.annotations = layout.annotations.filter((note) => note.name !== "interval").map((note) => ({ ...note, yshift: 0, font: { ...note.font, size: 11 } }));
+    }
+    layout.width = width;
     return layout;
   }
 

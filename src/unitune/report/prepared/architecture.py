@@ -10,12 +10,12 @@ from typing import Any
 from unitune.models.blueprint import Blueprint
 from unitune.models.shapes import output_shape, weight_specs
 
-WIDTH = 560.0
+WIDTH = 430.0
 ROW = 64.0
 BLOCK_HEIGHT = 38.0
-MIDDLE = 96.0
-WIDEST = 168.0
-TEXT = 208.0
+MIDDLE = 70.0
+WIDEST = 136.0
+TEXT = 158.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from unitune.records import Finding
-
+# In the order in which they are said, whatever explains the others first; kinds of `unitune.diagnosis`.
 FIT = {
+    "diverged": "diverged",
+    "class_ignored": "ignores a class",
+    "learning_rate_high": "learning rate too high",
+    "learning_rate_low": "learning rate too low",
     "overfit": "overfits",
     "underfit": "underfits",
     "too_few_epochs": "too few epochs",
-    "diverged": "diverged",
-    "learning_rate_high": "learning rate too high",
-    "learning_rate_too_high": "learning rate too high",
-    "learning_rate_low": "learning rate too low",
-    "learning_rate_too_low": "learning rate too low",
+    "unstable": "unstable over folds",
 }
 
 
-def fit_verdict(trial: int, findings: Sequence[Finding] | None) -> str:
-    """How a trial fits, going by what was diagnosed; empty where nothing was.
+def fit_verdict(kinds: Collection[str] | None) -> str:
+    """How a trial fits, going by the kinds of findings about it; empty where nothing was diagnosed.
 
     Example:
-        >>> found = Finding(kind="overfit", severity="advice", title="", trials=(3,), evidence={})
-        >>> fit_verdict(3, [found]), fit_verdict(4, [found]), fit_verdict(3, None)
-        ('overfits', 'fits well', '')
+        >>> fit_verdict(["too_few_epochs", "underfit", "dead_units"]), fit_verdict([]), fit_verdict(None)
+        ('underfits, too few epochs', 'fits well', '')
     """
-    if findings is None:
+    if kinds is None:
         return ""
-    said = [FIT[one.kind] for one in findings if trial in one.trials and one.kind in FIT]
-    return ", ".join(dict.fromkeys(said)) or "fits well"
+    return ", ".join(words for kind, words in FIT.items() if kind in kinds) or "fits well"
 
 
 def panel_trials(ranking: Sequence[int], *, best: int, recommended: int | None, n: int) -> tuple[int, ...]:
