@@ -81,7 +81,7 @@ def units_by_activation_png(table: pd.DataFrame, *, objective: str, direction: s
         figure = Figure(
             figsize=(min(16.0, max(4.8, 2.6 + 0.85 * wide)), max(2.4, 1.7 + 0.5 * high)), layout="constrained"
         )
-        _draw_grid(figure, grid, objective, direction)
+        draw_grid(figure, grid, objective, direction)
         return _png(figure)
 
 
@@ -142,7 +142,8 @@ def _label_ends(axes: Any, found: tuple[Curve, ...]) -> None:
         )
 
 
-def _draw_grid(figure: Figure, grid: Grid, objective: str, direction: str) -> None:
+def draw_grid(figure: Figure, grid: Grid, objective: str, direction: str) -> None:
+    """Draws a heat map into an empty figure."""
     axes = figure.add_subplot()
     # Darker is better, so the scale turns round where less is more.
     colors = matplotlib.colormaps["YlGnBu" if direction == "maximize" else "YlGnBu_r"].with_extremes(bad="#f2f2f2")
@@ -205,8 +206,15 @@ def _digits(values: Any) -> int:
 
 
 def _png(figure: Figure) -> bytes:
+    return image(figure, "png")
+
+
+def image(figure: Figure, kind: str) -> bytes:
+    """A figure as the bytes of a PNG or SVG file: the same run gives the same bytes."""
     FigureCanvasAgg(figure)
     buffer = io.BytesIO()
-    # No date and no version inside: the same run gives the same bytes.
-    figure.savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+    # No date and no version inside, and ids that are not random.
+    unsaid: dict[str, Any] = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
+    with matplotlib.rc_context({"svg.hashsalt": "unitune", "svg.fonttype": "path"}):
+        figure.savefig(buffer, format=kind, dpi=DPI, facecolor="white", metadata=unsaid)
     return buffer.getvalue()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unitune.errors import OptionError, SaveError, suggest
 from unitune.records import Trial
 from unitune.report.gallery import Gallery
 from unitune.result.facts import facts_of
@@ -15,8 +17,10 @@ if TYPE_CHECKING:
 
 
 class Plots:
-    """The figures of a run. Each is a `plotly.graph_objects.Figure`: it shows itself in a notebook, and
-    `write_html` saves it."""
+    """The figures of a run, each a `plotly.graph_objects.Figure`, which shows itself in a notebook.
+
+    `save` writes any of them as PNG or SVG, and needs no browser for it.
+    """
 
     def __init__(self, result: Result) -> None:
         self._gallery = Gallery(facts_of(result))
@@ -60,6 +64,35 @@ class Plots:
     def architecture(self) -> go.Figure:
         """The layers of the recommended network, with their shapes and parameters."""
         return self._gallery.architecture()
+
+    def save(self, name: str, path: str | Path) -> Path:
+        """Writes a figure as a picture, drawn with Matplotlib from the same numbers.
+
+        Args:
+            name: `"heatmap"`, `"intervals"`, `"learning_curves"`, `"health"`, `"interplay"`, `"pareto"` or
+                `"architecture"`.
+            path: Where; it ends in `.png` or `.svg`.
+
+        Returns:
+            The path.
+
+        Raises:
+            OptionError: There is no such figure, or the path ends otherwise.
+            SaveError: It cannot be written.
+        """
+        from unitune.report.static import DRAWINGS, picture
+
+        place = Path(path)
+        kind = place.suffix.lower().lstrip(".")
+        if name not in DRAWINGS:
+            raise OptionError("`name` must be a figure of the report", f"got {name!r}", suggest(name, DRAWINGS))
+        if kind not in ("png", "svg"):
+            raise OptionError("A picture is a PNG or an SVG file", f"got `{place.name}`", "Use `.png` or `.svg`.")
+        try:
+            place.write_bytes(picture(self._gallery, name, kind))
+        except OSError as error:
+            raise SaveError(f"`{place}` cannot be written: {error.strerror or error}.") from error
+        return place
 
 
 def _number(trial: Trial | int | None) -> int | None:

@@ -89,7 +89,7 @@ def _write_cells(figure: go.Figure, grid: Grid, scale: Sequence[str], recommende
         if not np.isfinite(value):
             continue
         level = (value - least) / span if span > 0 else 0.5
-        ink = "#ffffff" if theme.is_dark(theme.at(scale, level)) else theme.INK
+        ink = theme.ink_on(theme.at(scale, level))
         star = "★ " if grid.trial[row, column] == recommended else ""
         known = np.isfinite(low)
         place = {"x": column, "y": row, "font": {"color": ink}}
@@ -145,7 +145,7 @@ def draw_intervals(
             ],
             hovertemplate="%{hovertext}<extra></extra>",
         )
-    ticks = [theme.safe(row.label) for row in rows]
+    ticks = [theme.safe(theme.short(row.label)) for row in rows]
     if estimate is not None:
         ticks.append("<b>corrected estimate</b>")
         figure.add_scatter(

@@ -64,6 +64,16 @@ def safe(text: object) -> str:
     return html.escape(str(text), quote=False)
 
 
+def short(text: str, length: int = 46) -> str:
+    """Text that ends in an ellipsis where it is too long for a label.
+
+    Example:
+        >>> short("units 64, gelu", 9)
+        'units 64…'
+    """
+    return text if len(text) <= length else text[: length - 1].rstrip(", ") + "…"
+
+
 def rgba(color: str, alpha: float) -> str:
     """A colour made transparent.
 
@@ -88,14 +98,19 @@ def at(scale: Sequence[str], level: float) -> str:
     return "#" + "".join(f"{round(a + (b - a) * (place - first)):02x}" for a, b in pairs)
 
 
-def is_dark(color: str) -> bool:
-    """Whether white text is easier to read on a colour than black text."""
+def ink_on(color: str) -> str:
+    """White or black, whichever is easier to read on a colour.
+
+    Example:
+        >>> ink_on("#13568c"), ink_on("#e9f0f6")
+        ('#ffffff', '#000000')
+    """
     red, green, blue = (
         channel / 255 / 12.92 if channel <= 10 else ((channel / 255 + 0.055) / 1.055) ** 2.4
         for channel in _channels(color)
     )
-    # Of black and white the one with the higher contrast by WCAG 2: they are equal at 0.179.
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.179
+    # Contrast by WCAG 2: black and white are equal at 0.179.
+    return "#ffffff" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.179 else "#000000"
 
 
 def _channels(color: str) -> tuple[int, int, int]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 COLUMNS = 2
-PANEL_HEIGHT = 250
+PANEL_HEIGHT = 264
 DASH = {"train": "dot", "validation": "solid"}
 COLOR = {"train": theme.TRAIN, "validation": theme.VALIDATION}
 
@@ -92,14 +92,14 @@ def draw_health(panels: Sequence[HealthPanel]) -> go.Figure:
         else:
             top = max(float(layer.high.max()) for layer in panel.layers)
             figure.update_yaxes(
-                range=[-0.02 * max(top, 0.1), max(1.08 * top, 0.1)], tickformat=".0%", nticks=5, **place
+                range=[-0.02 * max(top, 0.1), max(1.08 * top, 0.104)], tickformat=".0%", nticks=5, **place
             )
     return figure
 
 
 def _heading(panel: Panel) -> str:
-    verdict = f": {theme.safe(panel.verdict)}" if panel.verdict else ""
-    return f"<b>{theme.safe(panel.title)}</b>{verdict}"
+    verdict = f"<br>{theme.safe(panel.verdict)}" if panel.verdict else ""
+    return f"<b>{theme.safe(theme.short(panel.title))}</b>{verdict}"
 
 
 def _small_multiples(headings: Sequence[str]) -> go.Figure:
@@ -110,18 +110,18 @@ def _small_multiples(headings: Sequence[str]) -> go.Figure:
         cols=COLUMNS,
         subplot_titles=headings,
         horizontal_spacing=0.1,
-        vertical_spacing=0.0 if rows == 1 else min(0.9 / (rows - 1), 92 / (height - 110)),
+        vertical_spacing=0.0 if rows == 1 else min(0.9 / (rows - 1), 104 / (height - 120)),
     )
     figure.update_layout(
         template=theme.TEMPLATE,
         height=height,
-        margin={"l": 60, "r": 12, "t": 66, "b": 50},
-        legend={"y": 1 + 30 / (height - 116)},
+        margin={"l": 60, "r": 12, "t": 80, "b": 50},
+        legend={"y": 1 + 44 / (height - 130)},
         meta={"stack": len(headings), "stacked_height": PANEL_HEIGHT * len(headings) + 60},
     )
     for number, annotation in enumerate(figure.layout.annotations):
         axis = figure.get_subplot(number // COLUMNS + 1, number % COLUMNS + 1).xaxis
-        annotation.update(font={"size": 13}, x=axis.domain[0], xanchor="left", yshift=2)
+        annotation.update(font={"size": 13}, x=axis.domain[0], xanchor="left", yshift=4, align="left")
     for index in range(len(headings), rows * COLUMNS):
         place = {"row": index // COLUMNS + 1, "col": index % COLUMNS + 1}
         figure.update_xaxes(visible=False, **place)

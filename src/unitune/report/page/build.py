@@ -14,7 +14,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from unitune.report.draw.parts import architecture_svg, term_name
 from unitune.report.facts import Facts
@@ -90,7 +90,8 @@ def _template() -> jinja2.Template:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["evidence"] = evidence
-    environment.filters["axis_name"] = axis_name
+    environment.filters["words"] = lambda name: str(name).replace("_", " ")
+    environment.filters["code"] = code
     return environment.from_string(_read("page.html.j2"))
 
 
@@ -103,7 +104,23 @@ def evidence(value: Any) -> str:
     """
     if isinstance(value, bool | str) or value is None:
         return str(value)
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
     return f"{value:,.4g}"
+
+
+def code(text: str) -> Markup:
+    """Text with what stands between backticks as code.
+
+    Example:
+        >>> print(code("use `a < b`, & so on"))
+        use <code>a &lt; b</code>, &amp; so on
+    """
+    parts = str(text).split("`")
+    if len(parts) % 2 == 0:  # a lone backtick is no mark
+        return escape(text)
+    pieces = (Markup("<code>{}</code>").format(part) if place % 2 else escape(part) for place, part in enumerate(parts))
+    return Markup("").join(pieces)
 
 
 def _plot(
@@ -294,8 +311,8 @@ def _health(gallery: Gallery) -> Plot | None:
         f"At the end at most {worst:.0%} of a layer's units are dead.",
         f"Measured in the networks of {facts.labels[gallery.chosen]}. A dead unit is zero on every validation row; "
         "a saturated output lies beyond 95 % of a bounded activation's range. "
-        "Gradients are of each layer's kernel at the last step of the epoch; the band goes from the lowest to the "
-        "highest fold.",
+        "Gradients and updates are of each layer's kernel at the last step of the epoch, and the last layer is the "
+        "output. Bands go from the lowest to the highest fold.",
         ("measure", "layer", "first epoch", "last epoch"),
         rows,
     )

@@ -9,7 +9,7 @@
   // A figure of several panels stands them side by side where there is room, and one below the other on a phone.
   function stacked(layout, n) {
     const changed = { ...layout, annotations: (layout.annotations || []).map((note) => ({ ...note })) };
-    const gap = Math.min(0.9 / Math.max(1, n - 1), 84 / (layout.meta.stacked_height - 110));
+    const gap = Math.min(0.9 / Math.max(1, n - 1), 104 / (layout.meta.stacked_height - 130));
     const height = (1 - gap * (n - 1)) / n;
     for (let index = 0; index < n; index += 1) {
       const key = index ? String(index + 1) : "";
@@ -35,6 +35,9 @@
     const meta = json.layout.meta || {};
     let layout = { ...json.layout, paper_bgcolor: "rgba(0,0,0,0)" };
     if (width < NARROW && meta.stack > 1) layout = stacked(layout, meta.stack);
+    if (width < 760 && meta.stack > 1 && layout.annotations) {
+      layout.annotations = layout.annotations.map((note) => ({ ...note, font: { ...note.font, size: 11.5 } }));
+    }
     if (width < NARROW) {
       layout.margin = { ...layout.margin, l: Math.min(layout.margin.l ?? 60, 54), r: 8 };
       const axis = layout.yaxis;
