@@ -105,8 +105,8 @@ class TensorFlowBackend:
             (block, tf.zeros_like(block), spread(mixed[2]), spread(mixed[3])),
         )
         if dtype == "float64":
-            low = tf.where(lane == 0, lanes[0], lanes[2])
-            high = tf.where(lane == 0, lanes[1], lanes[3])
+            high = tf.where(lane == 0, lanes[0], lanes[2])
+            low = tf.where(lane == 0, lanes[1], lanes[3])
             mantissa = tf.bitwise.bitwise_or(
                 tf.bitwise.left_shift(tf.bitwise.bitwise_and(high, tf.constant(0xFFFFF, u64)), tf.constant(32, u64)),
                 low,
