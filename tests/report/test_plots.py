@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from unitune.models.blueprint import Blueprint, LayerSpec
+from unitune.report.colors import SCALE, at, ink_on
 from unitune.report.draw.parts import architecture_svg
-from unitune.report.draw.theme import SCALE, at, ink_on
 from unitune.report.gallery import Gallery
 from unitune.report.prepared.architecture import diagram, layers_of, n_features_of
 from unitune.report.prepared.health import health

@@ -9,15 +9,15 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from unitune.report.colors import INK, MUTED, SCALE, TRAIN, VALIDATION, ink_on
 from unitune.report.prepared.curves import Curve, curves, shown_metrics
 from unitune.report.prepared.heatmap import Grid, units_by_activation
 
-# Okabe and Ito (2008): blue and vermillion.
-COLORS = {"train": "#0072B2", "validation": "#D55E00"}
-INK, MUTED = "#222222", "#6b6b6b"
+COLORS = {"train": TRAIN, "validation": VALIDATION}
 DPI = 150
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -146,7 +146,9 @@ def draw_grid(figure: Figure, grid: Grid, objective: str, direction: str) -> Non
     """Draws a heat map into an empty figure."""
     axes = figure.add_subplot()
     # Darker is better, so the scale turns round where less is more.
-    colors = matplotlib.colormaps["YlGnBu" if direction == "maximize" else "YlGnBu_r"].with_extremes(bad="#f2f2f2")
+    colors = LinearSegmentedColormap.from_list("units", SCALE[:: 1 if direction == "maximize" else -1]).with_extremes(
+        bad="#f2f2f2"
+    )
     image = axes.imshow(np.ma.masked_invalid(grid.values), cmap=colors, aspect="auto")
     axes.set_xticks(range(len(grid.columns)), grid.columns)
     axes.set_yticks(range(len(grid.rows)), grid.rows)
@@ -165,8 +167,6 @@ def draw_grid(figure: Figure, grid: Grid, objective: str, direction: str) -> Non
     for (row, column), value in np.ndenumerate(grid.values):
         if not np.isfinite(value):
             continue
-        red, green, blue, _ = image.cmap(image.norm(value))
-        dark = 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5
         axes.text(
             column,
             row,
@@ -175,7 +175,7 @@ def draw_grid(figure: Figure, grid: Grid, objective: str, direction: str) -> Non
             va="center",
             fontsize=9,
             fontweight="bold" if value == best else "normal",
-            color="white" if dark else INK,
+            color=ink_on(to_hex(image.cmap(image.norm(value)))),
         )
     aim = "higher" if direction == "maximize" else "lower"
     figure.suptitle(

@@ -70,3 +70,28 @@ def axis_name(name: str) -> str:
     """
     base, _, layer = name.rpartition("_")
     return f"{base.replace('_', ' ')} of layer {layer}" if layer.isdigit() and base else name.replace("_", " ")
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers for a logarithmic axis, at most seven.
+
+    Example:
+        >>> log_ticks(513, 8193), log_ticks(3, 20_000)
+        ([500.0, 1000.0, 2000.0, 5000.0, 10000.0], [1.0, 10.0, 100.0, 1000.0, 10000.0, 100000.0])
+    """
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    fine = [float(f"{digit}e{power}") for power in range(first, last + 1) for digit in (1, 2, 5)]
+    below = max((tick for tick in fine if tick <= low), default=fine[0])
+    above = min((tick for tick in fine if tick >= high), default=fine[-1])
+    fine = [tick for tick in fine if below <= tick <= above]
+    return fine if len(fine) <= 7 else [float(f"1e{power}") for power in range(first, last + 1)]
+
+
+def short(text: str, length: int = 46) -> str:
+    """Text that ends in an ellipsis where it is too long for a label.
+
+    Example:
+        >>> short("units 64, gelu", 9)
+        'units 64…'
+    """
+    return text if len(text) <= length else text[: length - 1].rstrip(", ") + "…"

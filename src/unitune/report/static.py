@@ -13,11 +13,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
-from unitune.report import figures
-from unitune.report.draw import theme
+from unitune.report import colors, figures
 from unitune.report.draw.parts import KINDS, term_name
 from unitune.report.draw.training import COLOR, DASH
 from unitune.report.gallery import Gallery
+from unitune.report.numbers import log_ticks, short
 from unitune.report.prepared.architecture import shape_text
 from unitune.report.prepared.heatmap import outline
 
@@ -42,7 +42,7 @@ def _sheet(width: float, height: float) -> Figure:
 
 def _nothing(sentence: str) -> Figure:
     figure = _sheet(6, 1.4)
-    figure.text(0.5, 0.5, sentence, ha="center", color=theme.MUTED)
+    figure.text(0.5, 0.5, sentence, ha="center", color=colors.MUTED)
     return figure
 
 
@@ -54,7 +54,7 @@ def _heatmap(gallery: Gallery) -> Figure:
     figures.draw_grid(figure, grid, facts.objective, facts.direction)
     if facts.tied and not grid.tied[np.isfinite(grid.values)].all():
         for (x0, y0), (x1, y1) in outline(grid.tied):
-            figure.axes[0].plot([x0, x1], [y0, y1], color=theme.ORANGE, linewidth=2.5, clip_on=False, zorder=5)
+            figure.axes[0].plot([x0, x1], [y0, y1], color=colors.ORANGE, linewidth=2.5, clip_on=False, zorder=5)
     return figure
 
 
@@ -63,19 +63,19 @@ def _intervals(gallery: Gallery) -> Figure:
     if not rows:
         return _nothing("no trial has a score")
     estimate = facts.estimates.get(facts.objective)
-    labels = [theme.short(row.label) for row in rows] + (["corrected estimate"] if estimate else [])
+    labels = [short(row.label) for row in rows] + (["corrected estimate"] if estimate else [])
     figure = _sheet(8, 1.0 + 0.27 * len(labels))
     axes = figure.add_subplot()
     for place, row in enumerate(rows):
-        color = theme.RECOMMENDED if row.recommended else theme.TIED if row.tied else theme.NOT_TIED
+        color = colors.RECOMMENDED if row.recommended else colors.TIED if row.tied else colors.NOT_TIED
         axes.plot([row.low, row.high], [place, place], color=color, linewidth=1.8)
         axes.plot(
             row.mean, place, "*" if row.recommended else "o", color=color, markersize=11 if row.recommended else 6
         )
-        axes.plot(row.train, place, "|", color=theme.GREY, markersize=9)
+        axes.plot(row.train, place, "|", color=colors.GREY, markersize=9)
     if estimate:
-        axes.plot([estimate.low, estimate.high], [len(rows)] * 2, color=theme.GREEN, linewidth=2.2)
-        axes.plot(estimate.mean, len(rows), "D", color=theme.GREEN, markersize=6)
+        axes.plot([estimate.low, estimate.high], [len(rows)] * 2, color=colors.GREEN, linewidth=2.2)
+        axes.plot(estimate.mean, len(rows), "D", color=colors.GREEN, markersize=6)
     _bars(axes, labels, facts.objective)
     return figure
 
@@ -86,7 +86,7 @@ def _bars(axes: Any, labels: Sequence[str], title: str) -> None:
     axes.set_xlabel(title)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.grid(axis="x", color=theme.GRID)
+    axes.grid(axis="x", color=colors.GRID)
     axes.set_axisbelow(True)
 
 
@@ -107,11 +107,11 @@ def _curves(gallery: Gallery) -> Figure:
             axes.fill_between(curve.epoch, curve.low, curve.high, color=color, alpha=0.15, linewidth=0)
             axes.plot(curve.epoch, curve.mean, LINES[DASH[curve.split]], color=color, linewidth=2, label=curve.split)
         if panel.best_epoch is not None:
-            axes.axvline(panel.best_epoch, color=theme.MUTED, linewidth=1, linestyle="--")
-        axes.set_title(theme.short(panel.title) + (f"\n{panel.verdict}" if panel.verdict else ""), fontsize=9.5)
+            axes.axvline(panel.best_epoch, color=colors.MUTED, linewidth=1, linestyle="--")
+        axes.set_title(short(panel.title) + (f"\n{panel.verdict}" if panel.verdict else ""), fontsize=9.5)
         axes.set_xlabel("epoch")
         axes.set_ylabel(panel.metric)
-        axes.grid(axis="y", color=theme.GRID)
+        axes.grid(axis="y", color=colors.GRID)
     places[0].legend(frameon=False, fontsize=9)
     return figure
 
@@ -125,8 +125,8 @@ def _health(gallery: Gallery) -> Figure:
     for axes, panel in zip(places, panels, strict=True):
         for layer in panel.layers:
             number = names.index(layer.layer)
-            color = theme.LAYERS[number % len(theme.LAYERS)]
-            style = LINES.get(theme.DASHES[number % len(theme.DASHES)], "-")
+            color = colors.LAYERS[number % len(colors.LAYERS)]
+            style = LINES.get(colors.DASHES[number % len(colors.DASHES)], "-")
             axes.fill_between(layer.epoch, layer.low, layer.high, color=color, alpha=0.15, linewidth=0)
             axes.plot(layer.epoch, layer.mean, style, color=color, linewidth=2, label=layer.layer)
         axes.set_title(panel.title, fontsize=9.5)
@@ -135,7 +135,7 @@ def _health(gallery: Gallery) -> Figure:
             axes.set_yscale("log")
         else:
             axes.set_ylim(bottom=0, top=max(0.1, 1.08 * max(float(layer.high.max()) for layer in panel.layers)))
-        axes.grid(axis="y", color=theme.GRID)
+        axes.grid(axis="y", color=colors.GRID)
         axes.legend(frameon=False, fontsize=8)
     return figure
 
@@ -148,7 +148,7 @@ def _interplay(gallery: Gallery) -> Figure:
     axes = figure.add_subplot()
     for place, one in enumerate(shares):
         axes.barh(place, one.share, height=0.58, color=KINDS[one.kind][1])
-        axes.plot([one.low, one.high], [place, place], color=theme.INK, linewidth=1.2)
+        axes.plot([one.low, one.high], [place, place], color=colors.INK, linewidth=1.2)
     axes.set_xlim(left=0)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     _bars(axes, [term_name(one.term) for one in shares], "share of the variation in score")
@@ -161,17 +161,17 @@ def _pareto(gallery: Gallery) -> Figure:
         return _nothing("no trial has a score")
     figure, places = _panels(len(maps))
     for axes, one in zip(places, maps, strict=True):
-        axes.step(one.cost[one.front], one.score[one.front], where="post", color=theme.MUTED, linestyle=":")
+        axes.step(one.cost[one.front], one.score[one.front], where="post", color=colors.MUTED, linestyle=":")
         other = ~one.tied & ~one.recommended
-        axes.plot(one.cost[other], one.score[other], "o", color=theme.NOT_TIED, markerfacecolor="none", markersize=5)
+        axes.plot(one.cost[other], one.score[other], "o", color=colors.NOT_TIED, markerfacecolor="none", markersize=5)
         axes.plot(
-            one.cost[one.tied], one.score[one.tied], "o", color=theme.TIED, markersize=6, label="tied with the best"
+            one.cost[one.tied], one.score[one.tied], "o", color=colors.TIED, markersize=6, label="tied with the best"
         )
         axes.plot(
             one.cost[one.recommended],
             one.score[one.recommended],
             "*",
-            color=theme.RECOMMENDED,
+            color=colors.RECOMMENDED,
             markersize=13,
             label="recommended",
         )
@@ -179,7 +179,10 @@ def _pareto(gallery: Gallery) -> Figure:
         axes.set_ylabel(gallery.facts.objective)
         if one.cost.min() > 0 and one.cost.max() > 5 * one.cost.min():
             axes.set_xscale("log")
-        axes.grid(color=theme.GRID)
+            ticks = log_ticks(float(one.cost.min()), float(one.cost.max()))
+            axes.set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
+            axes.minorticks_off()
+        axes.grid(color=colors.GRID)
         axes.set_axisbelow(True)
     if maps[0].tied.any():
         places[0].legend(frameon=False, fontsize=8)
@@ -197,10 +200,10 @@ def _architecture(gallery: Gallery) -> Figure:
     axes.axis("off")
     for block in diagram.blocks:
         alpha = 0.9 if block.layer.n_parameters else 0.3
-        axes.add_patch(Polygon(block.corners, facecolor=theme.BLUE, alpha=alpha))
+        axes.add_patch(Polygon(block.corners, facecolor=colors.BLUE, alpha=alpha))
         x, y = block.text
         axes.text(x, y, f"{block.layer.name} {block.layer.detail}", fontsize=10, fontweight="bold")
-        axes.text(x, y + 17, shape_text(block.layer), fontsize=9, color=theme.MUTED)
+        axes.text(x, y + 17, shape_text(block.layer), fontsize=9, color=colors.MUTED)
     return figure
 
 

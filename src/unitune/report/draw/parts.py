@@ -6,8 +6,9 @@ import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from unitune.report import colors
 from unitune.report.draw import theme
-from unitune.report.numbers import axis_name
+from unitune.report.numbers import axis_name, short
 from unitune.report.prepared.architecture import Diagram, shape_text
 from unitune.report.prepared.interplay import Share
 
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 KINDS = {
-    "single": ("one hyperparameter", theme.BLUE),
-    "joint": ("interplay", theme.ORANGE),
-    "noise": ("folds and seeds", theme.GREY),
+    "single": ("one hyperparameter", colors.BLUE),
+    "joint": ("interplay", colors.ORANGE),
+    "noise": ("folds and seeds", colors.GREY),
 }
 
 
@@ -41,7 +42,7 @@ def draw_interplay(shares: Sequence[Share]) -> go.Figure:
             "ticktext": [theme.safe(term_name(one.term)) for one in shares],
             "range": [len(shares) - 0.4, -0.6],
             "ticklabelstandoff": 6,
-            "tickfont": {"color": theme.INK},
+            "tickfont": {"color": colors.INK},
             "fixedrange": True,
         },
     )
@@ -62,7 +63,7 @@ def draw_interplay(shares: Sequence[Share]) -> go.Figure:
                 "arrayminus": [_or_zero(one.share - one.low) for _, one in group],
                 "thickness": 1.4,
                 "width": 4,
-                "color": theme.MUTED,
+                "color": colors.MUTED,
             },
             hovertext=[f"<b>{theme.safe(term_name(one.term))}</b><br>{_share_text(one)}" for _, one in group],
             hovertemplate="%{hovertext}<extra></extra>",
@@ -90,7 +91,7 @@ def draw_architecture(diagram: Diagram | None) -> go.Figure:
     )
     middle = sum(x for x, _ in diagram.blocks[0].corners) / 4
     for above, below in zip(diagram.blocks, diagram.blocks[1:], strict=False):
-        line = {"color": theme.GREY, "width": 1.5}
+        line = {"color": colors.GREY, "width": 1.5}
         figure.add_shape(type="line", x0=middle, x1=middle, y0=above.corners[2][1], y1=below.corners[0][1], line=line)
     for block in diagram.blocks:
         path = " L ".join(f"{x:.1f},{y:.1f}" for x, y in block.corners)
@@ -98,11 +99,11 @@ def draw_architecture(diagram: Diagram | None) -> go.Figure:
         figure.add_shape(
             type="path",
             path=f"M {path} Z",
-            fillcolor=theme.rgba(theme.BLUE, 0.9 if weighted else 0.25),
-            line={"color": theme.BLUE, "width": 1},
+            fillcolor=colors.rgba(colors.BLUE, 0.9 if weighted else 0.25),
+            line={"color": colors.BLUE, "width": 1},
         )
         layer = block.layer
-        detail = f" {theme.safe(layer.detail)}" if layer.detail else ""
+        detail = f" {theme.safe(short(layer.detail, 30))}" if layer.detail else ""
         figure.add_annotation(
             x=block.text[0],
             y=block.text[1],
@@ -136,7 +137,7 @@ def architecture_svg(diagram: Diagram) -> str:
         parts.append(f'<polygon class="{kind}" points="{points}"/>')
         parts.append(
             f'<text class="name" x="{x:g}" y="{y:g}"><tspan class="class">{html.escape(layer.name)}</tspan> '
-            f"{html.escape(layer.detail)}</text>"
+            f"{html.escape(short(layer.detail, 30))}</text>"
         )
         parts.append(f'<text class="shape" x="{x:g}" y="{y + 17:g}">{html.escape(shape_text(layer))}</text>')
     parts.append("</svg>")

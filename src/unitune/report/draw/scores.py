@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from plotly.subplots import make_subplots
 
+from unitune.report import colors
 from unitune.report.draw import theme
-from unitune.report.numbers import axis_name, score_format, short_format
+from unitune.report.numbers import axis_name, log_ticks, score_format, short, short_format
 from unitune.report.prepared.heatmap import Grid, outline
 from unitune.report.prepared.intervals import Interval
 from unitune.report.prepared.pareto import CostMap
@@ -24,7 +25,7 @@ def draw_heatmap(grid: Grid | None, *, objective: str, direction: str, recommend
     """Units x activation: darker is better, the tied set is outlined, a star marks the recommended trial."""
     if grid is None:
         return theme.nothing("Neither units nor activations were part of this run.")
-    scale = theme.SCALE if direction == "maximize" else theme.SCALE[::-1]
+    scale = colors.SCALE if direction == "maximize" else colors.SCALE[::-1]
     n_rows, n_columns = grid.values.shape
     figure = theme.figure(
         height=84 + 54 * n_rows,
@@ -48,7 +49,7 @@ def draw_heatmap(grid: Grid | None, *, objective: str, direction: str, recommend
     lines = outline(grid.tied) if not grid.tied[np.isfinite(grid.values)].all() else ()
     if lines:
         path = " ".join(f"M {x0},{y0} L {x1},{y1}" for (x0, y0), (x1, y1) in lines)
-        figure.add_shape(type="path", path=path, line={"color": theme.ORANGE, "width": 3}, name="tied")
+        figure.add_shape(type="path", path=path, line={"color": colors.ORANGE, "width": 3}, name="tied")
     return figure
 
 
@@ -82,21 +83,21 @@ def _hovers(grid: Grid, objective: str) -> list[list[str]]:
 def _write_cells(figure: go.Figure, grid: Grid, scale: Sequence[str], recommended: int | None) -> None:
     """The mean in each cell, and below it the interval, which a narrow page leaves out."""
     finite = grid.values[np.isfinite(grid.values)]
-    short = short_format([*finite, *grid.low.ravel(), *grid.high.ravel()])
+    number = short_format(finite)
     least, span = float(finite.min()), float(np.ptp(finite))
     for row, column in np.ndindex(grid.values.shape):
         value, low, high = (float(each[row, column]) for each in (grid.values, grid.low, grid.high))
         if not np.isfinite(value):
             continue
         level = (value - least) / span if span > 0 else 0.5
-        ink = theme.ink_on(theme.at(scale, level))
+        ink = colors.ink_on(colors.at(scale, level))
         star = "★ " if grid.trial[row, column] == recommended else ""
         known = np.isfinite(low)
         place = {"x": column, "y": row, "font": {"color": ink}}
-        figure.add_annotation(text=f"<b>{star}{short(value)}</b>", yshift=9 if known else 0, name="mean", **place)
+        figure.add_annotation(text=f"<b>{star}{number(value)}</b>", yshift=9 if known else 0, name="mean", **place)
         if known:
             place["font"] = {"color": ink, "size": 11}
-            figure.add_annotation(text=f"{short(low)}–{short(high)}", yshift=-9, name="interval", **place)
+            figure.add_annotation(text=f"{number(low)}–{number(high)}", yshift=-9, name="interval", **place)
 
 
 def draw_intervals(
@@ -115,9 +116,9 @@ def draw_intervals(
     )
     rest = "not tied" if any(row.tied for row in rows) else "mean of the folds"
     groups = (
-        ("recommended", theme.RECOMMENDED, "star", 13, [row for row in rows if row.recommended]),
-        ("tied with the best", theme.TIED, "circle", 9, [row for row in rows if row.tied and not row.recommended]),
-        (rest, theme.NOT_TIED, "circle", 9, [row for row in rows if not row.tied and not row.recommended]),
+        ("recommended", colors.RECOMMENDED, "star", 13, [row for row in rows if row.recommended]),
+        ("tied with the best", colors.TIED, "circle", 9, [row for row in rows if row.tied and not row.recommended]),
+        (rest, colors.NOT_TIED, "circle", 9, [row for row in rows if not row.tied and not row.recommended]),
     )
     place = {row.trial: index for index, row in enumerate(rows)}
     figure.add_scatter(
@@ -125,7 +126,7 @@ def draw_intervals(
         y=list(place.values()),
         mode="markers",
         name="training score",
-        marker={"symbol": "line-ns-open", "size": 10, "color": theme.GREY, "line": {"width": 1.5}},
+        marker={"symbol": "line-ns-open", "size": 10, "color": colors.GREY, "line": {"width": 1.5}},
         hovertemplate="training %{x:.4f}<extra></extra>",
     )
     for name, color, symbol, size, group in groups:
@@ -145,7 +146,7 @@ def draw_intervals(
             ],
             hovertemplate="%{hovertext}<extra></extra>",
         )
-    ticks = [theme.safe(theme.short(row.label)) for row in rows]
+    ticks = [theme.safe(short(row.label)) for row in rows]
     if estimate is not None:
         ticks.append("<b>corrected estimate</b>")
         figure.add_scatter(
@@ -158,20 +159,20 @@ def draw_intervals(
                 "arrayminus": [estimate.mean - estimate.low],
                 "thickness": 2.5,
                 "width": 5,
-                "color": theme.GREEN,
+                "color": colors.GREEN,
             },
             mode="markers",
             name="best, corrected for the choice",
-            marker={"symbol": "diamond", "size": 11, "color": theme.GREEN},
+            marker={"symbol": "diamond", "size": 11, "color": colors.GREEN},
             hovertemplate=f"{number(estimate.mean)} [{number(estimate.low)}, {number(estimate.high)}]<extra></extra>",
         )
-        figure.add_hline(y=len(rows) - 0.5, line={"color": theme.GRID, "width": 1})
+        figure.add_hline(y=len(rows) - 0.5, line={"color": colors.GRID, "width": 1})
     figure.update_yaxes(
         tickvals=list(range(len(ticks))),
         ticktext=ticks,
         range=[len(ticks) - 0.4, -0.6],
         ticklabelstandoff=6,
-        tickfont={"color": theme.INK},
+        tickfont={"color": colors.INK},
     )
     return figure
 
@@ -202,16 +203,22 @@ def draw_pareto(maps: Sequence[CostMap], *, objective: str) -> go.Figure:
     number = score_format(maps[0].score)
     for column, one in enumerate(maps, 1):
         kinds = (
-            ("not tied" if one.tied.any() else "trial", theme.NOT_TIED, "circle-open", 7, ~one.tied & ~one.recommended),
-            ("tied with the best", theme.TIED, "circle", 8, one.tied & ~one.recommended),
-            ("recommended", theme.RECOMMENDED, "star", 14, one.recommended),
+            (
+                "not tied" if one.tied.any() else "trial",
+                colors.NOT_TIED,
+                "circle-open",
+                7,
+                ~one.tied & ~one.recommended,
+            ),
+            ("tied with the best", colors.TIED, "circle", 8, one.tied & ~one.recommended),
+            ("recommended", colors.RECOMMENDED, "star", 14, one.recommended),
         )
         figure.add_scatter(
             x=one.cost[one.front],
             y=one.score[one.front],
             mode="lines",
             name="Pareto front",
-            line={"color": theme.MUTED, "width": 1.3, "shape": "hv", "dash": "dot"},
+            line={"color": colors.MUTED, "width": 1.3, "shape": "hv", "dash": "dot"},
             hoverinfo="skip",
             legendgroup="front",
             showlegend=column == 1,
@@ -241,7 +248,7 @@ def draw_pareto(maps: Sequence[CostMap], *, objective: str) -> go.Figure:
             )
         figure.update_xaxes(title_text=one.cost_name, nticks=6, row=1, col=column)
         if one.cost.min() > 0 and one.cost.max() > 5 * one.cost.min():
-            ticks = theme.log_ticks(float(one.cost.min()), float(one.cost.max()))
+            ticks = log_ticks(float(one.cost.min()), float(one.cost.max()))
             figure.update_xaxes(
                 type="log", tickvals=ticks, ticktext=[f"{tick:,g}" for tick in ticks], row=1, col=column
             )

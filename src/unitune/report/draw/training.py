@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from plotly.subplots import make_subplots
 
+from unitune.report import colors
 from unitune.report.draw import theme
+from unitune.report.numbers import log_ticks, short
 from unitune.report.prepared.curves import Curve, Panel
 from unitune.report.prepared.health import HealthPanel
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 COLUMNS = 2
 PANEL_HEIGHT = 264
 DASH = {"train": "dot", "validation": "solid"}
-COLOR = {"train": theme.TRAIN, "validation": theme.VALIDATION}
+COLOR = {"train": colors.TRAIN, "validation": colors.VALIDATION}
 
 
 def draw_curves(panels: Sequence[Panel], *, standardised: bool = False) -> go.Figure:
@@ -45,7 +47,7 @@ def draw_curves(panels: Sequence[Panel], *, standardised: bool = False) -> go.Fi
             )
             named.add(curve.split)
         if panel.best_epoch is not None:
-            figure.add_vline(x=panel.best_epoch, line={"color": theme.MUTED, "width": 1, "dash": "dash"}, **place)
+            figure.add_vline(x=panel.best_epoch, line={"color": colors.MUTED, "width": 1, "dash": "dash"}, **place)
         last = max(int(curve.epoch[-1]) for curve in panel.curves)
         figure.update_xaxes(
             title_text="epoch",
@@ -70,7 +72,7 @@ def draw_health(panels: Sequence[HealthPanel]) -> go.Figure:
         place = {"row": index // COLUMNS + 1, "col": index % COLUMNS + 1}
         for layer in panel.layers:
             number = names.index(layer.layer)
-            color = theme.LAYERS[number % len(theme.LAYERS)]
+            color = colors.LAYERS[number % len(colors.LAYERS)]
             _band(figure, layer, color, place)
             figure.add_scatter(
                 x=layer.epoch,
@@ -79,7 +81,7 @@ def draw_health(panels: Sequence[HealthPanel]) -> go.Figure:
                 name=theme.safe(layer.layer),
                 legendgroup=layer.layer,
                 showlegend=layer.layer not in named,
-                line={"color": color, "width": 2.2, "dash": theme.DASHES[number % len(theme.DASHES)]},
+                line={"color": color, "width": 2.2, "dash": colors.DASHES[number % len(colors.DASHES)]},
                 hovertemplate=f"{theme.safe(layer.layer)}, epoch %{{x}}: %{{y:.3g}}<extra></extra>",
                 **place,
             )
@@ -87,7 +89,7 @@ def draw_health(panels: Sequence[HealthPanel]) -> go.Figure:
         figure.update_xaxes(title_text="epoch", tickformat="d", nticks=6, **place)
         if panel.log:
             ends = [value for layer in panel.layers for value in (*layer.low, *layer.high) if value > 0]
-            ticks = theme.log_ticks(min(ends, default=1.0), max(ends, default=1.0))
+            ticks = log_ticks(min(ends, default=1.0), max(ends, default=1.0))
             figure.update_yaxes(type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks], **place)
         else:
             top = max(float(layer.high.max()) for layer in panel.layers)
@@ -99,7 +101,7 @@ def draw_health(panels: Sequence[HealthPanel]) -> go.Figure:
 
 def _heading(panel: Panel) -> str:
     verdict = f"<br>{theme.safe(panel.verdict)}" if panel.verdict else ""
-    return f"<b>{theme.safe(theme.short(panel.title))}</b>{verdict}"
+    return f"<b>{theme.safe(short(panel.title))}</b>{verdict}"
 
 
 def _small_multiples(headings: Sequence[str]) -> go.Figure:
@@ -135,7 +137,7 @@ def _band(figure: go.Figure, curve: Any, color: str, place: dict[str, int]) -> N
         x=[*curve.epoch, *curve.epoch[::-1]],
         y=[*curve.high, *curve.low[::-1]],
         fill="toself",
-        fillcolor=theme.rgba(color, 0.16),
+        fillcolor=colors.rgba(color, 0.16),
         line={"width": 0},
         mode="lines",
         hoverinfo="skip",

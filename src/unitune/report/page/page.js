@@ -40,7 +40,11 @@
     }
     if (width < NARROW) {
       layout.margin = { ...layout.margin, l: Math.min(layout.margin.l ?? 60, 54), r: 8 };
+      // A legend of one entry a line, and labels of two lines, need room of their own.
+      const named = new Set(json.data.filter((trace) => trace.name && trace.showlegend !== false).map((trace) => trace.name));
+      layout.height += 18 * Math.max(0, named.size - 1);
       const axis = layout.yaxis;
+      if (axis && axis.ticktext && axis.ticktext.some((text) => text.length > 18)) layout.height += 10 * axis.ticktext.length;
       if (axis && axis.ticktext) layout.yaxis = { ...axis, ticktext: axis.ticktext.map((text) => wrapped(text, 18)), tickfont: { ...axis.tickfont, size: 11 } };
     }
     // Too narrow for the interval below the mean.
