@@ -166,6 +166,18 @@ def lift_of(class_name: str) -> Lift:
         raise Unfusable(f"the layer `{class_name}` has no fused form") from None
 
 
+def as_cast(value: float) -> float:
+    """A Python number as `keras.ops.cast(value, floatx)` gives it, where Keras casts it so.
+
+    On TensorFlow the way goes through float32, which shows in float64.
+    """
+    import keras
+
+    if value == 0.0 or keras.config.floatx() == "float32":
+        return value
+    return float(keras.ops.convert_to_numpy(keras.ops.cast(value, keras.config.floatx())))
+
+
 def pad(array: Array, shape: tuple[int, ...], out: Array) -> None:
     """Writes a narrow member's weight into the leading corner of its padded place, which holds zeros."""
     if array.shape == shape:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from unitune.engine.lift.base import Key, Tensor, Unfusable
+from unitune.engine.lift.base import Key, Tensor, Unfusable, as_cast
 from unitune.models.blueprint import OptimizerSpec
 from unitune.records import Array
 
@@ -73,7 +73,7 @@ def read_optimizer(spec: OptimizerSpec) -> OptimizerReading:
             raise Unfusable(f"`{spec.class_name}({name}=...)` has no fused form")
     numbers: dict[str, float] = {}
     decay = config.pop("weight_decay", 0.004 if spec.class_name == "AdamW" else None)
-    numbers["weight_decay"] = float(decay or 0.0)
+    numbers["weight_decay"] = as_cast(float(decay or 0.0))
     clip = None
     for name in _CLIPS:
         value = config.pop(name, None)
@@ -97,7 +97,12 @@ def read_optimizer(spec: OptimizerSpec) -> OptimizerReading:
 
 def same_program(reading: OptimizerReading) -> Key:
     """What must be equal for two members' optimizers to share a program."""
-    names = tuple(sorted(name for name in reading.numbers if name in _PER_MEMBER))
+    import keras
+
+    names: Any = tuple(sorted(name for name in reading.numbers if name in _PER_MEMBER))
+    if keras.config.floatx() != "float32":
+        # Keras rounds some of these to float32 on the way, others not: only its own Python branch does the same.
+        names = tuple((name, reading.numbers[name]) for name in names)
     return (reading.class_name, reading.branches, tuple(sorted(reading.settings.items())), reading.clip, names)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from unitune.engine.lift.base import Key, ProgramNode, Tensor, Unfusable
+from unitune.engine.lift.base import Key, ProgramNode, Tensor, Unfusable, as_cast
 
 _WEIGHTS = ("kernel", "bias")
 # Keras's regularisers, with the defaults of their strengths.
@@ -48,19 +48,8 @@ def penalty_numbers(weight: str, regularizer: Any) -> dict[str, float]:
         if terms is None:
             raise Unfusable(f"the regulariser `{name}` has no fused form")
         for term, default in terms.items():
-            strengths[term] = float(config.get(term, default))
-        if name.lower() == "l1":
-            strengths["l1"] = _held_by_l1(strengths["l1"])
+            strengths[term] = as_cast(float(config.get(term, default)))
     return {f"{weight}_{term}": strength for term, strength in strengths.items()}
-
-
-def _held_by_l1(strength: float) -> float:
-    """The strength as `keras.regularizers.L1` holds it: in float64 on TensorFlow still a float32, unlike in `L1L2`."""
-    import keras
-
-    if keras.config.floatx() == "float32":
-        return strength
-    return float(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(strength)))
 
 
 def penalty(
