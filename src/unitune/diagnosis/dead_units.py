@@ -43,5 +43,5 @@ RULE = Rule(
     words=words,
     summary="have dead units",
     remedy="Use leaky_relu, elu or gelu in place of what can die, or a lower learning rate.",
-    because=("diverged",),
+    because=("diverged", "learning_rate_high"),
 )

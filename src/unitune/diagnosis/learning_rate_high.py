@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from unitune.diagnosis import thresholds as t
-from unitune.diagnosis.curves import at, lowest, movement, ratio
+from unitune.diagnosis.curves import at, lowest, medians, movement, ratio
 from unitune.diagnosis.evidence import Evidence
 from unitune.diagnosis.probes import over_layers, per_member
 from unitune.diagnosis.rule import Rule, Signs, Words, percent, show
@@ -16,20 +16,22 @@ def signs(evidence: Evidence) -> Signs:
     up, down = movement(evidence.train)
     steps = np.maximum(np.asarray(evidence.n_epochs) - 1, 1)
     highest = np.where(np.isfinite(evidence.train), evidence.train, -np.inf).max(axis=1, initial=-np.inf)
-    update = per_member(over_layers(evidence, "update_ratio"), evidence, first=True)
+    updates = over_layers(evidence, "update_ratio")
+    # A network that was thrown into saturation takes no steps for a while: what it does later counts as well.
+    update = np.fmax(per_member(updates, evidence, first=True), medians(updates))
     numbers = {
         "rise_per_epoch": evidence.per_trial(ratio(up / steps, evidence.scale)),
         "upwards": evidence.per_trial(ratio(up, up + down)),
         "highest": evidence.per_trial(ratio(np.where(highest > -np.inf, highest, np.nan), evidence.scale)),
         "loss_end": evidence.per_trial(ratio(at(evidence.train, np.asarray(evidence.n_epochs)), evidence.scale)),
-        "update_ratio_first": evidence.per_trial(update),
+        "update_ratio": evidence.per_trial(update),
         "lowest_epoch": evidence.per_trial(lowest(evidence.train)),
         "learning_rate": evidence.rate,
     }
     jumps = (numbers["rise_per_epoch"] >= t.RATE_HIGH_RISE) & (numbers["upwards"] >= t.RATE_HIGH_UPWARDS)
     blown = numbers["highest"] >= t.RATE_HIGH_BLOWN
     # Where steps were measured and are small, a large loss has another cause: initial weights, or unscaled inputs.
-    steady = numbers["update_ratio_first"] < t.UPDATE_RATIO_HIGH
+    steady = numbers["update_ratio"] < t.UPDATE_RATIO_HIGH
     return Signs(found=(jumps | blown) & ~steady, numbers=numbers)
 
 

@@ -12,7 +12,7 @@ def signs(evidence: Evidence) -> Signs:
     """The share of outputs beyond 95 % of the range in the worst hidden layer after training."""
     share, layer, start = worst_layer(evidence, "saturated")
     return Signs(
-        found=share >= t.SATURATED_SHARE,
+        found=(share >= t.SATURATED_GROWN) | ((share >= t.SATURATED_SHARE) & (start >= t.SATURATED_SHARE)),
         numbers={"saturated_share": share, "layer": layer, "saturated_share_first_epoch": start},
     )
 
@@ -43,5 +43,5 @@ RULE = Rule(
     words=words,
     summary="are saturated",
     remedy="Normalise the inputs, use batch normalization, or use relu or gelu.",
-    because=("diverged",),
+    because=("diverged", "learning_rate_high"),
 )

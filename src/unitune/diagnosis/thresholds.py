@@ -18,7 +18,7 @@ OVERFIT_TRAIN_FALL = 0.05
 # Underfitting: the share of the baseline loss that is explained on the rows that were trained on (McFadden's pseudo R²
 # for classes, R² for numbers). McFadden (1977) calls 0.2 to 0.4 an excellent fit to held-out human choices; on its own
 # training rows a network that could fit better stays below this.
-UNDERFIT_EXPLAINED = 0.60
+UNDERFIT_EXPLAINED = 0.40
 # ... with hardly any gap to the validation rows: there is capacity left to use. As a share of the baseline loss.
 UNDERFIT_GAP = 0.10
 # Another trial that explains so much more of its training rows without explaining more of the validation rows shows
@@ -26,7 +26,7 @@ UNDERFIT_GAP = 0.10
 UNDERFIT_OTHER_TRAIN = 0.10
 UNDERFIT_OTHER_VALIDATION = 0.03
 # So many times the parameters are another capacity: with less, training noise hides what capacity does.
-UNDERFIT_CAPACITY = 4.0
+UNDERFIT_CAPACITY = 3.0
 
 # Too few epochs: how much the validation loss fell over the last quarter of training. A fold's noise in a quarter of
 # the epochs is 1 to 3 % of the loss on data of a few hundred rows.
@@ -67,11 +67,15 @@ DEAD_SEVERE = 0.75
 # Saturation: share of a layer's outputs beyond 95 % of the range, where a derivative is below a tenth of its peak for
 # tanh, a fifth for the sigmoid. Glorot and Bengio (2010, figure 3) see layers stop learning as most outputs get there.
 SATURATED_SHARE = 0.50
+# What became saturated in training may be steps that the data ask for, as of a few units on a checkerboard.
+SATURATED_GROWN = 0.75
 SATURATED_SEVERE = 0.80
 
 # Gradient norms of the first over the last dense layer. In a sound network they are within two orders of magnitude
 # (Glorot and Bengio, 2010, figures 7 and 8, within one); each sigmoid layer multiplies by at most a quarter.
 VANISHING_RATIO = 1e-3
+# ... which Adam makes up for by its own scaling: where this share of the loss is explained, it is no warning.
+VANISHING_LEARNT = 0.60
 EXPLODING_RATIO = 1e2
 # ... or the largest gradient norm in baseline losses. Pascanu et al. (2013, section 3.2) clip at the usual norm,
 # which is of the order of 1 here.

@@ -27,7 +27,7 @@ def signs(evidence: Evidence) -> Signs:
                 nearest[position] = best_so_far[enough - 1]
                 # Others that fit better do not predict better: what is left is noise, and no sign of too small a model.
                 found[position] = nearest[position] >= validation[position] + t.UNDERFIT_OTHER_VALIDATION
-    # Where four times the capacity, or a quarter of it, predicts as well, capacity is not what is missing.
+    # Where three times the capacity, or a third of it, predicts as well, capacity is not what is missing.
     found &= ~_capacity_is_no_matter(evidence, validation)
     return Signs(
         found=found,
@@ -86,7 +86,7 @@ RULE = Rule(
     summary="underfit",
     remedy="More units or layers, longer training, or less dropout and decay.",
     because=(
-        *("diverged", "learning_rate_high", "learning_rate_low", "too_few_epochs", "dead_units", "saturation"),
+        *("diverged", "learning_rate_high", "learning_rate_low", "too_few_epochs", "dead_units"),
         *("vanishing_gradients", "exploding_gradients", "class_ignored"),
     ),
 )

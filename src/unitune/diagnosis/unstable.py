@@ -20,16 +20,16 @@ def signs(evidence: Evidence) -> Signs:
         return Signs(found=nothing > 0, numbers={"std": nothing, "std_by_chance": nothing, "ratio": nothing})
     # What a fold does to all trials alike is no instability of one.
     several = np.isfinite(values[:, 0]).sum() >= t.UNSTABLE_TRIALS
-    effect = np.nanmedian(values, axis=0) if several else np.zeros(n)
-    std = (values - (effect - effect.mean())).std(axis=1, ddof=1)
+    around = values - values.mean(axis=1, keepdims=True)
+    effect = np.nanmedian(around, axis=0) if several else np.zeros(n)
+    std = (around - effect).std(axis=1, ddof=1)
     chance = nothing.copy()
     if several:
         chance[:] = np.nanmedian(std)
     if evidence.objective == "accuracy" and evidence.validation_ratio > 0:
         rows = evidence.n_rows * evidence.validation_ratio / (1 + evidence.validation_ratio)
         p = np.clip(evidence.mean, 1 / max(rows, 1), 1 - 1 / max(rows, 1))
-        binomial = np.sqrt(p * (1 - p) / max(rows, 1))
-        chance = binomial if not several else np.maximum(binomial, 0.0)
+        chance = np.sqrt(p * (1 - p) / max(rows, 1))
     share = np.divide(std, chance, out=nothing.copy(), where=chance > 0)
     return Signs(found=share >= t.UNSTABLE_RATIO, numbers={"std": std, "std_by_chance": chance, "ratio": share})
 
@@ -57,6 +57,6 @@ RULE = Rule(
     words=words,
     summary="are unstable across folds and seeds",
     remedy="Lower the learning rate, use a schedule or batch normalization, and judge them with more repeats.",
-    because=("diverged", "learning_rate_high"),
+    because=("diverged", "learning_rate_high", "learning_rate_low", "too_few_epochs"),
     groups=("learning_rate", "optimizer"),
 )

@@ -23,7 +23,7 @@ def words(evidence: Evidence, signs: Signs, position: int) -> Words:
     if isinstance(layers, int) and layers > 2:
         advice.append(f"Or fewer layers: `layers=[{', '.join(map(str, sorted({1, 2, layers // 2})))}]`.")
     return Words(
-        severity="warning" if not learnt >= t.UNDERFIT_EXPLAINED else "info",
+        severity="warning" if not learnt >= t.VANISHING_LEARNT else "info",
         title=f"Vanishing gradients: the first layer's gradient is {show(share)} of the last layer's",
         advice=" ".join(advice),
         evidence={"explained_train": learnt},
@@ -36,5 +36,5 @@ RULE = Rule(
     words=words,
     summary="have vanishing gradients",
     remedy="Use relu, gelu or selu, batch normalization, or fewer layers.",
-    because=("diverged", "dead_units"),
+    because=("diverged", "learning_rate_high", "dead_units"),
 )
