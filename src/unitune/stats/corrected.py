@@ -23,9 +23,10 @@ CANDIDATES = 1_000
 NEAR = 20
 # Resampling noise in the choice, as a share of a full bootstrap's; the two are extrapolated to none.
 NOISE = (0.5, 1.0)
-# Of the variance between the one with fixed winners (too small) and the bootstrap's (which sees the noise of the choice
-# twice): chosen by simulation, see docs/explanation/statistics.md.
-BOOTSTRAP_SHARE = 0.75
+# How much of the bootstrap's variance counts that comes from choosing again, by how often one trial wins: 2 a - 0.15
+# within these bounds. Found by simulation, see docs/explanation/statistics.md.
+AGREEMENT = (2.0, -0.15)
+CHOICE_SHARE = (0.25, 0.9)
 OUT_OF_BAG = np.exp(-1.0)
 
 SHARES = ("accuracy", "auc", "f1", "balanced_accuracy")
@@ -127,8 +128,10 @@ def corrected_estimates(
     the search's own choice, at 1.
 
     The interval is ``± 1.96`` standard errors on the logarithm of a positive metric, or the logit of one from 0 to 1.
-    Its variance is ``1/4 v_fixed + 3/4 v_bootstrap + v_member / n_cells``: of the bootstrap with the winners held
-    fixed, of the bootstrap that chooses again, and of networks of one trial beyond the noise of their rows.
+    Its variance is ``v_fixed + w * (v_again - v_fixed) + v_member / n_cells``: of the bootstrap with the winners held
+    fixed, of the bootstrap that chooses again, and of networks of one trial beyond the noise of their rows. A bootstrap
+    that chooses again sees the noise of the choice twice, in the sample and in the resample, so ``w`` is less than 1:
+    0.25 where every resample has another winner, 0.9 where one trial nearly always wins.
 
     Where all members share one validation set, this is `bbc_cv`.
 
@@ -201,7 +204,7 @@ def _extrapolate(
     again = np.where(
         winner >= 0, np.take_along_axis(scores[1:], np.maximum(winner, 0)[:, None, :], axis=1)[:, 0, :], np.nan
     )
-    v_bootstrap = float(np.nanvar(_nanmean(again), ddof=1))
+    v_again = float(np.nanvar(_nanmean(again), ddof=1))
     often = np.zeros(scores.shape[1:])
     for cell in cells:
         won = winner[:, cell]
@@ -210,11 +213,22 @@ def _extrapolate(
     with np.errstate(invalid="ignore"):
         fixed = np.einsum("btc,tc->bc", np.where(often > 0, scores[1:], 0.0), often)
     v_fixed = float(np.nanvar(_nanmean(fixed), ddof=1)) if n_bags > 1 else np.nan
-    variance = (1 - BOOTSTRAP_SHARE) * v_fixed + BOOTSTRAP_SHARE * max(v_bootstrap, v_fixed)
+    variance = v_fixed + _choice_share(often) * max(0.0, v_again - v_fixed)
     variance += member_variance(scores[:, near]) / scores.shape[2]
     half = 1.96 * np.sqrt(variance)
     low, high = _bounded(metric, mean, mean - half, mean + half, n_rows, transform=True)
     return Estimate(metric=metric, mean=mean, low=low, high=high, method=method, naive=naive)
+
+
+def _choice_share(often: Array) -> float:
+    """The share of the variance of choosing again that counts; `often` `(trial, cell)` is how often each trial wins."""
+    trials = often.shape[0]
+    if trials == 1:
+        return 0.0
+    # 0 where all win equally often, 1 where one always wins.
+    agreement = (float((often**2).sum(axis=0).mean()) - 1 / trials) / (1 - 1 / trials)
+    slope, start = AGREEMENT
+    return float(np.clip(slope * agreement + start, *CHOICE_SHARE))
 
 
 def member_variance(scores: Array) -> float:
