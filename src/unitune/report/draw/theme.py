@@ -44,6 +44,8 @@ def nothing(sentence: str) -> go.Figure:
     """A figure that says why there is nothing to see."""
     empty = figure(120, xaxis={"visible": False}, yaxis={"visible": False})
     empty.add_annotation(text=safe(sentence), x=0.5, y=0.5, xref="paper", yref="paper", font={"color": MUTED})
+    # Without a trace, some renderers draw no axes.
+    empty.add_scatter(x=[None], y=[None], showlegend=False, hoverinfo="skip")
     return empty
 
 

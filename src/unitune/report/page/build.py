@@ -208,7 +208,7 @@ def _heatmap(gallery: Gallery) -> Plot | None:
         f"{axis_name(grid.column_name)}. Best: {grid.rows[best[0]]} with {grid.columns[best[1]]}, "
         f"{number(float(grid.values[best]))}.{tied}",
         f"Mean validation {facts.objective}, {aim} is better (darker), with its 95 % interval below. {border}"
-        f"★ is the recommended configuration.",
+        + "★ is the recommended configuration." * (facts.recommended is not None),
         (axis_name(grid.row_name), axis_name(grid.column_name), facts.objective, "95 % interval", "tied"),
         [
             (
@@ -275,14 +275,14 @@ def _curves(gallery: Gallery) -> Plot | None:
                 panel.verdict,
             )
         )
+    first = "best" if gallery.facts.recommended is None else "recommended configuration"
     many = any(curve.n_members > 1 for panel in panels for curve in panel.curves)
     band = "Lines are means over the folds, bands go from the lowest to the highest fold. " if many else ""
     return _plot(
         "curves",
         gallery.learning_curves(),
         f"Learning curves of {len({panel.trial for panel in panels})} trials. " + " ".join(map(_in_words, panels)),
-        f"{band}The dashed upright is the best epoch, the median over the folds. "
-        "The first is the recommended configuration.",
+        f"{band}The dashed upright is the best epoch, the median over the folds. The first is the {first}.",
         ("configuration", "metric", "best epoch", "training, last epoch", "validation, last epoch", "fit"),
         rows,
     )
