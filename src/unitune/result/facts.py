@@ -75,7 +75,7 @@ def facts_of(result: Result) -> Facts:
         history=result.history,
         probes=lambda number: _probes(result, number),
         best_epoch=lambda number: max(1, round(float(result.members(number)["best_epoch"].median()))),
-        estimates={name: one for name, one in (estimates or {}).items() if one is not None},
+        estimates={name: one for name, one in (estimates or {}).items() if one is not None and one.mean == one.mean},
         no_estimate=no_estimate,
         test_scores={} if tests is None else {str(name): float(value) for name, value in tests["test"].items()},
         kinds=_kinds(result),
