@@ -15,7 +15,8 @@ def signs(evidence: Evidence) -> Signs:
     if evidence.recall is None or not len(counts):
         nothing = np.full(len(evidence.trials), np.nan)
         return Signs(found=np.zeros(len(evidence.trials), dtype=bool), numbers={"recall": nothing, "class": nothing})
-    recall = np.stack([evidence.per_trial(column) for column in np.asarray(evidence.recall).T], axis=1)
+    # The mean: in a fold a rare class has a few rows, of which a median member may find none by chance.
+    recall = np.stack([evidence.mean_per_trial(column) for column in np.asarray(evidence.recall).T], axis=1)
     recall = np.where(counts[None, :] >= t.IGNORED_ROWS, recall, np.nan)
     filled = np.where(np.isfinite(recall), recall, np.inf)
     worst = filled.argmin(axis=1)

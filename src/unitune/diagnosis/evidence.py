@@ -69,6 +69,12 @@ class Evidence:
         result: Array = medians.reindex(range(len(self.trials))).to_numpy()
         return result
 
+    def mean_per_trial(self, values: Array) -> Array:
+        """The mean over each trial's members, `(trial,)`; NaN where there is none. NaN members are left out."""
+        means = pd.Series(np.asarray(values, dtype=np.float64)).groupby(np.asarray(self.trial)).mean()
+        result: Array = means.reindex(range(len(self.trials))).to_numpy()
+        return result
+
     @cached_property
     def winner(self) -> int | None:
         """The position of the trial with the best mean, of equals the one with fewest parameters; None if none."""
