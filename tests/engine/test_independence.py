@@ -1,139 +1,145 @@
-"""A member's result is its own: whatever its place, its neighbours, the threads; and nothing is compiled twice."""
+"""A member's bits do not depend on its place, its neighbours, empty slots, threads or tiles, in the same program."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import parity_cases as cases
 import pytest
 
-from unitune.data.arrays import Split
-from unitune.engine.contract import Job, Outcome
-from unitune.engine.device import Device
+from unitune.engine.contract import Job
 from unitune.engine.fused import FusedEngine, read_jobs
-from unitune.engine.programs import compiled_programs, program_for
-from unitune.models.blueprint import Blueprint, LayerSpec, OptimizerSpec, Training
+from unitune.engine.plan import Tile
+from unitune.engine.run import Run
+from unitune.models.backend import ensure
+from unitune.models.blueprint import EarlyStopping, OptimizerSpec
+from unitune.models.initial import initial_weights
 from unitune.records import Member
 
-
-@pytest.fixture(scope="module")
-def split() -> Split:
-    rng = np.random.default_rng(1)
-    x = rng.normal(size=(60, 5)).astype("float32")
-    y = (x[:, :1] * x[:, 1:2] > 0).astype("float32")
-    return Split(fold=0, repeat=0, x_train=x[:43], y_train=y[:43], x_val=x[43:], y_val=y[43:])
+BY_EPOCH = ("train", "validation", "learning_rate")
+ONE = ("n_epochs", "best_epoch", "train_predictions", "validation_predictions")
 
 
-def make_job(trial: int, units: int, rate: float = 0.01) -> Job:
-    layers = (
-        LayerSpec(class_name="Dense", config={"units": units, "activation": "gelu"}),
-        LayerSpec(class_name="BatchNormalization"),
-        LayerSpec(class_name="Dropout", config={"rate": 0.1 + 0.05 * trial}),
-        LayerSpec(class_name="Dense", config={"units": 1, "activation": "sigmoid"}),
-    )
+def job(trial: int, rate: float = 0.05, epochs: int = 4, patience: int = 50) -> Job:
+    units = (6, 3, 5, 4)[trial % 4]
     return Job(
-        member=Member(trial=trial, fold=0, repeat=0, seed=9),
+        member=Member(trial=trial, fold=0, repeat=0, seed=5),
         split=0,
-        blueprint=Blueprint(layers=layers),
-        training=Training(
-            optimizer=OptimizerSpec(class_name="Adam", learning_rate=rate),
-            loss="binary_crossentropy",
-            metrics=("accuracy",),
-            epochs=3,
-            batch_size=16,
+        blueprint=cases.small(units, "softplus", 0, rate=0.1 * (trial % 3)),
+        training=cases.training(
+            0,
+            OptimizerSpec(class_name="Adam", learning_rate=rate),
+            epochs=epochs,
+            early_stopping=EarlyStopping(patience=patience),
         ),
     )
 
 
-JOBS = [make_job(i, units) for i, units in enumerate((3, 8, 5, 8, 2, 7))]
+@dataclass
+class Bench:
+    """One tile of four slots, in which any jobs of the kind above can be run."""
 
+    tile: Tile
+    splits: list[Any]
 
-def train(jobs: Sequence[Job], split: Split, *, threads: int = 1, members: int = 6) -> dict[int, dict[str, np.ndarray]]:
-    """Everything numeric that each trial gave."""
-    engine = FusedEngine(strict=True, device=Device(threads=threads, tile_bytes=2**30, max_tile=members))
-    return {job.member.trial: _numbers(out, i) for out in engine.train(jobs, [split]) for i, job in enumerate(out.jobs)}
-
-
-def _numbers(outcome: Outcome, place: int) -> dict[str, np.ndarray]:
-    weights = {f"weight {n}": weight for n, weight in enumerate(outcome.weights[place])}
-    probes = {name: values[place] for name, values in outcome.probes.items()}
-    return {
-        "train": outcome.train[place],
-        "validation": outcome.validation[place],
-        "predictions": outcome.validation_predictions[place],
-        "train predictions": outcome.train_predictions[place],
-        "failure": np.array(outcome.failures[place]),
-        **weights,
-        **probes,
-    }
-
-
-def assert_same_bits(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
-    assert one.keys() == other.keys()
-    for name, values in one.items():
-        np.testing.assert_array_equal(values, other[name], err_msg=name)
+    def run(self, jobs: Sequence[Job], slots: Sequence[Sequence[int]], threads: int = 1) -> dict[int, dict[str, Any]]:
+        """Runs tiles with these slots; each trial's arrays."""
+        fusable, readings, refused = read_jobs(jobs, self.splits)
+        assert not refused
+        tiles = [replace(self.tile, slots=np.array(chosen)) for chosen in slots]
+        found = {}
+        for outcome in Run(fusable, readings, self.splits, threads, lambda: False).outcomes(tiles):
+            for i, one in enumerate(outcome.jobs):
+                found[one.member.trial] = {name: getattr(outcome, name)[i] for name in BY_EPOCH + ONE} | {
+                    "weights": outcome.weights[i],
+                    "failure": outcome.failures[i],
+                    "probes": [array[i] for array in outcome.probes.values()],
+                }
+        return found
 
 
 @pytest.fixture(scope="module")
-def alone(split: Split) -> dict[int, dict[str, np.ndarray]]:
-    return train(JOBS, split)
+def bench() -> Bench:
+    ensure()
+    splits = [cases.as_floats(cases.make_split(0, 0, 37, 15), "float32")]
+    jobs = [job(trial) for trial in range(4)]
+    fusable, readings, _ = read_jobs(jobs, splits)
+    (tile,) = FusedEngine().plan(fusable, readings, splits).tiles[:1]
+    key = replace(tile.key, members=4)
+    return Bench(tile=replace(tile, key=key), splits=splits)
 
 
-def test_the_same_seed_gives_the_same_bits_twice(alone: dict, split: Split) -> None:
-    again = train(JOBS, split)
-    for trial, numbers in alone.items():
-        assert_same_bits(numbers, again[trial])
+@pytest.fixture(scope="module")
+def jobs() -> list[Job]:
+    return [job(trial, rate=0.02 * (1 + trial)) for trial in range(4)]
 
 
-@pytest.mark.parametrize("order", [[5, 4, 3, 2, 1, 0], [2, 0, 5, 1, 4, 3]])
-def test_permuting_members_permutes_results(alone: dict, split: Split, order: list[int]) -> None:
-    # Equal epochs and equal padding: the program is the same, and only the slots change.
-    permuted = train([JOBS[i] for i in order], split)
-    for trial, numbers in alone.items():
-        assert_same_bits(numbers, permuted[trial])
+@pytest.fixture(scope="module")
+def reference(bench: Bench, jobs: list[Job]) -> dict[int, dict[str, Any]]:
+    return bench.run(jobs, [[0, 1, 2, 3]])
 
 
-def test_a_neighbour_that_turns_nan_changes_nothing(alone: dict, split: Split) -> None:
-    sick = replace(JOBS[3], training=replace(JOBS[3].training, optimizer=_rate(1e38)))
-    numbers = train([sick if job is JOBS[3] else job for job in JOBS], split)
-    assert "diverged" in str(numbers[3]["failure"])
-    assert np.isnan(numbers[3]["train"][:, 0]).any()
-    for trial in (0, 1, 2, 4, 5):
-        assert str(numbers[trial]["failure"]) == ""
-        assert_same_bits(numbers[trial], alone[trial])
+def assert_same_bits(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    n = int(expected["n_epochs"])
+    for name in ONE:
+        np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+    for name in BY_EPOCH:  # as long as the member of the outcome that trained longest
+        np.testing.assert_array_equal(found[name][:n], expected[name][:n], err_msg=name)
+    for one, other in zip(found["weights"], expected["weights"], strict=True):
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(found["probes"], expected["probes"], strict=True):
+        np.testing.assert_array_equal(one[:n], other[:n])
 
 
-def _rate(rate: float) -> OptimizerSpec:
-    return OptimizerSpec(class_name="Adam", learning_rate=rate)
+def test_the_same_seed_gives_the_same_bits(bench: Bench, jobs: list[Job], reference: Any) -> None:
+    again = bench.run(jobs, [[0, 1, 2, 3]])
+    for trial in range(4):
+        assert_same_bits(again[trial], reference[trial])
 
 
-def test_the_number_of_threads_changes_nothing(split: Split) -> None:
-    jobs = [make_job(i, 2 + i % 5) for i in range(12)]
-    one, two = train(jobs, split, threads=1, members=3), train(jobs, split, threads=2, members=3)
-    for trial, numbers in one.items():
-        assert_same_bits(numbers, two[trial])
+@pytest.mark.parametrize("slots", [[3, 2, 1, 0], [1, 3, 0, 2]])
+def test_permuting_members_permutes_results(bench: Bench, jobs: list[Job], reference: Any, slots: list[int]) -> None:
+    found = bench.run(jobs, [slots])
+    for trial in range(4):
+        assert_same_bits(found[trial], reference[trial])
 
 
-def test_empty_slots_change_nothing(split: Split) -> None:
-    jobs = [make_job(i, 8) for i in range(5)]
-    full = train([*jobs, make_job(5, 8)], split, members=3)
-    device = Device(threads=1, tile_bytes=2**30, max_tile=3)
-    fusable, readings, _ = read_jobs(jobs, [split])
-    slots = [tile.slots for tile in FusedEngine(device=device).plan(fusable, readings, [split]).tiles]
-    assert any((tile < 0).any() for tile in slots)
-    fewer = train(jobs, split, members=3)
-    for trial, numbers in fewer.items():
-        assert_same_bits(numbers, full[trial])
+def test_empty_slots_change_nothing(bench: Bench, jobs: list[Job], reference: Any) -> None:
+    found = bench.run(jobs, [[-1, 2, -1, -1], [1, -1, -1, 3]])
+    assert sorted(found) == [1, 2, 3]
+    for trial in found:
+        assert_same_bits(found[trial], reference[trial])
 
 
-def test_a_second_search_of_the_same_shapes_compiles_nothing(alone: dict, split: Split) -> None:
-    before = compiled_programs()
-    shifted = replace(split, x_train=split.x_train[::-1].copy(), y_train=split.y_train[::-1].copy())
-    other = [replace(job, training=replace(job.training, optimizer=_rate(0.002))) for job in JOBS]
-    train(other, shifted)
-    assert compiled_programs() == before
-    for key in before:
-        run = program_for(key).run
-        if hasattr(run, "experimental_get_tracing_count"):
-            assert run.experimental_get_tracing_count() == 1
-        else:
-            assert run._cache_size() == 1
+def test_threads_change_nothing(bench: Bench, jobs: list[Job], reference: Any) -> None:
+    found = bench.run(jobs, [[0, -1, -1, -1], [1, -1, 2, -1], [-1, -1, -1, 3]], threads=2)
+    for trial in range(4):
+        assert_same_bits(found[trial], reference[trial])
+
+
+def with_infinite_weights(bad: Job) -> Job:
+    weights = initial_weights(bad.blueprint, (cases.N_FEATURES,), bad.member.seed)
+    return replace(bad, initial_weights=[np.full_like(weight, np.inf) for weight in weights])
+
+
+@pytest.mark.parametrize("spoil", [lambda bad: job(2, rate=1e30), with_infinite_weights], ids=["rate", "weights"])
+def test_a_neighbour_that_diverges_changes_nothing(bench: Bench, jobs: list[Job], reference: Any, spoil: Any) -> None:
+    found = bench.run([*jobs[:2], spoil(jobs[2]), jobs[3]], [[0, 1, 2, 3]])
+    for trial in (0, 1, 3):
+        assert_same_bits(found[trial], reference[trial])
+        assert found[trial]["failure"] == ""
+    assert "finite" in found[2]["failure"]
+
+
+def test_members_that_move_to_another_tile_go_on_as_if_they_had_stayed(bench: Bench) -> None:
+    # In each tile two members stop at once and two go on: the four that go on share a tile from then on.
+    mixed = [job(trial, rate=(0.02, 5.0)[trial % 2], epochs=40, patience=(60, 0)[trial % 2]) for trial in range(8)]
+    together = bench.run(mixed, [[0, 1, 2, 3], [4, 5, 6, 7]])
+    apart = bench.run(mixed, [[0, 1, 2, 3]]) | bench.run(mixed, [[4, 5, 6, 7]])
+    assert {together[trial]["n_epochs"] for trial in (0, 2, 4, 6)} == {40}
+    assert all(together[trial]["n_epochs"] < 40 for trial in (1, 3, 5, 7))
+    for trial in range(8):
+        assert_same_bits(together[trial], apart[trial])

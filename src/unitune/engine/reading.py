@@ -11,7 +11,7 @@ from unitune.engine.contract import Job
 from unitune.engine.lift.base import Key, Node, Unfusable, lift_of
 from unitune.engine.lift.optimizer import OptimizerReading, read_optimizer, same_program
 from unitune.engine.losses import loss_key, metric_name
-from unitune.models.blueprint import Blueprint, Training
+from unitune.models.blueprint import Blueprint, LayerSpec, Training
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,6 +96,7 @@ def read_chain(blueprint: Blueprint, features: int) -> tuple[Node, ...]:
     nodes: list[Node] = []
     width = features
     for number, layer in enumerate(blueprint.layers):
+        _refuse(layer)
         read = lift_of(layer.class_name).read({"class_name": layer.class_name, **layer.config}, width)
         for node in read:
             # A linear activation before another one is nothing; so Dense("relu") and Dense, ReLU share a program.
@@ -110,6 +111,18 @@ def read_chain(blueprint: Blueprint, features: int) -> tuple[Node, ...]:
     if not nodes:
         raise Unfusable("the model has no layer that computes anything")
     return tuple(nodes)
+
+
+def _refuse(layer: LayerSpec) -> None:
+    """What any layer can be told and no program can do."""
+    import keras
+
+    if layer.config.get("trainable") is False:
+        raise Unfusable(f"`{layer.class_name}(trainable=False)` has no fused form")
+    policy = layer.config.get("dtype") or keras.config.dtype_policy()
+    name = getattr(policy, "name", policy)
+    if name != keras.config.floatx():
+        raise Unfusable(f"the dtype `{name}` of `{layer.class_name}` is not that of the rows")
 
 
 def _read_training(training: Training) -> tuple[OptimizerReading, Key, tuple[str, ...]]:

@@ -82,6 +82,9 @@ def read_optimizer(spec: OptimizerSpec) -> OptimizerReading:
     for name in _PER_MEMBER:
         if name in config:
             numbers[name] = float(config.pop(name))
+    if numbers.get("epsilon") == 0.0 or config.get("initial_accumulator_value") == 0.0:
+        # 0 / 0 in padded weights, which never have a gradient.
+        raise Unfusable(f"`{spec.class_name}` without an epsilon or an initial accumulator has no fused form")
     if config.get("use_ema") and config.get("ema_overwrite_frequency"):
         raise Unfusable("`ema_overwrite_frequency` has no fused form")
     if not config.get("use_ema"):
