@@ -3,9 +3,10 @@
     python -m bench.diagnosis_rates [--cases 200] [--networks 3] [--seed 0]
 
 For each kind, searches are generated that show it and searches that do not, from little to very much (a stretch around
-each threshold is left out), with noise in the curves of 0.5 to 5 % between folds. A *miss* is a case that shows the kind without the finding, a *false alarm* one that
-does not with it. With `--networks` the networks of `tests/diagnosis/networks.py` are trained as well, from so many
-seeds: real faults, and real data on which a finding about the training would be a false alarm.
+each threshold is left out), with noise in the curves of 0.5 to 5 % between folds. A *miss* is a case that shows the
+kind without the finding, a *false alarm* one that does not with it. With `--networks` the networks of
+`tests/diagnosis/networks.py` are trained as well, from so many seeds: real faults, and real data on which a finding
+about the training would be a false alarm.
 """
 
 from __future__ import annotations

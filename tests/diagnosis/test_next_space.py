@@ -98,3 +98,18 @@ def test_after_a_comparison_the_good_models_are_kept():
     made = {}
     exec(next_space(type(evidence)(**{**fields, "space": only}), ()), made)
     assert made["keep"] == ["a"]
+
+
+def test_a_winner_that_is_also_in_a_summary_counts_as_itself():
+    rows = [{"units": u} for u in (8, 16, 32) for _ in range(1)] + [{"units": 64}, {"units": 64}]
+    slow, done = np.linspace(0.68, 0.35, 40), cases.curve(0.65, 0.1, 40)
+    curves = [done, done, done, slow, slow]
+    evidence = cases.search(rows, scores=(0.8, 0.8, 0.8, 0.9, 0.89), train=curves, validation=curves)
+    space, _ = proposed(evidence)
+    assert space["epochs"] > 40
+
+
+def test_an_underfit_that_still_trains_gets_time_first():
+    falling = np.linspace(0.70, 0.62, 40)
+    space, _ = proposed(cases.search(train=falling, validation=falling, explained=(0.1, 0.1)))
+    assert space["epochs"] == 160

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from unitune.diagnosis import thresholds as t
 from unitune.diagnosis.edge import Edge, edges
 from unitune.diagnosis.evidence import MOST_GROUPS, Evidence, family
 from unitune.diagnosis.isolation import is_number, isolate
@@ -159,7 +160,8 @@ def _heed(
     """What findings about the winner, or the whole search, ask for."""
     best = evidence.winner
     number = evidence.trials[best].number if best is not None else None
-    about = {f.kind: f for f in findings if not f.trials or f.trials[0] == number or best is None}
+    # The first of a kind is about the winner itself; summaries, which may name it first too, come after it.
+    about = {f.kind: f for f in reversed(findings) if not f.trials or f.trials[0] == number or best is None}
     configuration = evidence.trials[best if best is not None else 0].configuration
     rate = float(evidence.rate[best if best is not None else 0])
 
@@ -171,7 +173,7 @@ def _heed(
                 plan.add(values, reason)
 
     if "too_few_epochs" in about and "epochs" in plans:
-        epochs = int(about["too_few_epochs"].evidence["epochs_to_try"])
+        epochs = int(about["too_few_epochs"].evidence.get("epochs_to_try", 0)) or 4 * int(configuration["epochs"])
         plans["epochs"].become([epochs], "training ended too early")
         options["patience"] = (max(3, round(epochs / 10)), "stops members that no longer improve")
     if "overfit" in about:
@@ -194,6 +196,11 @@ def _heed(
         change("batch_normalization", [True], "gradients did not get through")
     if "exploding_gradients" in about:
         change("batch_normalization", [True], "gradients exploded")
+    fall = about["underfit"].evidence.get("train_fall_last_quarter") if "underfit" in about else None
+    if isinstance(fall, float) and fall >= t.UNDERFIT_STILL_FALLING:
+        longest = [value for value in plans["epochs"].values if isinstance(value, int)] if "epochs" in plans else []
+        if longest:
+            plans["epochs"].become([4 * max(longest)], "training still improved")
     if "underfit" in about:
         for name, plan in plans.items():
             top = configuration.get(name)

@@ -21,6 +21,8 @@ OVERFIT_TRAIN_FALL = 0.05
 UNDERFIT_EXPLAINED = 0.40
 # ... with hardly any gap to the validation rows: there is capacity left to use. As a share of the baseline loss.
 UNDERFIT_GAP = 0.10
+# A training loss that still fell by this share in the last quarter: time comes before capacity.
+UNDERFIT_STILL_FALLING = 0.01
 # Another trial that explains so much more of its training rows without explaining more of the validation rows shows
 # that the rest is noise; one that explains more of both shows that it is not.
 UNDERFIT_OTHER_TRAIN = 0.10
@@ -82,7 +84,7 @@ EXPLODING_RATIO = 1e2
 EXPLODING_NORM = 1e2
 
 # A class is ignored if so few of its rows are found; rarer classes than so many rows say nothing.
-IGNORED_RECALL = 0.05
+IGNORED_RECALL = 0.10
 IGNORED_ROWS = 10
 
 # Unstable: the standard deviation over members is so many times what chance gives: that of the other trials, and for

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from unitune.diagnosis import thresholds as t
+from unitune.diagnosis.curves import at, ratio, smooth
 from unitune.diagnosis.evidence import Evidence
 from unitune.diagnosis.rule import Rule, Signs, Words, percent
 from unitune.records import Array
@@ -31,8 +32,21 @@ def signs(evidence: Evidence) -> Signs:
     found &= ~_capacity_is_no_matter(evidence, validation)
     return Signs(
         found=found,
-        numbers={"explained_train": train, "explained_validation": validation, "better_trial_validation": nearest},
+        numbers={
+            "train_fall_last_quarter": _still_falling(evidence),
+            "explained_train": train,
+            "explained_validation": validation,
+            "better_trial_validation": nearest,
+        },
     )
+
+
+def _still_falling(evidence: Evidence) -> Array:
+    """`(trial,)`: the fall of the training loss over the last quarter of the epochs."""
+    n = np.asarray(evidence.n_epochs)
+    train = smooth(evidence.train, n)
+    before = at(train, n - np.maximum(1, n // 4))
+    return evidence.per_trial(ratio(before - at(train, n), before))
 
 
 def _capacity_is_no_matter(evidence: Evidence, validation: Array) -> Array:
@@ -59,6 +73,10 @@ def words(evidence: Evidence, signs: Signs, position: int) -> Words:
     validation = float(signs.numbers["explained_validation"][position])
     configuration = evidence.trials[position].configuration
     advice = []
+    fall = float(signs.numbers["train_fall_last_quarter"][position])
+    if fall >= t.UNDERFIT_STILL_FALLING:
+        epochs = 4 * round(float(np.median(evidence.n_epochs[np.asarray(evidence.trial) == position])))
+        advice.append(f"Training still took {percent(fall)} off the loss at its end: first try `epochs={epochs}`.")
     units = configuration.get("units")
     if isinstance(units, int):
         advice.append(f"Try `units=[{2 * units}, {4 * units}]`.")
