@@ -15,6 +15,7 @@ from unitune.result import compare_runs, probabilities
 
 FILES = {
     *("summary.json", "run.json", "trials.csv", "members.parquet", "histories.parquet", "probes.parquet"),
+    "predictions.npz",
     *("best.keras", "curves.png", "units_x_activation.png", "report.html"),
 }
 
@@ -53,7 +54,7 @@ def saved(tmp_path_factory):
 def test_the_table_ranks_from_best_to_worst(saved):
     table = saved[0].table()
     assert list(table.columns[:8]) == ["rank", "trial", "mean", "low", "high", "std", "train", "gap"]
-    assert list(table.columns[8:]) == ["units", "activation", "parameters", "seconds", "engine"]
+    assert list(table.columns[8:]) == ["tied", "pick", "units", "activation", "parameters", "seconds", "engine"]
     assert table["rank"].tolist() == [1, 2, 3, 4]
     assert table["mean"].is_monotonic_decreasing
     np.testing.assert_allclose(table["gap"], table["train"] - table["mean"])

@@ -28,6 +28,7 @@ TOP = 20
 GAP = 2  # Spaces between two columns.
 STRIP = 21  # Width of the drawn intervals.
 SCORES = ("rank", "trial", "mean", "low", "high", "std", "train", "gap")
+MARKS = ("tied", "pick")
 COSTS = ("parameters", "seconds", "engine", "failure")
 
 
@@ -111,7 +112,7 @@ def _print_json(tree: Any) -> None:
 def _settings(result: Result) -> str:
     """What the best trial has that others have not."""
     row = result.table().iloc[0]
-    names = [name for name in row.index if name not in (*SCORES, *COSTS)]
+    names = [name for name in row.index if name not in (*SCORES, *MARKS, *COSTS)]
     shown = [f"{name} {setting(row[name])}" for name in names if setting(row[name])]
     return ", ".join(shown) or f"trial {row['trial']}"
 
@@ -149,7 +150,7 @@ def trials(table: pd.DataFrame, *, objective: str, width: int) -> Table:
 
     columns = [_Column(title="#", cells=scores(lambda row: str(row["rank"])))]
     for name in table.columns:
-        if name not in (*SCORES, *COSTS):
+        if name not in (*SCORES, *MARKS, *COSTS):
             cells = [setting(row[name]) for row in rows]
             columns.append(_Column(title=name, cells=cells, right=_numeric(table[name])))
     means = [number(row["mean"]) if not gone else "failed" for row, gone in zip(rows, failed, strict=True)]

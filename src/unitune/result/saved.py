@@ -12,7 +12,7 @@ from unitune.errors import RunFolderError
 from unitune.models import backend
 from unitune.records import Array, Trial
 from unitune.result.search_result import BEST_MODEL, Result
-from unitune.store import load_probes, load_run
+from unitune.store import load_predictions, load_probes, load_run
 from unitune.store.run import ranked
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def load(folder: str | Path) -> Result:
         members=lambda: members,
         histories=lambda: histories,
         probes=lambda: load_probes(place),
+        predictions=lambda: load_predictions(place),
         source=_Saved(place, best),
         folder=place,
     )

@@ -25,11 +25,14 @@ from unitune.models import preprocessing
 from unitune.models.metrics import METRICS
 from unitune.records import Array, Finding, Trial
 from unitune.report import figures
+from unitune.result.certainty import Certainty
 from unitune.result.evidence import evidence_of
 from unitune.result.predictions import probabilities
 from unitune.result.verification import Verification, verify_members
-from unitune.store import Run, check_folder, probe_table, save_files, trials_table
+from unitune.stats import Estimate, OutOfFold
+from unitune.store import Run, check_folder, probe_table, save_files, trials_table, write_predictions
 from unitune.store.folder import PROBES, plain, run_tree, write_bytes, write_csv, write_json, write_parquet
+from unitune.store.predictions import PREDICTIONS
 from unitune.store.run import gap, ranked, varying
 
 if TYPE_CHECKING:
@@ -73,6 +76,7 @@ class Result:
         histories: Callable[[], pd.DataFrame],
         source: Source,
         probes: Callable[[], pd.DataFrame] = lambda: probe_table([]),
+        predictions: Callable[[], OutOfFold | None] = lambda: None,
         folder: Path | None = None,
     ) -> None:
         self._run = run
@@ -80,6 +84,7 @@ class Result:
         self._make_members = members
         self._make_histories = histories
         self._make_probes = probes
+        self._get_predictions = predictions
         self._source = source
         self._folder = folder
         self._models: dict[int, keras.Model] = {}
@@ -140,7 +145,7 @@ class Result:
 
     @cached_property
     def _evidence(self) -> Evidence:
-        return evidence_of(self._run, self._trials, self._members, self._histories, self._probes)
+        return evidence_of(self._run, self._trials, self._members, self._histories, self._probes, tied=self.tied)
 
     @property
     def best(self) -> Trial:
@@ -154,6 +159,78 @@ class Result:
             raise TrainingError(f"All {len(self._trials):,} trials failed. The first: {first.failure}.")
         return first
 
+    @property
+    def tied(self) -> tuple[int, ...]:
+        """Numbers of the trials that cannot be told apart from the best, best first; the best is one of them.
+
+        By the corrected resampled t-test on the out-of-fold predictions, with a correction for many comparisons
+        (`unitune.stats.ties`). On one hold-out set by a paired bootstrap of its rows. All, where nothing can be said.
+        """
+        return self._certainty.tied
+
+    @property
+    def recommended(self) -> Trial:
+        """Of the trials that are tied with the best the cheapest: the fewest parameters, then the least time."""
+        return self._certainty.recommended
+
+    @property
+    def estimate(self) -> Estimate:
+        """What the best trial can be expected to score on new rows in the objective.
+
+        Its own mean score is too good, because it was chosen for it. `mean` is corrected for that, `low` and `high`
+        bound its 95 % interval, `method` says how, and `naive` is the score as it was.
+
+        Raises:
+            RunFolderError: The run is of an older version, which did not keep what this needs.
+        """
+        return self.estimates[self._run.objective]
+
+    @property
+    def estimates(self) -> dict[str, Estimate]:
+        """The corrected score of the best trial in every metric, as `estimate`."""
+        return dict(self._certainty.estimates)
+
+    @cached_property
+    def conclusion(self) -> tuple[str, str, str]:
+        """The answer in three sentences: what wins and ties, what to expect of it, and which to take."""
+        from unitune.result.facts import label
+
+        settings = tuple(varying(self._run.space))
+        return self._certainty.conclusion(lambda trial: label(self, trial, settings))
+
+    def interplay(self) -> pd.DataFrame:
+        """How much of the variation in score is due to each hyperparameter, to pairs of them, to folds and seeds.
+
+        On a complete grid by analysis of variance, otherwise by functional ANOVA on a random forest.
+
+        Returns:
+            Columns `term` (`"units"`, `"units x activation"`, ..., `"folds"`, `"seeds and the rest"`), `share` (they
+            add up to 1), and its 95 % interval `low`, `high`.
+
+        Raises:
+            OptionError: Nothing varied, or there are too few trials.
+        """
+        return self._certainty.interplay()
+
+    def marginals(self, name: str) -> pd.DataFrame:
+        """What a hyperparameter does, over the others and with the best of the others.
+
+        Args:
+            name: A hyperparameter that varied.
+
+        Returns:
+            A row for each value (eight bins of many numbers), with columns `value`, `n_trials`; `mean`, `low`, `high`
+            of all its trials; `best_trial`, `best_mean`, `best_low`, `best_high` of the best of them.
+
+        Raises:
+            OptionError: It did not vary.
+        """
+        return self._certainty.marginals(name)
+
+    @cached_property
+    def _certainty(self) -> Certainty:
+        return Certainty(self._run, self._trials, self._get_predictions)
+
     def table(self, *, metric: str | None = None, everything: bool = False) -> pd.DataFrame:
         """A row for each trial, from best to worst by the objective, failed ones last.
 
@@ -163,7 +240,8 @@ class Result:
 
         Returns:
             Columns `rank`, `trial`, `mean`, `low`, `high` (95 % interval), `std`, `train`, `gap` (positive: worse on
-            validation rows than on training rows), the hyperparameters that vary, `parameters`, `seconds`, `engine`.
+            validation rows than on training rows), `tied` (with the best), `pick` (`"best"`, `"recommended"`, both or
+            neither), the hyperparameters that vary, `parameters`, `seconds`, `engine`.
         """
         if metric is not None and metric not in self._run.metrics:
             raise OptionError(
@@ -171,7 +249,17 @@ class Result:
                 f"got {metric!r}",
                 f"Use one of {', '.join(self._run.metrics)}.",
             )
-        return trials_table(self._trials, self._run, metric=metric, everything=everything)
+        frame = trials_table(self._trials, self._run, metric=metric, everything=everything)
+        tied: tuple[int, ...] = ()
+        picks: dict[int, str] = {}
+        if any(trial.state == "complete" for trial in self._trials):
+            tied, picks = self.tied, {self.best.number: "best"}
+            chosen = self.recommended.number
+            picks[chosen] = "best, recommended" if chosen in picks else "recommended"
+        place = int(frame.columns.get_loc("gap")) + 1
+        frame.insert(place, "tied", frame["trial"].isin(tied))
+        frame.insert(place + 1, "pick", [picks.get(number, "") for number in frame["trial"]])
+        return frame
 
     def history(self, trial: Trial | int | None = None) -> pd.DataFrame:
         """The histories of a trial's members, in long form.
@@ -369,6 +457,16 @@ class Result:
                 "epochs": self._median_best_epoch(best),
                 "scores": {name: other.mean for name, other in best.scores.items()},
             },
+            "recommended": {
+                "trial": self.recommended.number,
+                "configuration": run.space.labels(self.recommended.configuration),
+                "mean": self.recommended.scores[run.objective].mean,
+                "n_parameters": self.recommended.n_parameters,
+            },
+            "tied": {"trials": list(self.tied), "method": self._certainty.ties.method},
+            "estimate": self._estimates_tree(),
+            "conclusion": list(self.conclusion),
+            "spent": dict(run.spent),
             "test": None if tests is None else tests.to_dict(orient="index"),
             "findings": plain([asdict(finding) for finding in self.findings]),
             "interrupted": run.interrupted,
@@ -380,6 +478,13 @@ class Result:
             "versions": dict(run.versions),
             "command": run.command,
         }
+
+    def _estimates_tree(self) -> dict[str, Any] | None:
+        """The corrected estimates as JSON has them; None where the run did not keep what they need."""
+        try:
+            return {name: plain(asdict(one)) for name, one in self.estimates.items()}
+        except RunFolderError:
+            return None
 
     def save(self, folder: str | Path | None = None, *, overwrite: bool = False) -> Path:
         """Saves the run, its best model and its pictures.
@@ -411,6 +516,10 @@ class Result:
             "run.json": write_json(run_tree(run, self._trials)),
             "summary.json": write_json(self.summary()),
         }
+        predictions = self._certainty.predictions
+        if predictions is not None:
+            best_first = [trial.number for trial in ranked(self._trials, run.objective, run.direction)]
+            writers[PREDICTIONS] = write_predictions(predictions, best_first)
         if run.changes:
             writers["changes.csv"] = write_csv(self.changes)
         if model is not None:

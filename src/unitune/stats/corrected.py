@@ -14,11 +14,10 @@ from scipy import special
 
 from unitune.records import Array, Direction
 from unitune.stats.out_of_fold import OutOfFold
-from unitune.stats.weighted import scorer
+from unitune.stats.resampling import LARGE, cell_scores, nanmean, resamples, rows_once
 
 BAGS = 500
 AUC_BAGS = 200
-LARGE = 20_000_000  # Bags times rows; fewer bags of more rows than this allows.
 CANDIDATES = 1_000
 NEAR = 20
 # Resampling noise in the choice, as a share of a full bootstrap's; the two are extrapolated to none.
@@ -92,15 +91,15 @@ def bbc_cv(
         accurate cross-validation", Machine Learning 107 (2018), algorithm 4.
     """
     generator = np.random.default_rng(seed)
-    bags = _bags(predictions, n_bags, generator)
+    bags = resamples(predictions, n_bags, generator)
     sign = 1.0 if direction == "maximize" else -1.0
-    in_bag = _mean(_cell_scores(predictions, metrics[0], bags))
+    in_bag = nanmean(cell_scores(predictions, metrics[0], bags))
     winner = np.where(np.isnan(in_bag), -np.inf, sign * in_bag).argmax(axis=1)
     naive = _naive(predictions, metrics, sign)
     out = (bags == 0).astype(np.uint8)
     estimates = {}
     for metric in metrics:
-        scores = _mean(_cell_scores(predictions, metric, out, wanted=np.unique(winner)))
+        scores = nanmean(cell_scores(predictions, metric, out, wanted=np.unique(winner)))
         values = np.take_along_axis(scores, winner[:, None], axis=1)[:, 0]
         values = values[np.isfinite(values)]
         if not len(values):
@@ -125,7 +124,7 @@ def corrected_estimates(
     other rows, and by networks that had no part in the choice. A choice on ``s`` of the rows with the noise of
     resampling is noisier than the search's own, and so picks worse on average: with a share ``λ`` of that noise it is a
     choice on ``s / (1 + λ)`` of the rows. Two estimates, with λ of 1/2 and 1, are extrapolated in ``(1 + λ) / s`` to
-    the search's own choice, at 1.
+    the search's own choice, at 1, but not beyond the winner's own score in the metric that it was chosen by.
 
     The interval is ``± 1.96`` standard errors on the logarithm of a positive metric, or the logit of one from 0 to 1.
     Its variance is ``v_fixed + w * (v_again - v_fixed) + v_member / n_cells``: of the bootstrap with the winners held
@@ -156,8 +155,8 @@ def corrected_estimates(
     naive = _naive(predictions, metrics, sign)
     generator = np.random.default_rng(seed)
     # The first bag is the rows as they are.
-    bags = np.concatenate([_rows_once(predictions), _bags(predictions, bags_wanted, generator)])
-    scores = _cell_scores(predictions, metrics[0], bags)
+    bags = np.concatenate([rows_once(predictions), resamples(predictions, bags_wanted, generator)])
+    scores = cell_scores(predictions, metrics[0], bags)
     chosen = {noise: _choices(predictions, metrics[0], sign, bags, scores, noise) for noise in NOISE}
     wanted = np.unique(np.concatenate([one.ravel() for one in chosen.values()]))
     wanted = wanted[wanted >= 0]
@@ -165,9 +164,17 @@ def corrected_estimates(
     method = NOTHING_CHOSEN if predictions.n_trials == 1 else FOLDS
     estimates = {}
     for position, metric in enumerate(metrics):
-        each = scores if position == 0 else _cell_scores(predictions, metric, bags, wanted=wanted)
+        each = scores if position == 0 else cell_scores(predictions, metric, bags, wanted=wanted)
         estimates[metric] = _extrapolate(
-            metric, each, chosen, share, naive[metric], method, _n_rows(predictions), _near(scores, sign)
+            metric,
+            each,
+            chosen,
+            share,
+            naive[metric],
+            method,
+            _n_rows(predictions),
+            _near(scores, sign),
+            sign if position == 0 else 0.0,
         )
     return estimates
 
@@ -181,8 +188,12 @@ def _extrapolate(
     method: str,
     n_rows: int,
     near: Array,
+    flattered: float,
 ) -> Estimate:
-    """Scores `(1 + bag, trial, cell)` and winners `(bag, cell)` become an estimate."""
+    """Scores `(1 + bag, trial, cell)` and winners `(bag, cell)` become an estimate.
+
+    `flattered` is the direction in which the choice flatters the metric: 1, -1, or 0 where it was not chosen for.
+    """
     cells = np.arange(scores.shape[2])
     n_bags = scores.shape[0] - 1
     means = {}
@@ -192,7 +203,10 @@ def _extrapolate(
     first, second = NOISE
     slope = (1 + first - share) / (second - first)
     mean = means[first] + (means[first] - means[second]) * slope
-    # What no score can be: an extrapolation beyond is drawn back.
+    # The score that was chosen for is too good on average, never too bad: an extrapolation beyond it is drawn back, as
+    # one is beyond what no score can be.
+    if flattered:
+        mean = min(mean, naive) if flattered > 0 else max(mean, naive)
     if metric in SHARES:
         mean = float(np.clip(mean, 0.0, 1.0))
     if metric in POSITIVE and mean <= 0:
@@ -204,7 +218,7 @@ def _extrapolate(
     again = np.where(
         winner >= 0, np.take_along_axis(scores[1:], np.maximum(winner, 0)[:, None, :], axis=1)[:, 0, :], np.nan
     )
-    v_again = float(np.nanvar(_nanmean(again), ddof=1))
+    v_again = float(np.nanvar(nanmean(again), ddof=1))
     often = np.zeros(scores.shape[1:])
     for cell in cells:
         won = winner[:, cell]
@@ -212,7 +226,7 @@ def _extrapolate(
     often /= np.maximum(often.sum(axis=0), 1)
     with np.errstate(invalid="ignore"):
         fixed = np.einsum("btc,tc->bc", np.where(often > 0, scores[1:], 0.0), often)
-    v_fixed = float(np.nanvar(_nanmean(fixed), ddof=1)) if n_bags > 1 else np.nan
+    v_fixed = float(np.nanvar(nanmean(fixed), ddof=1)) if n_bags > 1 else np.nan
     variance = v_fixed + _choice_share(often) * max(0.0, v_again - v_fixed)
     variance += member_variance(scores[:, near]) / scores.shape[2]
     half = 1.96 * np.sqrt(variance)
@@ -265,9 +279,9 @@ def _choices(predictions: OutOfFold, metric: str, sign: float, bags: Array, scor
             # Repeats validate on these rows too: the choice must not see them there either.
             masked = bags.copy()
             masked[:, rows] = 0
-            others = _mean(_cell_scores(predictions, metric, masked, cells=rest))
+            others = nanmean(cell_scores(predictions, metric, masked, cells=rest))
         else:
-            others = _mean(scores[:, :, rest])
+            others = nanmean(scores[:, :, rest])
         value = sign * (others[:1] + np.sqrt(noise) * (others[1:] - others[:1]))
         here = np.zeros(predictions.n_trials, dtype=bool)
         here[predictions.cells[cell].trials] = True
@@ -277,79 +291,29 @@ def _choices(predictions: OutOfFold, metric: str, sign: float, bags: Array, scor
     return chosen
 
 
-def _cell_scores(
-    predictions: OutOfFold,
-    metric: str,
-    bags: Array,
-    *,
-    wanted: Array | None = None,
-    cells: Sequence[int] | None = None,
-) -> Array:
-    """The metric under each bag, `(bag, trial, cell)`; NaN where a trial has no member or was not wanted."""
-    numbers = range(len(predictions.cells)) if cells is None else cells
-    result = np.full((len(bags), predictions.n_trials, len(numbers)), np.nan)
-    for position, number in enumerate(numbers):
-        cell = predictions.cells[number]
-        kept = np.ones(len(cell.trials), dtype=bool) if wanted is None else np.isin(cell.trials, wanted)
-        weights = bags[:, cell.rows]
-        if predictions.weight is not None:
-            weights = weights * predictions.weight[cell.rows]
-        score = scorer(metric, predictions.task, predictions.y[cell.rows], cell.predictions[kept])
-        result[:, cell.trials[kept], position] = score(np.ascontiguousarray(weights, dtype=np.float64))
-    return result
-
-
-def _bags(predictions: OutOfFold, n_bags: int, generator: np.random.Generator) -> Array:
-    """Multiplicities of the rows in each resample, `(bag, row)`; rows of a group go together."""
-    validated = np.unique(np.concatenate([cell.rows for cell in predictions.cells]))
-    place = np.arange(len(validated))
-    if predictions.groups is not None:
-        _, place = np.unique(predictions.groups[validated], return_inverse=True)
-    n = int(place.max()) + 1
-    # One byte a row: a thousand bags of a hundred thousand rows are a lot already.
-    bags = np.zeros((n_bags, len(predictions.y)), dtype=np.uint8)
-    for bag in bags:
-        bag[validated] = np.minimum(np.bincount(generator.integers(n, size=n), minlength=n), 255)[place]
-    return bags
-
-
-def _rows_once(predictions: OutOfFold) -> Array:
-    return np.ones((1, len(predictions.y)), dtype=np.uint8)
-
-
-def _mean(scores: Array) -> Array:
-    """The mean over cells `(bag, trial)`, over those that a trial has."""
-    return _nanmean(scores)
-
-
-def _nanmean(values: Array) -> Array:
-    known = ~np.isnan(values)
-    count = known.sum(axis=-1)
-    total = np.where(known, values, 0.0).sum(axis=-1)
-    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
-
-
 def _naive(predictions: OutOfFold, metrics: Sequence[str], sign: float) -> dict[str, float]:
     """The mean scores of the trial that the search chooses."""
-    rows = _rows_once(predictions)
-    first = _mean(_cell_scores(predictions, metrics[0], rows))[0]
+    rows = rows_once(predictions)
+    first = nanmean(cell_scores(predictions, metrics[0], rows))[0]
     winner = int(np.where(np.isnan(first), -np.inf, sign * first).argmax())
     only = np.array([winner])
-    return {metric: float(_mean(_cell_scores(predictions, metric, rows, wanted=only))[0, winner]) for metric in metrics}
+    return {
+        metric: float(nanmean(cell_scores(predictions, metric, rows, wanted=only))[0, winner]) for metric in metrics
+    }
 
 
 def _prune(predictions: OutOfFold, metric: str, sign: float) -> OutOfFold:
     if predictions.n_trials <= CANDIDATES:
         return predictions
-    rows = _rows_once(predictions)
-    scores = _mean(_cell_scores(predictions, metric, rows))[0]
+    rows = rows_once(predictions)
+    scores = nanmean(cell_scores(predictions, metric, rows))[0]
     order = np.argsort(np.where(np.isnan(scores), np.inf, -sign * scores), kind="stable")[:CANDIDATES]
     return predictions.only([int(number) for number in predictions.numbers[np.sort(order)]])
 
 
 def _near(scores: Array, sign: float) -> Array:
     """The best trials, whose networks' spread stands for the winner's."""
-    means = _mean(scores[:1])[0]
+    means = nanmean(scores[:1])[0]
     return np.argsort(np.where(np.isnan(means), np.inf, -sign * means), kind="stable")[:NEAR]
 
 

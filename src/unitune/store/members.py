@@ -28,6 +28,9 @@ class MemberBlock:
         engine: Which engine trained them.
         scores: From `"train_auc"`, `"validation_auc"`, ... to `(member,)`: each metric at the kept weights.
         probes: From a probe's name to `(member, epoch, layer)`; NaN after a member's last epoch.
+        predictions: `(member, row, output)` on the validation rows, in the user's units; None where not kept. All
+            members of the block are of one fold and repeat.
+        predicted: The trials of `predictions`, where they are fewer than the block's; None where they are its own.
     """
 
     trial: Array
@@ -44,6 +47,8 @@ class MemberBlock:
     engine: str
     scores: Mapping[str, Array]
     probes: Mapping[str, Array] = field(default_factory=dict)
+    predictions: Array | None = None
+    predicted: Array | None = None
 
 
 def history_table(blocks: Sequence[MemberBlock]) -> pd.DataFrame:
@@ -70,8 +75,14 @@ def only(block: MemberBlock, trials: Sequence[int]) -> MemberBlock:
     if len(kept) == len(block.trial):
         return block
     arrays = ("trial", "fold", "repeat", "train", "validation", "learning_rate", "n_epochs", "best_epoch", "elapsed_s")
+    predictions, predicted = block.predictions, block.predicted
+    if predictions is not None:
+        inside = np.isin(block.trial if predicted is None else predicted, list(trials))
+        predictions, predicted = predictions[inside], None if predicted is None else predicted[inside]
     return replace(
         block,
+        predictions=predictions,
+        predicted=predicted,
         failure=[block.failure[int(position)] for position in kept],
         scores={name: values[kept] for name, values in block.scores.items()},
         probes={name: values[kept] for name, values in block.probes.items()},

@@ -40,6 +40,9 @@ class Run:
         test_scores: The refitted winner's score on the test rows in each metric; empty without test rows.
         logits: Numbers of trials whose models predict logits.
         changes: What each change of a one-at-a-time search did, as rows of a table.
+        spent: What `spend="ties"` did: `rounds`, `members`, and `reason`, a sentence; empty if nothing.
+        nested: From a metric to the estimate of nested cross-validation (`mean`, `low`, `high`, `method`, `naive`);
+            empty without `nested`.
     """
 
     objective: str
@@ -63,6 +66,8 @@ class Run:
     test_scores: Mapping[str, float] = field(default_factory=dict)
     changes: tuple[Mapping[str, Any], ...] = ()
     logits: tuple[int, ...] = ()
+    spent: Mapping[str, Any] = field(default_factory=dict)
+    nested: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The record as a tree of JSON values."""

@@ -10,11 +10,12 @@ import numpy as np
 
 from unitune.data.arrays import Split
 from unitune.engine.contract import Outcome
-from unitune.models.metrics import evaluate
+from unitune.models.metrics import METRICS, evaluate
 from unitune.records import Array, Score, Task, Trial
 from unitune.result import probabilities
 from unitune.stats import summarise
 from unitune.store import MemberBlock
+from unitune.store.predictions import BYTES_IN_MEMORY, n_bytes, trimmed
 
 CLASSES_WITH_RECALL = 50
 SPLITS = ("train", "validation")
@@ -82,6 +83,7 @@ class Collector:
         self._validation_ratio = validation_ratio
         self._targets = [(in_users_units(s, s.y_train), in_users_units(s, s.y_val)) for s in splits]
         self.blocks: list[MemberBlock] = []
+        self._bytes = 0
 
     def start(
         self,
@@ -111,7 +113,7 @@ class Collector:
         trial, place = numbers - batch.first, repeats * self._n_folds + folds
 
         failures = list(outcome.failures)
-        scores = self._evaluate(outcome, failures, batch.logits[trial])
+        scores, predictions = self._evaluate(outcome, failures, batch.logits[trial])
         recall = self._recall(outcome, batch.logits[trial])
         for (split, metric), values in scores.items():
             batch.scores[split, metric][trial, place] = values
@@ -140,13 +142,23 @@ class Collector:
                 scores={f"{split}_{metric}": values for (split, metric), values in scores.items()} | recall,
                 # Half the memory, and more digits than a measurement needs.
                 probes={name: np.asarray(values, dtype=np.float32) for name, values in outcome.probes.items()},
+                predictions=predictions,
             )
         )
+        self._bytes += predictions.nbytes
+        if self._bytes > BYTES_IN_MEMORY:
+            self.blocks[:] = trimmed(self.blocks, self._metrics[0], METRICS[self._metrics[0]].direction)
+            self._bytes = n_bytes(self.blocks)
         touched = np.unique(trial)
         return self._finish(batch, touched[batch.missing[touched] == 0])
 
-    def _evaluate(self, outcome: Outcome, failures: list[str], logits: Array) -> dict[tuple[str, str], Array]:
-        """Each metric of each member on both splits; writes a reason to `failures` where predictions are not finite."""
+    def _evaluate(
+        self, outcome: Outcome, failures: list[str], logits: Array
+    ) -> tuple[dict[tuple[str, str], Array], Array]:
+        """Each metric of each member on both splits, and the predictions of the validation rows.
+
+        Writes a reason to `failures` where predictions are not finite.
+        """
         index = outcome.jobs[0].split
         split = self._splits[index]
         y_train, y_val = self._targets[index]
@@ -161,7 +173,7 @@ class Collector:
             predictions = np.where(finite[:, None, None], predictions, np.nan)
             for metric, values in evaluate(self._metrics, y, predictions, weight, task=self._task).items():
                 scores[name, metric] = np.where(finite, np.asarray(values, dtype=np.float64), np.nan)
-        return scores
+        return scores, predictions.astype(np.float32)  # of the last split, validation
 
     def _recall(self, outcome: Outcome, logits: Array) -> dict[str, Array]:
         """`recall_0`, `recall_1`, ...: of each class the share of its validation rows that were predicted as such."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from unitune.data.folds import Fold
 from unitune.engine.contract import Engine, Job
 from unitune.models.blueprint import Blueprint, Training
 from unitune.models.build import n_parameters
@@ -42,11 +43,15 @@ class Network:
 
 @dataclass(kw_only=True, eq=False)
 class Searched:
-    """What the loop leaves behind: trials and members, the numbers of trials with logits, and how it ended."""
+    """What the loop leaves behind: trials and members, the numbers of trials with logits, and how it ended.
+
+    `more_folds` are those of repeats beyond the problem's, which `spend="ties"` trained.
+    """
 
     trials: list[Trial] = field(default_factory=list)
     blocks: list[MemberBlock] = field(default_factory=list)
     logits: list[int] = field(default_factory=list)
+    more_folds: list[Fold] = field(default_factory=list)
     left_out: str = ""
     interrupted: bool = False
 

@@ -28,6 +28,7 @@ from unitune.search import OneAtATime, Strategy
 from unitune.space import Space
 from unitune.store import Run, history_table, member_table, probe_table
 from unitune.tuner.loop import Network, search
+from unitune.tuner.predictions import out_of_fold
 from unitune.tuner.problem import Problem
 from unitune.tuner.refit import Refitter
 
@@ -134,6 +135,7 @@ def run(
                 members=lambda: member_table(found.blocks),
                 histories=lambda: history_table(found.blocks),
                 probes=lambda: probe_table(found.blocks),
+                predictions=lambda: out_of_fold(problem, found),
                 source=source,
             )
 

@@ -1,0 +1,305 @@
+"""How sure a search is: the tied set, the recommended trial, the corrected estimates, what the score depends on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from unitune.errors import OptionError, RunFolderError, TrainingError
+from unitune.records import Array, Trial
+from unitune.space import Hyperparameter
+from unitune.stats import (
+    Axis,
+    Estimate,
+    OutOfFold,
+    Ties,
+    corrected_estimates,
+    forest_shares,
+    is_complete,
+    marginals,
+    nothing_known,
+    tied_by_rows,
+    tied_with_best,
+    variance_shares,
+)
+from unitune.stats.forest import MIN_TRIALS
+from unitune.stats.ties import NOTHING
+from unitune.store import Run
+from unitune.store.run import ranked, varying
+
+GRID_POINTS = 32
+BINS = 8
+
+
+class Certainty:
+    """Statistics of a run, each computed when it is first asked for.
+
+    Args:
+        run: The run.
+        trials: Its trials.
+        predictions: Gives the out-of-fold predictions, or None where they were not kept.
+    """
+
+    def __init__(self, run: Run, trials: Sequence[Trial], predictions: Callable[[], OutOfFold | None]) -> None:
+        self._run = run
+        self._ranked = [one for one in ranked(trials, run.objective, run.direction) if one.state == "complete"]
+        self._get_predictions = predictions
+
+    @cached_property
+    def predictions(self) -> OutOfFold | None:
+        """The out-of-fold predictions that were kept."""
+        return self._get_predictions()
+
+    @cached_property
+    def ties(self) -> Ties:
+        """Which of the complete trials, from best to worst, are tied with the first."""
+        run, n = self._run, len(self._ranked)
+        if not n:
+            raise TrainingError("All trials failed, so none is the best.")
+        values = self._values(run.objective)
+        predictions = self.predictions
+        numbers = [trial.number for trial in self._ranked]
+        ratio = float(run.folds["validation_ratio"])
+        if predictions is not None and set(numbers) <= set(predictions.numbers.tolist()):
+            ours = predictions.only(numbers)
+            return tied_by_rows(ours, run.objective, run.direction, best=0, validation_ratio=ratio, seed=run.seed)
+        if values.shape[1] < 2:
+            return nothing_known(n)
+        return tied_with_best(values, run.direction, best=0, validation_ratio=ratio)
+
+    @property
+    def tied(self) -> tuple[int, ...]:
+        """Numbers of the trials that are tied with the best, best first."""
+        return tuple(trial.number for trial, tied in zip(self._ranked, self.ties.tied, strict=True) if tied)
+
+    @property
+    def recommended(self) -> Trial:
+        """The cheapest of the tied; the best where nothing can be said about ties."""
+        if self.ties.method == NOTHING:
+            return self._ranked[0]
+        tied = set(self.tied)
+        candidates = [trial for trial in self._ranked if trial.number in tied]
+        return min(candidates, key=lambda trial: (trial.n_parameters, trial.elapsed_s / len(_values_of(trial))))
+
+    @cached_property
+    def estimates(self) -> dict[str, Estimate]:
+        """The winner's corrected score in each metric.
+
+        Raises:
+            RunFolderError: The predictions that this needs were not kept.
+        """
+        run = self._run
+        if run.nested:
+            return {name: Estimate(**{"metric": name, **_numbers(one)}) for name, one in run.nested.items()}
+        if self.predictions is None:
+            raise RunFolderError(
+                "A corrected estimate needs the out-of-fold predictions",
+                "this run has none",
+                "Run the search again with this version of Unitune.",
+            )
+        return corrected_estimates(self.predictions, run.metrics, run.direction, seed=run.seed)
+
+    def interplay(self) -> pd.DataFrame:
+        """How much of the variation in score is due to what, as `Result.interplay` has it."""
+        factors = self._factors()
+        values = self._first_values()
+        if is_complete({name: codes for name, (codes, _) in factors.items()}) and len(values) > 1:
+            shares = variance_shares({name: codes for name, (codes, _) in factors.items()}, values)
+        elif len(values) >= MIN_TRIALS:
+            shares = forest_shares({name: self._axis(name) for name in factors}, values, seed=self._run.seed)
+        else:
+            raise OptionError(
+                f"`interplay` needs a complete grid or {MIN_TRIALS} trials",
+                f"there are {len(values)} complete trials",
+                "Train more trials.",
+            )
+        rows = [{"term": one.term, "share": one.share, "low": one.low, "high": one.high} for one in shares]
+        return pd.DataFrame(rows, columns=["term", "share", "low", "high"])
+
+    def marginals(self, name: str) -> pd.DataFrame:
+        """What a hyperparameter does, as `Result.marginals` has it."""
+        factors = self._factors()
+        if name not in factors:
+            raise OptionError(
+                "`marginals` takes a hyperparameter that varies", f"got {name!r}", f"Those are {', '.join(factors)}."
+            )
+        codes, labels = factors[name]
+        numeric = all(isinstance(one, int | float) and not isinstance(one, bool) for one in labels)
+        if numeric and len(labels) > 2 * BINS:
+            codes, labels = _binned(codes, labels)
+        found = marginals(
+            codes,
+            self._first_values(),
+            self._run.direction,
+            validation_ratio=float(self._run.folds["validation_ratio"]),
+        )
+        columns = ("value", "n_trials", "mean", "low", "high", "best_trial", "best_mean", "best_low", "best_high")
+        rows = [
+            (
+                labels[one.value],
+                one.n_trials,
+                one.mean,
+                one.low,
+                one.high,
+                self._ranked[one.best].number,
+                one.best_mean,
+                one.best_low,
+                one.best_high,
+            )
+            for one in found
+        ]
+        return pd.DataFrame(rows, columns=list(columns))
+
+    def conclusion(self, name_of: Callable[[Trial], str]) -> tuple[str, str, str]:
+        """Three sentences: what wins and ties, what to expect of it, and which to take."""
+        return self._who(name_of), self._what_to_expect(), self._which_to_take(name_of)
+
+    def _who(self, name_of: Callable[[Trial], str]) -> str:
+        run, best = self._run, self._ranked[0]
+        mean = best.scores[run.objective].mean
+        n = len(self._ranked)
+        if n == 1:
+            return f"One trial was trained, {name_of(best)}: its {run.objective} is {mean:.4g}."
+        head = f"Of {n:,} trials, {name_of(best)} (trial {best.number}) has the best {run.objective}, {mean:.4g}"
+        others = len(self.tied) - 1
+        if self.ties.method == NOTHING:
+            return f"{head}; with one score for each trial, nothing tells it from luck."
+        if not others:
+            return f"{head}, and no other is statistically tied with it."
+        if others == n - 1:
+            return f"{head}, but all {n:,} are statistically tied."
+        return f"{head}; {others:,} {'other is' if others == 1 else 'others are'} statistically tied with it."
+
+    def _what_to_expect(self) -> str:
+        objective = self._run.objective
+        try:
+            one = self.estimates[objective]
+        except RunFolderError:
+            return f"This {objective} is that of a winner, and so likely a little better than on new rows."
+        spread = "" if math.isnan(one.low) else f" (95 % interval {one.low:.4g} to {one.high:.4g})"
+        head = f"On new rows expect {_article(objective)} {objective} of {one.mean:.4g}{spread}"
+        if self._run.nested:
+            return f"{head}, by nested cross-validation."
+        if len(self._ranked) == 1:
+            return f"{head}."
+        better = one.mean < one.naive if self._run.direction == "maximize" else one.mean > one.naive
+        gain = abs(one.naive - one.mean)
+        if better and gain >= 0.02 * (one.high - one.low):
+            return f"{head}: the best score is {gain:.2g} too good, because it was chosen."
+        return f"{head}; that it was chosen has not flattered it."
+
+    def _which_to_take(self, name_of: Callable[[Trial], str]) -> str:
+        best, chosen = self._ranked[0], self.recommended
+        spent = f" {self._run.spent['reason']}" if self._run.spent.get("reason") else ""
+        if self.ties.method == NOTHING:
+            return f"Take {name_of(best)}; folds (`folds=5`) would tell how sure this is."
+        if len(self.tied) == 1:
+            return f"Take {name_of(best)}.{spent}"
+        if chosen.number == best.number:
+            head = f"Take {name_of(best)}: it is also the cheapest of the tied."
+        elif chosen.n_parameters == best.n_parameters:
+            head = f"Take {name_of(chosen)} (trial {chosen.number}), the fastest of the cheapest tied."
+        else:
+            saved = f"{chosen.n_parameters:,} parameters instead of {best.n_parameters:,}"
+            head = f"Take {name_of(chosen)} (trial {chosen.number}), the cheapest of the tied: {saved}."
+        advice = "" if spent else ' To tell the tied apart, spend more repeats on them (`spend="ties"`).'
+        return f"{head}{spent}{advice}"
+
+    def _values(self, metric: str) -> Array:
+        """`(trial, member)` from best to worst; NaN where a trial has fewer members."""
+        each = [trial.scores[metric].values for trial in self._ranked]
+        values = np.full((len(each), max(map(len, each))), np.nan)
+        for row, one in zip(values, each, strict=True):
+            row[: len(one)] = one
+        return values
+
+    def _first_values(self) -> Array:
+        """The objective on the folds and repeats that all trials have."""
+        values = self._values(self._run.objective)
+        return values[:, np.isfinite(values).all(axis=0)]
+
+    def _factors(self) -> dict[str, tuple[Array, list[Any]]]:
+        """For each hyperparameter that varied, numbers of the trials' values (-1: not active) and their labels."""
+        space = self._run.space
+        factors = {}
+        for name in varying(space):
+            given = [
+                space.label(name, trial.configuration[name]) if name in trial.configuration else None
+                for trial in self._ranked
+            ]
+            labels = _in_order(given)
+            place = {label: position for position, label in enumerate(labels)}
+            codes = np.array([-1 if value is None else place[value] for value in given], dtype=np.int64)
+            if len(np.unique(codes)) > 1:
+                factors[name] = (codes, labels)
+        if not factors:
+            raise OptionError("The score can be divided where something varied", "every trial is the same")
+        return factors
+
+    def _axis(self, name: str) -> Axis:
+        """The hyperparameter as positions on a line."""
+        codes, labels = self._factors()[name]
+        hyperparameter = self._run.space[name]
+        domain = hyperparameter.domain
+        numeric = all(isinstance(one, int | float) and not isinstance(one, bool) for one in labels)
+        if numeric and hasattr(domain, "low"):
+            turn: Callable[[Any], Any] = np.log if getattr(domain, "log", False) else np.asarray
+            at = turn(np.array(labels, dtype=np.float64))
+            grid = turn(np.array(_grid_of(hyperparameter), dtype=np.float64))
+        elif numeric:
+            at = np.arange(len(labels), dtype=np.float64)
+            grid = at
+        else:
+            # In the order of their mean scores the best split of categories is a threshold (Breiman et al. 1984).
+            means = self._first_values().mean(axis=1)
+            order = np.argsort([means[codes == code].mean() for code in range(len(labels))])
+            at = np.empty(len(labels))
+            at[order] = np.arange(len(labels))
+            grid = at
+        inactive = codes < 0
+        x = np.where(inactive, at.min() - 1, at[np.maximum(codes, 0)])
+        if inactive.any():
+            grid = np.sort(x)[:: max(1, len(x) // (2 * GRID_POINTS))]
+        return Axis(name=name, x=x, grid=grid)
+
+
+def _grid_of(hyperparameter: Hyperparameter) -> list[Any]:
+    return [hyperparameter.domain.from_unit((point + 0.5) / GRID_POINTS) for point in range(GRID_POINTS)]
+
+
+def _in_order(labels: Sequence[Any]) -> list[Any]:
+    """The distinct labels: numbers by size, others as they come."""
+    distinct = list(dict.fromkeys(one for one in labels if one is not None))
+    if all(isinstance(one, int | float) and not isinstance(one, bool) for one in distinct):
+        return sorted(distinct)
+    return sorted(distinct, key=str)
+
+
+def _binned(codes: Array, labels: Sequence[Any]) -> tuple[Array, list[Any]]:
+    """Values in eight bins with equally many trials; a bin is named by its median."""
+    values = np.array(labels, dtype=np.float64)
+    active = codes >= 0
+    edges = np.quantile(values[codes[active]], np.arange(1, BINS) / BINS)
+    bins = np.where(active, np.searchsorted(edges, values[np.maximum(codes, 0)], side="right"), -1)
+    used = [number for number in range(BINS) if (bins == number).any()]
+    names = [float(np.median(values[codes[bins == number]])) for number in used]
+    place = {number: position for position, number in enumerate(used)}
+    return np.array([place.get(int(number), -1) for number in bins]), names
+
+
+def _values_of(trial: Trial) -> tuple[float, ...]:
+    return next(iter(trial.scores.values())).values
+
+
+def _numbers(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON's null is NaN again."""
+    return {key: math.nan if value is None else value for key, value in entry.items()}
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "aeiou" or word in ("rmse", "r2", "f1", "mae") else "a"

@@ -1,0 +1,62 @@
+"""Resampled rows, and what the trials score on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from unitune.records import Array
+from unitune.stats.out_of_fold import OutOfFold
+from unitune.stats.weighted import scorer
+
+LARGE = 20_000_000  # Bags times rows: more rows than this allows get fewer bags.
+
+
+def cell_scores(
+    predictions: OutOfFold,
+    metric: str,
+    bags: Array,
+    *,
+    wanted: Array | None = None,
+    cells: Sequence[int] | None = None,
+) -> Array:
+    """The metric under each bag, `(bag, trial, cell)`; NaN where a trial has no member or was not wanted."""
+    numbers = range(len(predictions.cells)) if cells is None else cells
+    result = np.full((len(bags), predictions.n_trials, len(numbers)), np.nan)
+    for position, number in enumerate(numbers):
+        cell = predictions.cells[number]
+        kept = np.ones(len(cell.trials), dtype=bool) if wanted is None else np.isin(cell.trials, wanted)
+        weights = bags[:, cell.rows]
+        if predictions.weight is not None:
+            weights = weights * predictions.weight[cell.rows]
+        score = scorer(metric, predictions.task, predictions.y[cell.rows], cell.predictions[kept])
+        result[:, cell.trials[kept], position] = score(np.ascontiguousarray(weights, dtype=np.float64))
+    return result
+
+
+def resamples(predictions: OutOfFold, n_bags: int, generator: np.random.Generator) -> Array:
+    """Multiplicities of the rows in each resample, `(bag, row)`; rows of a group go together."""
+    validated = np.unique(np.concatenate([cell.rows for cell in predictions.cells]))
+    place = np.arange(len(validated))
+    if predictions.groups is not None:
+        _, place = np.unique(predictions.groups[validated], return_inverse=True)
+    n = int(place.max()) + 1
+    # One byte a row: a thousand bags of a hundred thousand rows are a lot already.
+    bags = np.zeros((n_bags, len(predictions.y)), dtype=np.uint8)
+    for bag in bags:
+        bag[validated] = np.minimum(np.bincount(generator.integers(n, size=n), minlength=n), 255)[place]
+    return bags
+
+
+def rows_once(predictions: OutOfFold) -> Array:
+    """The bag of every row once."""
+    return np.ones((1, len(predictions.y)), dtype=np.uint8)
+
+
+def nanmean(values: Array) -> Array:
+    """The mean over the last axis of what is not NaN; NaN, without a warning, where all is."""
+    known = ~np.isnan(values)
+    count = known.sum(axis=-1)
+    total = np.where(known, values, 0.0).sum(axis=-1)
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
