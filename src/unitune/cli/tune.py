@@ -95,6 +95,10 @@ def command(
     time_limit_s: Annotated[
         float | None, _option(SEARCH, "Seconds at most; nothing is started that cannot end in time.", "--time-limit")
     ] = None,
+    spend: Annotated[
+        Text, _option(SEARCH, "ties: what is left of the budget goes to repeats of the tied trials.")
+    ] = None,
+    nested: Annotated[int | None, _option(SEARCH, "Nested cross-validation with so many outer folds.")] = None,
     engine: Annotated[Text, _option(SEARCH, "auto, fused or solo.")] = None,
     seed: Annotated[int | None, _option(RUN, "The seed of everything random.")] = None,
     out: Annotated[Path | None, _option(RUN, "Where run folders go; runs/ if not given.")] = None,

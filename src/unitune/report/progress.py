@@ -56,7 +56,7 @@ class Listener:
         """Called for each finished trial; `best` is the best so far, or None where all failed."""
 
     def on_phase(self, phase: str) -> None:
-        """Called when something else begins that takes a while: `"refit"` or `"save"`."""
+        """Called when something else begins that takes a while: `"ties"`, `"refit"` or `"save"`."""
 
     def on_end(self) -> None:
         """Called once, whatever happened, when nothing more will come."""
@@ -122,7 +122,11 @@ class Bar(Listener):
 
     def on_phase(self, phase: str) -> None:
         """Says what is done now that the members are."""
-        words = {"refit": "refitting the best on all rows", "save": "saving"}
+        words = {
+            "ties": "repeating the tied trials",
+            "refit": "refitting the best on all rows",
+            "save": "saving",
+        }
         if self._progress is not None:
             self._progress.update(self._task, best=words.get(phase, phase))
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from unitune.errors import OptionError, RunFolderError, TrainingError
-from unitune.records import Array, Trial
+from unitune.records import Array, Direction, Trial
 from unitune.space import Hyperparameter
 from unitune.stats import (
     Axis,
@@ -33,6 +33,7 @@ from unitune.store import Run
 from unitune.store.run import ranked, varying
 
 GRID_POINTS = 32
+FASTER = 0.5
 BINS = 8
 
 
@@ -58,19 +59,13 @@ class Certainty:
     @cached_property
     def ties(self) -> Ties:
         """Which of the complete trials, from best to worst, are tied with the first."""
-        run, n = self._run, len(self._ranked)
-        if not n:
+        run = self._run
+        if not self._ranked:
             raise TrainingError("All trials failed, so none is the best.")
-        values = self._values(run.objective)
-        predictions = self.predictions
-        numbers = [trial.number for trial in self._ranked]
         ratio = float(run.folds["validation_ratio"])
-        if predictions is not None and set(numbers) <= set(predictions.numbers.tolist()):
-            ours = predictions.only(numbers)
-            return tied_by_rows(ours, run.objective, run.direction, best=0, validation_ratio=ratio, seed=run.seed)
-        if values.shape[1] < 2:
-            return nothing_known(n)
-        return tied_with_best(values, run.direction, best=0, validation_ratio=ratio)
+        return ties_of(
+            self._ranked, self.predictions, run.objective, run.direction, validation_ratio=ratio, seed=run.seed
+        )
 
     @property
     def tied(self) -> tuple[int, ...]:
@@ -79,12 +74,19 @@ class Certainty:
 
     @property
     def recommended(self) -> Trial:
-        """The cheapest of the tied; the best where nothing can be said about ties."""
+        """The cheapest of the tied; the best where nothing can be said about ties.
+
+        Of those with the fewest parameters it is the best, unless another takes less than half its time: measured times
+        vary from run to run, and the same seed should recommend the same trial.
+        """
         if self.ties.method == NOTHING:
             return self._ranked[0]
         tied = set(self.tied)
         candidates = [trial for trial in self._ranked if trial.number in tied]
-        return min(candidates, key=lambda trial: (trial.n_parameters, trial.elapsed_s / len(_values_of(trial))))
+        fewest = min(trial.n_parameters for trial in candidates)
+        smallest = [trial for trial in candidates if trial.n_parameters == fewest]
+        fastest = min(smallest, key=_seconds)
+        return fastest if _seconds(fastest) < FASTER * _seconds(smallest[0]) else smallest[0]
 
     @cached_property
     def estimates(self) -> dict[str, Estimate]:
@@ -95,7 +97,11 @@ class Certainty:
         """
         run = self._run
         if run.nested:
-            return {name: Estimate(**{"metric": name, **_numbers(one)}) for name, one in run.nested.items()}
+            best = self._ranked[0]
+            return {
+                name: Estimate(metric=name, naive=best.scores[name].mean, **_numbers(one))
+                for name, one in run.nested.items()
+            }
         if self.predictions is None:
             raise RunFolderError(
                 "A corrected estimate needs the out-of-fold predictions",
@@ -210,17 +216,9 @@ class Certainty:
         advice = "" if spent else ' To tell the tied apart, spend more repeats on them (`spend="ties"`).'
         return f"{head}{spent}{advice}"
 
-    def _values(self, metric: str) -> Array:
-        """`(trial, member)` from best to worst; NaN where a trial has fewer members."""
-        each = [trial.scores[metric].values for trial in self._ranked]
-        values = np.full((len(each), max(map(len, each))), np.nan)
-        for row, one in zip(values, each, strict=True):
-            row[: len(one)] = one
-        return values
-
     def _first_values(self) -> Array:
         """The objective on the folds and repeats that all trials have."""
-        values = self._values(self._run.objective)
+        values = _values(self._ranked, self._run.objective)
         return values[:, np.isfinite(values).all(axis=0)]
 
     def _factors(self) -> dict[str, tuple[Array, list[Any]]]:
@@ -268,6 +266,43 @@ class Certainty:
         return Axis(name=name, x=x, grid=grid)
 
 
+def ties_of(
+    trials: Sequence[Trial],
+    predictions: OutOfFold | None,
+    metric: str,
+    direction: Direction,
+    *,
+    validation_ratio: float,
+    seed: int,
+) -> Ties:
+    """Which of some complete trials, from best to worst, are tied with the first.
+
+    Args:
+        trials: The trials.
+        predictions: Their out-of-fold predictions, or None where they were not kept.
+        metric, direction: The objective.
+        validation_ratio: As in `unitune.stats.summarise`.
+        seed: Of the bootstrap.
+    """
+    numbers = [trial.number for trial in trials]
+    if predictions is not None and set(numbers) <= set(predictions.numbers.tolist()):
+        ours = predictions.only(numbers)
+        return tied_by_rows(ours, metric, direction, best=0, validation_ratio=validation_ratio, seed=seed)
+    values = _values(trials, metric)
+    if values.shape[1] < 2:
+        return nothing_known(len(trials))
+    return tied_with_best(values, direction, best=0, validation_ratio=validation_ratio)
+
+
+def _values(trials: Sequence[Trial], metric: str) -> Array:
+    """`(trial, member)`; NaN where a trial has fewer members than others."""
+    each = [trial.scores[metric].values for trial in trials]
+    values = np.full((len(each), max(map(len, each))), np.nan)
+    for row, one in zip(values, each, strict=True):
+        row[: len(one)] = one
+    return values
+
+
 def _grid_of(hyperparameter: Hyperparameter) -> list[Any]:
     return [hyperparameter.domain.from_unit((point + 0.5) / GRID_POINTS) for point in range(GRID_POINTS)]
 
@@ -292,8 +327,9 @@ def _binned(codes: Array, labels: Sequence[Any]) -> tuple[Array, list[Any]]:
     return np.array([place.get(int(number), -1) for number in bins]), names
 
 
-def _values_of(trial: Trial) -> tuple[float, ...]:
-    return next(iter(trial.scores.values())).values
+def _seconds(trial: Trial) -> float:
+    """Per member: tied trials may have been repeated, others not."""
+    return trial.elapsed_s / max(1, len(next(iter(trial.scores.values())).values))
 
 
 def _numbers(entry: Mapping[str, Any]) -> dict[str, Any]:

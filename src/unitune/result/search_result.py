@@ -170,7 +170,10 @@ class Result:
 
     @property
     def recommended(self) -> Trial:
-        """Of the trials that are tied with the best the cheapest: the fewest parameters, then the least time."""
+        """Of the trials that are tied with the best the cheapest: the fewest parameters, then the least time.
+
+        Times that differ by less than a factor of two count as equal, and then the better score decides.
+        """
         return self._certainty.recommended
 
     @property

@@ -6,7 +6,7 @@ from unitune.stats.intervals import Summary, summarise
 from unitune.stats.marginals import Marginal, marginals
 from unitune.stats.out_of_fold import Cell, OutOfFold
 from unitune.stats.paired import PairedTest, corrected_t_test
-from unitune.stats.ties import Ties, nothing_known, tied_by_rows, tied_with_best
+from unitune.stats.ties import Ties, nothing_known, tied_after_endless_repeats, tied_by_rows, tied_with_best
 from unitune.stats.variance import Share, is_complete, variance_shares
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "marginals",
     "nothing_known",
     "summarise",
+    "tied_after_endless_repeats",
     "tied_by_rows",
     "tied_with_best",
     "variance_shares",

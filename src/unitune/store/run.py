@@ -86,13 +86,18 @@ class Run:
 
 
 def ranked(trials: Sequence[Trial], objective: str, direction: Direction) -> list[Trial]:
-    """The trials from best to worst: by mean score, then fewer parameters, then number; failed ones last."""
+    """The trials from best to worst: by mean score, then fewer parameters, then number; failed ones last.
+
+    Where only the tied trials were repeated, those that were not come after them: they were shown to be worse, and the
+    luck that chose the first was averaged out of the repeated ones alone.
+    """
     sign = -1.0 if direction == "maximize" else 1.0
 
-    def place(trial: Trial) -> tuple[bool, float, int, int]:
+    def place(trial: Trial) -> tuple[bool, int, float, int, int]:
         mean = trial.scores[objective].mean if trial.state == "complete" else math.nan
         missing = math.isnan(mean)
-        return missing, 0.0 if missing else sign * mean, trial.n_parameters, trial.number
+        n_members = 0 if missing else len(trial.scores[objective].values)
+        return missing, -n_members, 0.0 if missing else sign * mean, trial.n_parameters, trial.number
 
     return sorted(trials, key=place)
 

@@ -61,6 +61,7 @@ class Collector:
         metrics: Names of the metrics, the objective first.
         n_folds, repeats: Each trial has `n_folds * repeats` members.
         validation_ratio: For the intervals.
+        first_repeat: Repeats before this one were collected elsewhere.
     """
 
     def __init__(
@@ -73,7 +74,9 @@ class Collector:
         n_folds: int,
         repeats: int,
         validation_ratio: float,
+        first_repeat: int = 0,
     ) -> None:
+        self._first_repeat = first_repeat
         self._task = task
         self._splits = splits
         self._train_weights = train_weights
@@ -110,7 +113,7 @@ class Collector:
         numbers = np.array([member.trial for member in members])
         folds = np.array([member.fold for member in members])
         repeats = np.array([member.repeat for member in members])
-        trial, place = numbers - batch.first, repeats * self._n_folds + folds
+        trial, place = numbers - batch.first, (repeats - self._first_repeat) * self._n_folds + folds
 
         failures = list(outcome.failures)
         scores, predictions = self._evaluate(outcome, failures, batch.logits[trial])
@@ -194,7 +197,8 @@ class Collector:
     def _say(self, reason: str, fold: int, repeat: int) -> str:
         if self._n_members == 1:
             return reason
-        place = f"fold {fold + 1}" if self._n_folds == self._n_members else f"fold {fold + 1}, repeat {repeat + 1}"
+        single = self._n_folds == self._n_members and not self._first_repeat
+        place = f"fold {fold + 1}" if single else f"fold {fold + 1}, repeat {repeat + 1}"
         return f"{place}: {reason}"
 
     def _finish(self, batch: Batch, indices: Array) -> list[Trial]:

@@ -21,9 +21,11 @@ from unitune.search import Goal, make_strategy
 from unitune.space import Space
 from unitune.store import check_folder
 from unitune.tuner.loop import Network
+from unitune.tuner.nested import check_nested, nested_estimates
 from unitune.tuner.pose import check_options, pose
 from unitune.tuner.problem import Problem
 from unitune.tuner.run import describe_call, recorded_call, run, run_folder
+from unitune.tuner.spend import check_spend
 
 
 def tune(
@@ -68,6 +70,8 @@ def tune(
     baseline: Mapping[str, Any] | None = None,
     trials: int | None = None,
     time_limit_s: float | None = None,
+    spend: str | None = None,
+    nested: int | None = None,
     engine: str = "auto",
     seed: int = 0,
     out: str | Path | None = None,
@@ -119,6 +123,11 @@ def tune(
         baseline: Values from which `"one_at_a_time"` starts.
         trials: Trials at most.
         time_limit_s: Seconds at most; no trial is started that is not expected to end in time.
+        spend: `"ties"`: what the search leaves of the budget (a third is kept where it would use all) goes to repeats
+            of the trials that are tied with the best, until they are told apart or repeats would not help.
+        nested: Outer folds of nested cross-validation, from 2: the whole search again inside each, its winner trained
+            on the outer training rows and scored on the others. `Result.estimate` is then this, at `nested` times the
+            cost; a time limit is shared.
         engine: `"auto"` (the fastest for each network), `"fused"` or `"solo"`.
         seed: The seed of everything random, 0 or more.
         out: The folder of run folders; without `out` and `name` nothing is saved (see `Result.save`).
@@ -145,6 +154,8 @@ def tune(
     call = {key: value for key, value in locals().items() if value is not None}
     started = time.perf_counter()
     check_options(repeats=repeats, trials=trials, time_limit_s=time_limit_s, seed=seed, patience=patience)
+    check_spend(spend)
+    check_nested(nested, cv=cv, validation_data=validation_data)
     chosen_engine = choose_engine(engine)
     folder = run_folder(out, name)
     if folder is not None:
@@ -153,6 +164,22 @@ def tune(
     problem, space = posed.problem, posed.space
     goal = Goal(metric=problem.objective, direction=problem.direction, validation_ratio=problem.validation_ratio)
     chosen, limit = make_strategy(strategy, space, goal=goal, seed=seed, trials=trials, baseline=baseline)
+    listeners = [*make_progress(progress), *callbacks]
+    outer = {}
+    if nested is not None:
+        share = None if time_limit_s is None else time_limit_s / (nested + 1)
+        outer = nested_estimates(
+            posed.data,
+            nested,
+            pose=lambda rows: pose_rows(rows, space, call),
+            strategy=lambda: make_strategy(strategy, space, goal=goal, seed=seed, trials=trials, baseline=baseline),
+            space=space,
+            engine=chosen_engine,
+            time_limit_s=share,
+            time_ordered=time_ordered,
+            spend=spend,
+            seed=seed,
+        )
     return run(
         problem,
         chosen,
@@ -162,13 +189,15 @@ def tune(
         limit=limit,
         time_limit_s=time_limit_s,
         started=started,
-        listeners=[*make_progress(progress), *callbacks],
+        listeners=listeners,
         notes=posed.notes,
         tests=posed.tests,
         command=describe_call("tune", call),
         call=recorded_call(call),
         folder=folder,
         overwrite=overwrite,
+        spend=spend,
+        nested=outer,
     )
 
 
@@ -194,8 +223,9 @@ EVALUATION = ("objective", "direction", "folds", "cv", "validation_split", "vali
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Posed:
-    """What the arguments of `tune` mean before anything is searched."""
+    """What the arguments of `tune` mean before anything is searched; `data` are the rows without those held out."""
 
+    data: Dataset
     problem: Problem
     tests: Dataset | None
     notes: tuple[str, ...]
@@ -215,8 +245,13 @@ def pose_dense(call: Mapping[str, Any]) -> Posed:
         **({"per_layer": ("units", "activation") if per_layer is True else per_layer} if per_layer else {}),
     )
     rows: dict[str, Any] = {name: call.get(name) for name in ROWS}
-    evaluation: dict[str, Any] = {name: call.get(name) for name in EVALUATION}
     data = read_dataset(call["x"], call.get("y"), normalize=call.get("normalize", "auto"), **rows)
+    return pose_rows(data, space, call)
+
+
+def pose_rows(data: Dataset, space: Space, call: Mapping[str, Any]) -> Posed:
+    """Splits rows that were read already."""
+    evaluation: dict[str, Any] = {name: call.get(name) for name in EVALUATION}
     problem, tests, notes = pose(
         data,
         more_notes=initializer_notes(space),
@@ -233,7 +268,7 @@ def pose_dense(call: Mapping[str, Any]) -> Posed:
             training=training(configuration, task_head, patience=call.get("patience")),
         )
 
-    return Posed(problem=problem, tests=tests, notes=notes, space=space, network=network)
+    return Posed(data=data, problem=problem, tests=tests, notes=notes, space=space, network=network)
 
 
 def initializer_notes(space: Space) -> tuple[str, ...]:

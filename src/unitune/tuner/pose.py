@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from unitune.data.arrays import Split
 from unitune.data.dataset import Dataset
 from unitune.data.folds import Fold, make_folds
 from unitune.data.load import like
@@ -53,30 +55,41 @@ def pose(
         folds = _default_folds(data)
         if folds < DEFAULT_FOLDS:
             notes.append(f"{folds} folds instead of {DEFAULT_FOLDS}: the smallest class has {folds} rows.")
-    made = make_folds(
+    split_again = partial(
+        make_folds,
         data,
         folds=folds,
-        repeats=repeats,
         cv=cv,
         time_ordered=time_ordered,
         validation_split=validation_split,
         validation_rows=rows,
         seed=seed,
     )
+    made = split_again(repeats=repeats)
     backend.ensure()
-    splits = []
     prepared: dict[tuple[int, int], Any] = {}
-    for fold in made:
-        key = (hash(fold.train.tobytes()), len(fold.train))
-        if key not in prepared:  # repeats of fixed rows share their statistics
-            prepared[key] = preprocessing.fit(data, fold.train, flatten=not as_given)
-        split = split_arrays(data, fold, preprocessor=prepared[key])
-        splits.append(unscaled(split) if as_given else split)
+
+    def prepare(folds: Sequence[Fold]) -> tuple[Split, ...]:
+        splits = []
+        for fold in folds:
+            key = (hash(fold.train.tobytes()), len(fold.train))
+            if key not in prepared:  # repeats of fixed rows share their statistics
+                prepared[key] = preprocessing.fit(data, fold.train, flatten=not as_given)
+            split = split_arrays(data, fold, preprocessor=prepared[key])
+            splits.append(unscaled(split) if as_given else split)
+        return tuple(splits)
+
+    def make_repeat(number: int) -> tuple[tuple[Fold, ...], tuple[Split, ...]]:
+        further = tuple(fold for fold in split_again(repeats=number + 1) if fold.repeat == number)
+        return further, prepare(further)
+
+    splits = prepare(made)
     notes += [*next(iter(prepared.values())).notes, *more_notes]
     problem = Problem(
         dataset=data,
         folds=made,
-        splits=tuple(splits),
+        splits=splits,
+        make_repeat=make_repeat,
         objective=chosen,
         direction=natural,
         metrics=metrics,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,6 +27,7 @@ class Problem:
         seed: The seed of everything random.
         validation_ratio: Validation rows per training row, 0 where all folds share their rows.
         as_given: Whether rows keep their shape and regression targets their scale.
+        make_repeat: Gives the folds of a further repeat, by its number, and their prepared rows.
     """
 
     dataset: Dataset
@@ -37,6 +39,7 @@ class Problem:
     seed: int
     validation_ratio: float
     as_given: bool = False
+    make_repeat: Callable[[int], tuple[tuple[Fold, ...], tuple[Split, ...]]] | None = None
 
     @property
     def n_members(self) -> int:
@@ -72,15 +75,24 @@ class Problem:
     def collector(self) -> Collector:
         """What scores the outcomes of this problem."""
         weight = self.dataset.sample_weight
+        first = min(fold.repeat for fold in self.folds)
         return Collector(
             splits=self.splits,
             train_weights=[None if weight is None else weight[fold.train] for fold in self.folds],
             task=self.dataset.task,
             metrics=self.metrics,
             n_folds=self.n_folds,
-            repeats=self.repeats,
+            repeats=self.repeats - first,
             validation_ratio=self.validation_ratio,
+            first_repeat=first,
         )
+
+    def repeat(self, number: int) -> Problem | None:
+        """The same question on the folds of a further repeat; None where there is no way to make them."""
+        if self.make_repeat is None:
+            return None
+        folds, splits = self.make_repeat(number)
+        return replace(self, folds=folds, splits=splits)
 
 
 def member_seed(seed: int, fold: int, repeat: int) -> int:

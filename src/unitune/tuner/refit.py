@@ -92,11 +92,14 @@ class Refitter:
         data = self.test_data
         if data is None:
             return {}
-        predictions = preprocessing.predict(model(), _inputs(data))
-        logits = np.array([self.network(trial.configuration).logits])
-        predictions = probabilities(predictions.astype(np.float64)[None], data.task, logits)
+        predictions = self.predictions(trial, model(), data)
         values = evaluate(self.problem.metrics, data.y, predictions, data.sample_weight, task=data.task)
         return {name: float(values[name][0]) for name in self.problem.metrics}
+
+    def predictions(self, trial: Trial, model: keras.Model, data: Dataset) -> Array:
+        """What a model of the trial predicts for rows, `(1, row, output)` as metrics take them."""
+        raw = preprocessing.predict(model, _inputs(data)).astype(np.float64)[None]
+        return probabilities(raw, data.task, np.array([self.network(trial.configuration).logits]))
 
 
 def _inputs(data: Dataset) -> Array | dict[str, Array]:

@@ -31,6 +31,7 @@ from unitune.tuner.loop import Network, search
 from unitune.tuner.predictions import out_of_fold
 from unitune.tuner.problem import Problem
 from unitune.tuner.refit import Refitter
+from unitune.tuner.spend import KEPT_FOR_TIES, spend_on_ties
 
 if TYPE_CHECKING:
     import keras
@@ -66,12 +67,23 @@ def run(
     call: Mapping[str, Any] | None = None,
     folder: Path | None,
     overwrite: bool,
+    spend: str | None = None,
+    nested: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Result:
-    """Searches, puts the result together, and saves it where a folder was given."""
+    """Searches, puts the result together, and saves it where a folder was given.
+
+    With `spend="ties"` a search that would use its whole budget leaves a third of it for repeats of the tied trials.
+    """
     phases = _Phases(last=started, seconds={})
     phases.end("data")
     size = float("inf") if isinstance(strategy, OneAtATime) else space.size
-    n_trials = limit if size == float("inf") else int(min(size, limit if limit is not None else size))
+    first_limit, first_time_s = limit, time_limit_s
+    if spend:
+        if limit is not None and limit < size:
+            first_limit = max(1, round(limit * (1 - KEPT_FOR_TIES)))
+        if time_limit_s is not None:
+            first_time_s = time_limit_s * (1 - KEPT_FOR_TIES)
+    n_trials = first_limit if size == float("inf") else int(min(size, first_limit if first_limit is not None else size))
     plan = Plan(
         objective=problem.objective,
         direction=problem.direction,
@@ -90,8 +102,8 @@ def run(
             strategy,
             network=network,
             engine=engine,
-            trials=limit,
-            time_limit_s=time_limit_s,
+            trials=first_limit,
+            time_limit_s=first_time_s,
             started=started,
             listeners=listeners,
             size=size,
@@ -100,6 +112,21 @@ def run(
         if not any(trial.state == "complete" for trial in found.trials):
             reason = found.trials[0].failure if found.trials else "no trial was finished"
             raise TrainingError(f"All {len(found.trials):,} trials failed. The first: {reason}.")
+        spent: Mapping[str, Any] = {}
+        if spend:
+            for listener in listeners:
+                listener.on_phase("ties")
+            spent = spend_on_ties(
+                problem,
+                found,
+                network=network,
+                engine=engine,
+                trials=limit,
+                time_limit_s=time_limit_s,
+                started=started,
+                listeners=listeners,
+            )
+            phases.end("ties")
         record = Run(
             objective=problem.objective,
             direction=problem.direction,
@@ -126,6 +153,8 @@ def run(
             interrupted=found.interrupted,
             logits=tuple(found.logits),
             changes=tuple(asdict(c) for c in strategy.changes) if isinstance(strategy, OneAtATime) else (),
+            spent=spent,
+            nested=nested or {},
         )
 
         def make(run: Run, source: Source) -> Result:

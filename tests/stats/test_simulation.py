@@ -1,0 +1,54 @@
+"""The statistics on searches whose truth is known, few of them; `python -m bench.simulation` runs many.
+
+Limits are those that the figures of the full simulation pass with the noise of so few searches.
+"""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+SEARCHES = 200
+
+
+@pytest.fixture(scope="module")
+def simulation():
+    path = Path(__file__).parents[2] / "bench" / "simulation.py"
+    spec = importlib.util.spec_from_file_location("unitune_simulation", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
+
+
+@pytest.fixture(scope="module")
+def found(simulation):
+    settings = simulation.REDUCED
+    return {one.space.__name__: simulation.figures(one, searches=SEARCHES, seed=1, n_bags=200) for one in settings}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("space", ["null", "spread", "slope"])
+class TestSearches:
+    def test_the_interval_covers_the_truth(self, found, space):
+        # 95 % of 200 give 180 or more in 99.8 % of cases.
+        assert found[space].coverage >= 0.9
+
+    def test_the_estimate_is_not_biased(self, found, space):
+        one = found[space]
+        assert abs(one.bias) < 0.1 + 3 * one.bias_error
+        assert one.naive_bias > one.bias
+
+    def test_the_tied_set_holds_the_best(self, found, space):
+        assert found[space].holds_best >= 0.95
+
+    def test_better_is_rarely_false(self, found, space):
+        # 5 % of 200 give 19 or fewer in 99.7 % of cases.
+        assert found[space].false_better <= 19 / SEARCHES
+
+
+@pytest.mark.slow
+def test_the_naive_score_is_too_good_where_nothing_differs(found):
+    assert found["null"].naive_bias > 0.5
