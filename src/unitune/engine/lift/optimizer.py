@@ -280,7 +280,7 @@ class StackedOptimizer:
 
             def add(reference: Any, name: str | None = None, initializer: Any = "zeros") -> Any:
                 slot = stand_in(reference.value, self._dtype, reference.index)
-                slot.initial = 0.0 if initializer == "zeros" else float(initializer.value)
+                slot.initial = 0.0 if initializer == "zeros" else _constant(initializer, self._dtype)
                 made.append(slot)
                 return slot
 
@@ -295,6 +295,13 @@ class StackedOptimizer:
         for stand_in, tensor in zip((*variables, *made), (*weights, *slots), strict=True):
             stand_in.assign(tensor)
         return variables, made
+
+
+def _constant(initializer: Any, dtype: str) -> float:
+    """What an initializer of equal numbers gives, in Keras's own arithmetic: TensorFlow casts by way of float32."""
+    import keras
+
+    return float(keras.ops.convert_to_numpy(initializer((1,), dtype=dtype))[0])
 
 
 class _Setting:
