@@ -273,6 +273,16 @@ def data_cases() -> list[Case]:
             training=training(head),
         )
         cases.append(Case(name=name, oracle="fit", job=job))
+    # What accuracy means follows from the shapes of target and output, whatever the loss.
+    for name, loss in (("one-hot", "categorical_crossentropy"), ("one-hot-squares", "mean_squared_error")):
+        one = replace(training(1), loss=loss)
+        job = Job(
+            member=Member(trial=0, fold=10, repeat=0, seed=SEEDS[0]),
+            split=10,
+            blueprint=small(5, "selu", 1, rate=0.1),
+            training=one,
+        )
+        cases.append(Case(name=name, oracle="fit", job=job))
     return cases
 
 
@@ -387,6 +397,10 @@ def as_floats(split: Split, dtype: str) -> Split:
     return replace(split, **{name: cast(getattr(split, name)) for name in names})
 
 
+def one_hot(split: Split) -> Split:
+    return replace(split, y_train=np.eye(3)[split.y_train], y_val=np.eye(3)[split.y_val])
+
+
 def splits(dtype: str) -> list[Split]:
     """Splits by index: three plain ones (a head each), then those of `data_cases` and `callback_cases`."""
     table = [
@@ -400,5 +414,6 @@ def splits(dtype: str) -> list[Split]:
         make_split(7, 2, 40, 15, weighted=True),
         make_split(8, 1, 37, 12, features=3),
         make_split(9, 0, 40, 20),
+        one_hot(make_split(10, 1, 32, 12)),
     ]
     return [as_floats(split, dtype) for split in table]

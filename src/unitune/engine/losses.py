@@ -107,23 +107,23 @@ class RowMetric:
     root: bool = False
 
 
-def metric_functions(names: Sequence[str], outputs: int, loss: Key) -> list[RowMetric]:
-    """The metrics of a program. What accuracy means follows from the loss and the output, as Keras decides it."""
-    return [_metric(name, outputs, loss) for name in names]
+def metric_functions(names: Sequence[str], outputs: int) -> list[RowMetric]:
+    """The metrics of a program. What accuracy means follows from the shapes of target and output, as in Keras."""
+    return [_metric(name, outputs) for name in names]
 
 
-def _metric(name: str, outputs: int, loss: Key) -> RowMetric:
+def _metric(name: str, outputs: int) -> RowMetric:
     from keras import ops
 
     def per_row(values: Tensor) -> Tensor:
         return ops.mean(values, axis=-1)
 
     def accuracy(target: Tensor, prediction: Tensor) -> Tensor:
-        if str(loss[0]).startswith("sparse"):
-            hit = ops.equal(ops.argmax(prediction, axis=-1), ops.cast(ops.reshape(target, (1, -1)), "int32"))
-            return ops.cast(hit, prediction.dtype)
-        if str(loss[0]).startswith("categorical"):
-            hit = ops.equal(ops.argmax(prediction, axis=-1), ops.argmax(target, axis=-1)[None])
+        # Keras goes by shapes: one output is binary; class numbers are sparse; anything else is one-hot.
+        if outputs > 1:
+            sparse = len(target.shape) == 1 or target.shape[-1] == 1
+            label = ops.cast(ops.reshape(target, (-1,)), "int32") if sparse else ops.argmax(target, axis=-1)
+            hit = ops.equal(ops.argmax(prediction, axis=-1), ops.cast(label, "int32")[None])
             return ops.cast(hit, prediction.dtype)
         label = ops.cast(prediction > 0.5, prediction.dtype)
         return per_row(ops.cast(ops.equal(ops.expand_dims(target, 0), label), prediction.dtype))

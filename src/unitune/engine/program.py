@@ -47,7 +47,7 @@ class Program:
         self.metrics = ("loss", *key.metrics)
         self.columns = self._columns()
         self._loss = loss_function(key.loss)
-        self._metrics = metric_functions(key.metrics, key.outputs, key.loss)
+        self._metrics = metric_functions(key.metrics, key.outputs)
         for node in activations:
             for function in node.functions:
                 keeps_zero(function)  # tried here because a function cannot be tried while tracing
