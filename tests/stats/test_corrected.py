@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unitune.stats import Cell, OutOfFold, bbc_cv, corrected_estimates
-from unitune.stats.corrected import member_variance
+from unitune.stats.resampling import member_variance
 
 ROWS, FOLDS = 200, 5
 

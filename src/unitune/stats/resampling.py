@@ -60,3 +60,26 @@ def nanmean(values: Array) -> Array:
     count = known.sum(axis=-1)
     total = np.where(known, values, 0.0).sum(axis=-1)
     return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
+
+
+def member_variance(scores: Array) -> float:
+    """The variance of networks of one trial over cells, beyond what their rows explain.
+
+    Args:
+        scores: `(1 + bag, trial, cell)`, the first under the rows as they are, the others under resampled rows.
+
+    Returns:
+        The excess of the trial-by-cell interaction over its variance under resampling, 0 or more; 0 with one trial.
+    """
+    complete = scores[:, np.isfinite(scores).all(axis=(0, 2))]
+    trials, cells = complete.shape[1:]
+    if trials < 2 or cells < 2:
+        return 0.0
+    rest = (
+        complete
+        - complete.mean(axis=1, keepdims=True)
+        - complete.mean(axis=2, keepdims=True)
+        + complete.mean(axis=(1, 2), keepdims=True)
+    )
+    excess = float((rest[0] ** 2).mean() - rest[1:].var(axis=0).mean())
+    return max(0.0, float(excess * trials * cells / ((trials - 1) * (cells - 1))))

@@ -9,10 +9,11 @@ from scipy import special
 
 from unitune.records import Array, Direction
 from unitune.stats.out_of_fold import OutOfFold
-from unitune.stats.resampling import LARGE, cell_scores, nanmean, resamples, rows_once
+from unitune.stats.resampling import LARGE, cell_scores, member_variance, nanmean, resamples, rows_once
 
 LEVEL = 0.05
 BAGS = 300
+AUC_BAGS = 150
 
 BY_ROWS = "corrected resampled t-test against the best, the rows' variance by bootstrap, Holm over pairs"
 ONE_SET = "paired bootstrap of the rows of one hold-out set against the best, Holm over pairs; seeds are not in it"
@@ -104,8 +105,7 @@ def _prior(values: Array) -> tuple[float, float]:
     Args:
         values: `(trial, member)`, greater is better.
     """
-    means = np.array([row[np.isfinite(row)].mean() if np.isfinite(row).any() else -np.inf for row in values])
-    top = values[np.argsort(-means, kind="stable")[: max(10, len(values) // 2)]]
+    top = values[_better_half(values)]
     top = top[:, np.isfinite(top).all(axis=0)]
     trials, members = top.shape
     if trials < 3 or members < 2:
@@ -122,6 +122,12 @@ def _prior(values: Array) -> tuple[float, float]:
     prior_df = most if excess <= 0 else min(most, 2 * _inverse_trigamma(excess))
     shift = float(special.digamma(prior_df / 2) - np.log(prior_df / 2)) if excess > 0 else 0.0
     return float(np.exp(logs.mean() + shift)), float(prior_df)
+
+
+def _better_half(values: Array) -> Array:
+    """The indices of the better half of the trials, ten at least; `values` `(trial, member)`, greater is better."""
+    means = nanmean(values)
+    return np.argsort(np.where(np.isnan(means), np.inf, -means), kind="stable")[: max(10, len(values) // 2)]
 
 
 def _inverse_trigamma(value: float) -> float:
@@ -153,9 +159,10 @@ def tied_by_rows(
     ``t = mean(d) / sqrt(v_rows + v_networks * (1 / n + validation_ratio))``. ``v_rows`` is that of ``mean(d)`` on
     resampled rows: each row is validated once in a repeat, so rows are independent, and hundreds of rows know their
     spread where five folds do not. ``v_networks`` is what the variance over folds (moderated, see `tied_with_best`) has
-    beyond that: networks differ by their seeds and by their training rows, which folds share, and for these holds the
-    correction of Nadeau and Bengio. The degrees of freedom are Satterthwaite's. On one hold-out set, not repeated,
-    there is no second part: it knows nothing of seeds.
+    beyond that, and no less than what it usually has over the better half of the trials: networks differ by their seeds
+    and by their training rows, which folds share, and for these holds the correction of Nadeau and Bengio. The degrees
+    of freedom are Satterthwaite's. On one hold-out set, not repeated, there is no second part: it knows nothing of
+    seeds.
 
     Args:
         predictions: Of the trials, in the order that `best` counts in.
@@ -172,7 +179,7 @@ def tied_by_rows(
         Satterthwaite, Biometrics Bulletin 2 (1946).
     """
     sign = 1.0 if direction == "maximize" else -1.0
-    n_bags = min(n_bags, max(50, LARGE // len(predictions.y)))
+    n_bags = min(n_bags, AUC_BAGS if metric == "auc" else n_bags, max(50, LARGE // len(predictions.y)))
     bags = np.concatenate([rows_once(predictions), resamples(predictions, n_bags, np.random.default_rng(seed))])
     scores = sign * cell_scores(predictions, metric, bags)
     d = scores[:, [best], :] - scores
@@ -187,7 +194,9 @@ def tied_by_rows(
         each = (prior_df * 2 * prior + (off**2).sum(axis=1)) / df
         # Of one cell, whose rows alone would make its difference vary so much.
         by_rows = nanmean(_variance(d[1:]))
-        v_networks = np.maximum(0.0, each - by_rows) * (1 / np.maximum(n, 1) + validation_ratio)
+        # A trial's own excess is noisy, and 0 in half of all cases; it counts no less than the usual one.
+        usual = 2 * member_variance(scores[:, _better_half(scores[0])])
+        v_networks = np.maximum(usual, each - by_rows) * (1 / np.maximum(n, 1) + validation_ratio)
     variance = v_rows + v_networks
     with np.errstate(invalid="ignore", divide="ignore"):
         statistic = np.where(mean[0] == 0, 0.0, mean[0] / np.sqrt(variance))
