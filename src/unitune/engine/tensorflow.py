@@ -18,7 +18,8 @@ class TensorFlowBackend:
         """The function compiled by XLA; arguments are nested tensors of fixed shapes."""
         import tensorflow as tf
 
-        return tf.function(function, jit_compile=True, autograph=False)  # type: ignore[no-any-return]
+        # A partial of its own: TensorFlow counts retracings by code object, and would warn of many programs.
+        return tf.function(partial(function), jit_compile=True, autograph=False)  # type: ignore[no-any-return]
 
     def gradient(
         self, loss: Callable[[list[Tensor]], tuple[Tensor, Any]], weights: list[Tensor]
