@@ -104,12 +104,25 @@ def function_of(key: Key) -> Callable[[Tensor], Tensor]:
     """The function that Keras applies for this key."""
     import keras
 
+    if key == "selu" and keras.backend.backend() == "tensorflow":
+        return _selu
     if isinstance(key, str):
         return keras.activations.get(key)  # type: ignore[no-any-return]
     if isinstance(key, tuple):
         layer = getattr(keras.layers, key[0])(**dict(key[1]))
         return layer.call  # type: ignore[no-any-return]
     return key  # type: ignore[no-any-return]
+
+
+def _selu(x: Tensor) -> Tensor:
+    """`keras.activations.selu`, with the slope at zero of TensorFlow's own kernel, which plain `fit` uses.
+
+    XLA takes the other side's slope there, and an input of exactly zero is common: a row that dropout emptied.
+    """
+    from keras import ops
+
+    alpha, scale = 1.6732632423543772, 1.0507009873554805
+    return ops.where(x >= 0, scale * x, scale * alpha * ops.expm1(ops.minimum(x, 0.0)))
 
 
 @lru_cache(maxsize=256)
