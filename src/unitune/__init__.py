@@ -17,6 +17,7 @@ from unitune.errors import (
 )
 
 if TYPE_CHECKING:
+    from unitune.execution.ray import Ray
     from unitune.report.progress import Listener
     from unitune.result import Result, load
     from unitune.space import Choice, Fixed, Float, Int
@@ -32,6 +33,7 @@ __all__ = [
     "Int",
     "Listener",
     "OptionError",
+    "Ray",
     "Result",
     "RunFolderError",
     "SaveError",
@@ -50,6 +52,7 @@ _HOMES = {
     "Float": "unitune.space",
     "Int": "unitune.space",
     "Listener": "unitune.report.progress",
+    "Ray": "unitune.execution.ray",
     "Result": "unitune.result",
     "load": "unitune.result",
     "compare": "unitune.tuner",

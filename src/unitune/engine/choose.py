@@ -14,8 +14,7 @@ def choose_engine(name: str) -> Engine:
     Raises:
         OptionError: An unknown name.
     """
-    if name not in ENGINES:
-        raise OptionError("`engine` must be a known name", f"got {name!r}", suggest(name, ENGINES))
+    check_engine(name)
     if name == "solo":
         from unitune.engine.solo import SoloEngine
 
@@ -23,3 +22,13 @@ def choose_engine(name: str) -> Engine:
     from unitune.engine.fused import FusedEngine
 
     return FusedEngine(strict=name == "fused")
+
+
+def check_engine(name: str) -> None:
+    """Refuses an unknown name.
+
+    Raises:
+        OptionError: It is none of `ENGINES`.
+    """
+    if name not in ENGINES:
+        raise OptionError("`engine` must be a known name", f"got {name!r}", suggest(name, ENGINES))

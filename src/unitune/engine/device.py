@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from dataclasses import dataclass
 
 
@@ -41,3 +42,34 @@ def _accelerated(backend: str) -> bool:
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))
+
+
+def limit_memory(backend: str, share: float) -> None:
+    """Caps what this process may take of each GPU's memory; to be called before the backend is used.
+
+    Args:
+        backend: `"tensorflow"` or `"jax"`.
+        share: Of the whole memory, between 0 and 1. A twentieth of it is left to the driver's own needs.
+    """
+    share *= 0.95
+    if backend == "jax":
+        os.environ["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{share:.4f}"
+        return
+    import tensorflow as tf
+
+    for gpu, total_mib in zip(tf.config.list_physical_devices("GPU"), gpu_memory_mib(), strict=False):
+        limit = tf.config.LogicalDeviceConfiguration(memory_limit=int(total_mib * share))
+        tf.config.set_logical_device_configuration(gpu, [limit])
+
+
+def gpu_memory_mib() -> list[int]:
+    """The whole memory of each GPU that this process may see, in MiB; empty where NVIDIA's tool is missing."""
+    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    if visible:
+        command.append(f"--id={visible}")
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [int(line) for line in answer.splitlines() if line.strip().isdigit()]

@@ -59,14 +59,7 @@ class FusedEngine:
         """
         ensure()
         fusable, readings, refused = read_jobs(jobs, splits)
-        if refused and self.strict:
-            job, reason = refused[0]
-            without, total = len({job.member.trial for job, _ in refused}), len({job.member.trial for job in jobs})
-            raise FusionError(
-                '`engine="fused"` needs every trial to have a fused form',
-                f"{without} of {total} trials have none; trial {job.member.trial}: {reason}",
-                'Use `engine="auto"` to train those with plain `fit`.',
-            )
+        self.check(jobs, refused)
         if fusable:
             plan = self.plan(fusable, readings, splits)
             self.plans.append(plan)
@@ -74,6 +67,22 @@ class FusedEngine:
             yield from Run(fusable, readings, splits, self.device.threads, should_stop).outcomes(plan.tiles)
         if refused and not should_stop():
             yield from self._solo(refused, splits, should_stop)
+
+    def check(self, jobs: Sequence[Job], refused: Sequence[tuple[Job, str]]) -> None:
+        """Makes jobs that cannot be fused an error, if `strict`.
+
+        Raises:
+            FusionError: It names the first of them.
+        """
+        if not refused or not self.strict:
+            return
+        job, reason = refused[0]
+        without, total = len({job.member.trial for job, _ in refused}), len({job.member.trial for job in jobs})
+        raise FusionError(
+            '`engine="fused"` needs every trial to have a fused form',
+            f"{without} of {total} trials have none; trial {job.member.trial}: {reason}",
+            'Use `engine="auto"` to train those with plain `fit`.',
+        )
 
     def plan(self, jobs: Sequence[Job], readings: Sequence[Reading], splits: Sequence[Split]) -> Plan:
         """What `train` would do with jobs that can all be fused."""

@@ -19,6 +19,7 @@ import numpy as np
 
 from unitune.data.arrays import Split
 from unitune.engine.contract import Job, Outcome
+from unitune.engine.failed import failed_outcome
 from unitune.engine.order import epoch_order
 from unitune.models import backend
 from unitune.models.build import build_model
@@ -84,7 +85,10 @@ class SoloEngine:
                 validation_predictions = predict(fitted.model, split.x_val)
                 weights = tuple(np.asarray(weight) for weight in fitted.model.get_weights())
         except Exception as error:
-            return self._failed(job, split, _reason(error), time.perf_counter() - started)
+            elapsed_s = time.perf_counter() - started
+            return failed_outcome(
+                job, split, _reason(error), engine=self.name, engine_reason=self.reason, elapsed_s=elapsed_s
+            )
         return Outcome(
             jobs=(job,),
             metrics=fitted.metrics,
@@ -98,28 +102,6 @@ class SoloEngine:
             weights=(weights,),
             failures=(fitted.failure,),
             elapsed_s=np.array([time.perf_counter() - started]),
-            engine=self.name,
-            engine_reason=self.reason,
-        )
-
-    def _failed(self, job: Job, split: Split, reason: str, elapsed_s: float) -> Outcome:
-        """The outcome of a member that raised: no epochs, predictions of NaN."""
-        metrics = ("loss", *job.training.metrics)
-        y = split.y_train
-        n_outputs = y.shape[1] if y.ndim > 1 else int(y.max(initial=0)) + 1
-        return Outcome(
-            jobs=(job,),
-            metrics=metrics,
-            train=np.empty((1, 0, len(metrics))),
-            validation=np.empty((1, 0, len(metrics))),
-            learning_rate=np.empty((1, 0)),
-            n_epochs=np.array([0]),
-            best_epoch=np.array([0]),
-            train_predictions=np.full((1, len(split.x_train), n_outputs), np.nan),
-            validation_predictions=np.full((1, len(split.x_val), n_outputs), np.nan),
-            weights=((),),
-            failures=(reason,),
-            elapsed_s=np.array([elapsed_s]),
             engine=self.name,
             engine_reason=self.reason,
         )

@@ -1,1 +1,1 @@
-"""."""
+"""Where functions run: here on threads, or on many machines."""

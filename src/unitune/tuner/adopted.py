@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unitune.data.load import dataset as read_dataset
-from unitune.engine.choose import choose_engine
+from unitune.engine.choose import check_engine
 from unitune.errors import DataError, OptionError
 from unitune.models import backend
 from unitune.models.adopt import adopt, predicts_logits
@@ -21,6 +21,7 @@ from unitune.result import Result
 from unitune.search import Grid
 from unitune.space import Choice, Hyperparameter, Space
 from unitune.store import check_folder
+from unitune.tuner.executors import check_executor, engine_on
 from unitune.tuner.loop import Network
 from unitune.tuner.pose import check_number, check_options, pose
 from unitune.tuner.run import describe_call, run, run_folder
@@ -64,6 +65,7 @@ def compare(
     normalize: Any = False,
     shuffle: bool = True,
     engine: str = "auto",
+    executor: Any = None,
     seed: int = 0,
     out: str | Path | None = None,
     name: str | None = None,
@@ -87,7 +89,7 @@ def compare(
         normalize: Whether rows are normalised before they reach a model. Not by default: a model gets the rows as
             they are, as in its own `fit`.
         shuffle: Whether the rows are shuffled before each epoch.
-        engine, seed, out, name, overwrite, progress, callbacks: As in `unitune.tune`.
+        engine, executor, seed, out, name, overwrite, progress, callbacks: As in `unitune.tune`.
 
     Returns:
         A `Result` whose only hyperparameter is `model`.
@@ -108,7 +110,8 @@ def compare(
         raise OptionError(
             "`models` must map names to compiled Keras models", f"got {_shown(models)}", 'Write `{"relu-64": model}`.'
         )
-    chosen_engine = choose_engine(engine)
+    check_engine(engine)
+    check_executor(executor)
     folder = run_folder(out, name)
     if folder is not None:
         check_folder(folder, overwrite=overwrite)
@@ -157,22 +160,23 @@ def compare(
             blueprint=design, training=training, initial_weights=weights, logits=predicts_logits(training)
         )
     space = Space([Hyperparameter("model", Choice(tuple(models)))])
-    return run(
-        problem,
-        Grid(space),
-        space=space,
-        network=lambda configuration: networks[configuration["model"]],
-        engine=chosen_engine,
-        limit=None,
-        time_limit_s=None,
-        started=started,
-        listeners=[*make_progress(progress), *callbacks],
-        notes=notes,
-        tests=tests,
-        command=describe_call("compare", {"models": list(models), **call}),
-        folder=folder,
-        overwrite=overwrite,
-    )
+    with engine_on(engine, executor) as chosen_engine:
+        return run(
+            problem,
+            Grid(space),
+            space=space,
+            network=lambda configuration: networks[configuration["model"]],
+            engine=chosen_engine,
+            limit=None,
+            time_limit_s=None,
+            started=started,
+            listeners=[*make_progress(progress), *callbacks],
+            notes=notes,
+            tests=tests,
+            command=describe_call("compare", {"models": list(models), **call}),
+            folder=folder,
+            overwrite=overwrite,
+        )
 
 
 def _shown(models: Any) -> str:

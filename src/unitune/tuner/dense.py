@@ -10,7 +10,7 @@ from typing import Any
 
 from unitune.data.dataset import Dataset
 from unitune.data.load import dataset as read_dataset
-from unitune.engine.choose import choose_engine
+from unitune.engine.choose import check_engine
 from unitune.models.activations import base_name
 from unitune.models.dense import blueprint, dense_space, training
 from unitune.models.heads import head
@@ -20,6 +20,7 @@ from unitune.result import Result
 from unitune.search import Goal, make_strategy
 from unitune.space import Space
 from unitune.store import check_folder
+from unitune.tuner.executors import check_executor, engine_on
 from unitune.tuner.loop import Network
 from unitune.tuner.nested import check_nested, nested_estimates
 from unitune.tuner.pose import check_options, pose
@@ -73,6 +74,7 @@ def tune(
     spend: str | None = None,
     nested: int | None = None,
     engine: str = "auto",
+    executor: Any = None,
     seed: int = 0,
     out: str | Path | None = None,
     name: str | None = None,
@@ -129,6 +131,8 @@ def tune(
             on the outer training rows and scored on the others. `Result.estimate` is then this, at `nested` times the
             cost; a time limit is shared.
         engine: `"auto"` (the fastest for each network), `"fused"` or `"solo"`.
+        executor: Where members are trained: `"threads"` of this process if not given; `"ray"`, or a `unitune.Ray(...)`
+            that says how, for the workers of a Ray cluster.
         seed: The seed of everything random, 0 or more.
         out: The folder of run folders; without `out` and `name` nothing is saved (see `Result.save`).
         name: The name of the run folder; the date and time if not given.
@@ -156,7 +160,8 @@ def tune(
     check_options(repeats=repeats, trials=trials, time_limit_s=time_limit_s, seed=seed, patience=patience)
     check_spend(spend)
     check_nested(nested, cv=cv, validation_data=validation_data)
-    chosen_engine = choose_engine(engine)
+    check_engine(engine)
+    check_executor(executor)
     folder = run_folder(out, name)
     if folder is not None:
         check_folder(folder, overwrite=overwrite)
@@ -165,40 +170,41 @@ def tune(
     goal = Goal(metric=problem.objective, direction=problem.direction, validation_ratio=problem.validation_ratio)
     chosen, limit = make_strategy(strategy, space, goal=goal, seed=seed, trials=trials, baseline=baseline)
     listeners = [*make_progress(progress), *callbacks]
-    outer = {}
-    if nested is not None:
-        share = None if time_limit_s is None else time_limit_s / (nested + 1)
-        outer = nested_estimates(
-            posed.data,
-            nested,
-            pose=lambda rows: pose_rows(rows, space, call),
-            strategy=lambda: make_strategy(strategy, space, goal=goal, seed=seed, trials=trials, baseline=baseline),
+    with engine_on(engine, executor) as chosen_engine:
+        outer = {}
+        if nested is not None:
+            share = None if time_limit_s is None else time_limit_s / (nested + 1)
+            outer = nested_estimates(
+                posed.data,
+                nested,
+                pose=lambda rows: pose_rows(rows, space, call),
+                strategy=lambda: make_strategy(strategy, space, goal=goal, seed=seed, trials=trials, baseline=baseline),
+                space=space,
+                engine=chosen_engine,
+                time_limit_s=share,
+                time_ordered=time_ordered,
+                spend=spend,
+                seed=seed,
+            )
+        return run(
+            problem,
+            chosen,
             space=space,
+            network=posed.network,
             engine=chosen_engine,
-            time_limit_s=share,
-            time_ordered=time_ordered,
+            limit=limit,
+            time_limit_s=time_limit_s,
+            started=started,
+            listeners=listeners,
+            notes=posed.notes,
+            tests=posed.tests,
+            command=describe_call("tune", call),
+            call=recorded_call(call),
+            folder=folder,
+            overwrite=overwrite,
             spend=spend,
-            seed=seed,
+            nested=outer,
         )
-    return run(
-        problem,
-        chosen,
-        space=space,
-        network=posed.network,
-        engine=chosen_engine,
-        limit=limit,
-        time_limit_s=time_limit_s,
-        started=started,
-        listeners=listeners,
-        notes=posed.notes,
-        tests=posed.tests,
-        command=describe_call("tune", call),
-        call=recorded_call(call),
-        folder=folder,
-        overwrite=overwrite,
-        spend=spend,
-        nested=outer,
-    )
 
 
 SPACE = (

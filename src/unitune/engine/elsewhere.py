@@ -1,0 +1,183 @@
+"""Members trained by workers that share no memory with this process: each call is a few tiles of one program.
+
+The plan is made here, for all members at once, as on local threads: the same programs, and so the same bits on the same
+processor type.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from unitune.data.arrays import Split
+from unitune.engine.contract import Job, Outcome
+from unitune.engine.device import Device, limit_memory
+from unitune.engine.failed import failed_outcome
+from unitune.engine.fused import FusedEngine, read_jobs
+from unitune.engine.plan import Plan, Tile
+from unitune.engine.reading import Reader
+from unitune.engine.run import Run
+from unitune.engine.solo import SoloEngine
+from unitune.models.backend import ensure
+
+# A call crosses a network in 1 to 3 ms; the tiles of one take at least so long.
+CALL_S = 0.25
+
+
+class Pool(Protocol):
+    """Workers elsewhere that run functions, as `unitune.execution.ray.RayPool`."""
+
+    @property
+    def workers(self) -> int:
+        """How many there are."""
+        ...
+
+    def call(
+        self,
+        function: Callable[[Any, Any], Any],
+        shared: Any,
+        items: Sequence[tuple[Hashable, Any]],
+        *,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Iterator[tuple[int, Any, str]]:
+        """`function(shared, item)` for each item, with a key: `(place, result, reason of failure)`, in any order."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Parcel:
+    """What a worker trains in one call: jobs, and tiles whose slots count within them; without tiles, one by one.
+
+    `reason` is why its members are not fused.
+    """
+
+    jobs: tuple[Job, ...]
+    tiles: tuple[Tile, ...] = ()
+    reason: str = ""
+
+
+class ElsewhereEngine:
+    """Has members trained by the workers of a pool.
+
+    Args:
+        inner: What the workers do: `FusedEngine`, or `SoloEngine`.
+        pool: The workers.
+
+    Attributes:
+        plans: As of the inner engine.
+    """
+
+    def __init__(self, inner: FusedEngine | SoloEngine, pool: Pool) -> None:
+        self.name = inner.name
+        self.plans: list[Plan] = []
+        self._inner = inner
+        self._pool = pool
+
+    def train(
+        self, jobs: Sequence[Job], splits: Sequence[Split], *, should_stop: Callable[[], bool] = lambda: False
+    ) -> Iterator[Outcome]:
+        """Trains every job; outcomes come in the order in which workers are done.
+
+        Raises:
+            FusionError: As `FusedEngine.train`.
+        """
+        ensure()
+        parcels = self._parcels(jobs, splits)
+        items = [(_affinity(parcel), parcel) for parcel in parcels]
+        for place, done, reason in self._pool.call(train_parcel, splits, items, should_stop=should_stop):
+            parcel = parcels[place]
+            if reason:
+                yield from (
+                    failed_outcome(job, splits[job.split], reason, engine=self.name, engine_reason=parcel.reason)
+                    for job in parcel.jobs
+                )
+                continue
+            for indices, outcome in done:
+                yield replace(outcome, jobs=tuple(parcel.jobs[i] for i in indices))
+
+    def _parcels(self, jobs: Sequence[Job], splits: Sequence[Split]) -> list[Parcel]:
+        if isinstance(self._inner, SoloEngine):
+            return [Parcel(jobs=(job,)) for job in jobs]
+        fusable, readings, refused = read_jobs(jobs, splits)
+        self._inner.check(jobs, refused)
+        parcels: list[Parcel] = []
+        if fusable:
+            here = self._inner.device
+            device = Device(threads=self._pool.workers, tile_bytes=here.tile_bytes, max_tile=here.max_tile)
+            plan = FusedEngine(device=device, probes=self._inner.probes).plan(fusable, readings, splits)
+            self.plans.append(plan)
+            parcels += packed(plan.tiles, fusable)
+        return parcels + [Parcel(jobs=(job,), reason=reason) for job, reason in refused]
+
+
+def packed(tiles: Sequence[Tile], jobs: Sequence[Job]) -> list[Parcel]:
+    """Tiles put together until a call is worth its way, in the order of the plan; a parcel's tiles share a program."""
+    waiting: dict[Hashable, list[Tile]] = defaultdict(list)
+    parcels = []
+    for tile in tiles:
+        mine = waiting[tile.key]
+        mine.append(tile)
+        if sum(one.expected_s for one in mine) >= CALL_S:
+            parcels.append(_parcel(waiting.pop(tile.key), jobs))
+    return parcels + [_parcel(rest, jobs) for rest in waiting.values()]
+
+
+def _parcel(tiles: Sequence[Tile], jobs: Sequence[Job]) -> Parcel:
+    chosen = [int(i) for tile in tiles for i in tile.slots if i >= 0]
+    place_of = {index: place for place, index in enumerate(chosen)}
+    own = [
+        replace(tile, slots=np.array([place_of[int(i)] if i >= 0 else -1 for i in tile.slots], tile.slots.dtype))
+        for tile in tiles
+    ]
+    return Parcel(jobs=tuple(jobs[i] for i in chosen), tiles=tuple(own))
+
+
+def _affinity(parcel: Parcel) -> Hashable:
+    """Parcels of equal affinity need the same program."""
+    return parcel.tiles[0].key if parcel.tiles else None
+
+
+def train_parcel(splits: Sequence[Split], parcel: Parcel) -> list[tuple[list[int], Outcome]]:
+    """Runs in a worker: the outcomes of a parcel, each with the places of its jobs instead of the jobs."""
+    ensure()
+    place_of = {id(job): place for place, job in enumerate(parcel.jobs)}
+    if parcel.tiles:
+        reader = Reader()
+        readings = [reader.read(job, splits[job.split].x_train.shape[1]) for job in parcel.jobs]
+        outcomes = Run(parcel.jobs, readings, splits, 1, lambda: False).outcomes(parcel.tiles)
+    else:
+        outcomes = SoloEngine(parcel.reason).train(parcel.jobs, splits)
+    return [([place_of[id(job)] for job in outcome.jobs], replace(outcome, jobs=())) for outcome in outcomes]
+
+
+def start_worker(backend: str, floatx: str, gpu_share: float) -> Mapping[str, str]:
+    """Prepares a worker's process, and tells the versions of what computes there.
+
+    Args:
+        backend: The Keras backend of the driver.
+        floatx: Its floating type.
+        gpu_share: The share of a GPU that the worker may use, above 0; 0 for none.
+    """
+    os.environ["KERAS_BACKEND"] = backend
+    if 0 < gpu_share < 1:
+        limit_memory(backend, gpu_share)
+    keras = ensure()
+    keras.config.set_floatx(floatx)
+    return versions_of_workers(backend)
+
+
+def versions_of_workers(backend: str) -> dict[str, str]:
+    """What must be equal in all processes that train for one search."""
+    import platform
+    from importlib import metadata
+
+    found = {"python": ".".join(platform.python_version_tuple()[:2])}
+    for package in ("unitune", "keras", "numpy"):
+        found[package] = metadata.version(package)
+    module = __import__(backend)
+    return found | {backend: str(module.__version__)}

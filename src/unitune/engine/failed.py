@@ -1,0 +1,33 @@
+"""The outcome of a member that could not be trained."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from unitune.data.arrays import Split
+from unitune.engine.contract import Job, Outcome
+
+
+def failed_outcome(
+    job: Job, split: Split, reason: str, *, engine: str, engine_reason: str = "", elapsed_s: float = 0.0
+) -> Outcome:
+    """No epochs, predictions of NaN, and the reason."""
+    metrics = ("loss", *job.training.metrics)
+    y = split.y_train
+    n_outputs = y.shape[1] if y.ndim > 1 else int(y.max(initial=0)) + 1
+    return Outcome(
+        jobs=(job,),
+        metrics=metrics,
+        train=np.empty((1, 0, len(metrics))),
+        validation=np.empty((1, 0, len(metrics))),
+        learning_rate=np.empty((1, 0)),
+        n_epochs=np.array([0]),
+        best_epoch=np.array([0]),
+        train_predictions=np.full((1, len(split.x_train), n_outputs), np.nan),
+        validation_predictions=np.full((1, len(split.x_val), n_outputs), np.nan),
+        weights=((),),
+        failures=(reason,),
+        elapsed_s=np.array([elapsed_s]),
+        engine=engine,
+        engine_reason=engine_reason,
+    )
