@@ -22,6 +22,9 @@ FAILED = 1
 class _Group(TyperGroup):
     """Turns the errors that Unitune raises on purpose into a message on standard error and an exit code."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, tune.with_addresses(args))
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,7 +34,26 @@ def _option(panel: str, text: str, *names: str, **more: Any) -> Any:
 
 WHAT, HOW, SEARCH, DATA, RUN = "What may vary", "How it is evaluated", "How it is searched", "The data", "The run"
 Text = str | None
-OWN = ("table", "config", "as_json", "quiet")  # What is not handed on as it is.
+LOCAL = "local"
+_ADDRESS = re.compile(r"(ray://)?[^\s/:\\]+:\d+")
+OWN = ("table", "config", "ray", "as_json", "quiet")  # What is not handed on as it is.
+
+
+def with_addresses(arguments: Sequence[str]) -> list[str]:
+    """Command-line arguments in which every `--ray` has an address: one that stands alone means a local Ray.
+
+    Example:
+        >>> with_addresses(["table.csv", "--ray", "--trials", "9"])
+        ['table.csv', '--ray', 'local', '--trials', '9']
+        >>> with_addresses(["--ray", "head:6379", "table.csv"])
+        ['--ray', 'head:6379', 'table.csv']
+    """
+    found = []
+    for argument, following in zip_longest(arguments, arguments[1:], fillvalue=""):
+        found.append(argument)
+        if argument == "--ray" and following not in ("auto", LOCAL) and not _ADDRESS.fullmatch(following):
+            found.append(LOCAL)
+    return found
 
 
 def command(
@@ -100,6 +122,12 @@ def command(
     ] = None,
     nested: Annotated[int | None, _option(SEARCH, "Nested cross-validation with so many outer folds.")] = None,
     engine: Annotated[Text, _option(SEARCH, "auto, fused or solo.")] = None,
+    ray: Annotated[
+        Text,
+        _option(
+            SEARCH, "Train on a Ray cluster: HOST:PORT, or auto; without one, on a local Ray.", metavar="[ADDRESS]"
+        ),
+    ] = None,
     seed: Annotated[int | None, _option(RUN, "The seed of everything random.")] = None,
     out: Annotated[Path | None, _option(RUN, "Where run folders go; runs/ if not given.")] = None,
     name: Annotated[Text, _option(RUN, "The name of the run folder.")] = None,
@@ -118,5 +146,9 @@ def command(
 
     from unitune.tuner import tune
 
+    if ray is not None:
+        from unitune.execution.ray import Ray
+
+        given["executor"] = Ray(address=None if ray == LOCAL else ray)
     given.setdefault("out", "runs")
     finish(lambda: tune(table, **given, progress=not quiet), as_json=as_json)

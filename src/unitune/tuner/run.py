@@ -273,7 +273,7 @@ def recorded_call(call: Mapping[str, Any]) -> dict[str, Any]:
     recorded: dict[str, Any] = {}
     missing = []
     for key, value in call.items():
-        if key in ("progress", "callbacks", "out", "name", "overwrite"):
+        if key in ("progress", "callbacks", "out", "name", "overwrite", "executor"):
             continue
         if key in ("x", "validation_data", "test_data") and isinstance(value, str | Path):
             recorded[key] = str(Path(value).absolute())
