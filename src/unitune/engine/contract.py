@@ -69,6 +69,10 @@ class Outcome:
     probes: Mapping[str, Array] = field(default_factory=dict)
 
 
+Take = Callable[[Sequence[Job]], Sequence[bool]]
+"""Asked just before jobs are trained, on any thread: which of them are to be. The others are done or someone's."""
+
+
 class Engine(Protocol):
     """Trains members. An outcome comes as soon as its members are done, in any order.
 
@@ -88,6 +92,11 @@ class Engine(Protocol):
         splits: Sequence[Split],
         *,
         should_stop: Callable[[], bool] = lambda: False,
+        take: Take | None = None,
     ) -> Iterator[Outcome]:
-        """Trains every job; stops early, between outcomes, once `should_stop()` is true."""
+        """Trains every job; stops early, between outcomes, once `should_stop()` is true.
+
+        With `take`, jobs that it does not grant are planned all the same: a member gives the same bits only in the same
+        program, and so a search that goes on must plan what is done already.
+        """
         ...

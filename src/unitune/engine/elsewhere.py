@@ -15,11 +15,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from unitune.data.arrays import Split
-from unitune.engine.contract import Job, Outcome
+from unitune.engine.contract import Job, Outcome, Take
 from unitune.engine.device import Device, limit_memory
 from unitune.engine.failed import failed_outcome
 from unitune.engine.fused import FusedEngine, read_jobs
-from unitune.engine.plan import Plan, Tile
+from unitune.engine.plan import Plan, Tile, taken
 from unitune.engine.reading import Reader
 from unitune.engine.run import Run
 from unitune.engine.solo import SoloEngine
@@ -79,7 +79,12 @@ class ElsewhereEngine:
         self._pool = pool
 
     def train(
-        self, jobs: Sequence[Job], splits: Sequence[Split], *, should_stop: Callable[[], bool] = lambda: False
+        self,
+        jobs: Sequence[Job],
+        splits: Sequence[Split],
+        *,
+        should_stop: Callable[[], bool] = lambda: False,
+        take: Take | None = None,
     ) -> Iterator[Outcome]:
         """Trains every job; outcomes come in the order in which workers are done.
 
@@ -87,7 +92,7 @@ class ElsewhereEngine:
             FusionError: As `FusedEngine.train`.
         """
         ensure()
-        parcels = self._parcels(jobs, splits)
+        parcels = self._parcels(jobs, splits, take)
         items = [(_affinity(parcel), parcel) for parcel in parcels]
         for place, done, reason in self._pool.call(train_parcel, splits, items, should_stop=should_stop):
             parcel = parcels[place]
@@ -100,9 +105,9 @@ class ElsewhereEngine:
             for indices, outcome in done:
                 yield replace(outcome, jobs=tuple(parcel.jobs[i] for i in indices))
 
-    def _parcels(self, jobs: Sequence[Job], splits: Sequence[Split]) -> list[Parcel]:
+    def _parcels(self, jobs: Sequence[Job], splits: Sequence[Split], take: Take | None) -> list[Parcel]:
         if isinstance(self._inner, SoloEngine):
-            return [Parcel(jobs=(job,)) for job in jobs]
+            return [Parcel(jobs=(job,)) for job in jobs if take is None or take([job])[0]]
         fusable, readings, refused = read_jobs(jobs, splits)
         self._inner.check(jobs, refused)
         parcels: list[Parcel] = []
@@ -111,8 +116,10 @@ class ElsewhereEngine:
             device = Device(threads=self._pool.workers, tile_bytes=here.tile_bytes, max_tile=here.max_tile)
             plan = FusedEngine(device=device, probes=self._inner.probes).plan(fusable, readings, splits)
             self.plans.append(plan)
-            parcels += packed(plan.tiles, fusable)
-        return parcels + [Parcel(jobs=(job,), reason=reason) for job, reason in refused]
+            tiles = plan.tiles if take is None else [one for tile in plan.tiles if (one := taken(tile, fusable, take))]
+            parcels += packed(tiles, fusable)
+        rest = [(job, reason) for job, reason in refused if take is None or take([job])[0]]
+        return parcels + [Parcel(jobs=(job,), reason=reason) for job, reason in rest]
 
 
 def packed(tiles: Sequence[Tile], jobs: Sequence[Job]) -> list[Parcel]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from unitune.data.arrays import Split
-from unitune.engine.contract import Job, Outcome
+from unitune.engine.contract import Job, Outcome, Take
 from unitune.engine.device import Device, this_device
 from unitune.engine.lift.base import Unfusable
 from unitune.engine.plan import Plan, Rows, make_plan
@@ -50,7 +50,12 @@ class FusedEngine:
         return self._device
 
     def train(
-        self, jobs: Sequence[Job], splits: Sequence[Split], *, should_stop: Callable[[], bool] = lambda: False
+        self,
+        jobs: Sequence[Job],
+        splits: Sequence[Split],
+        *,
+        should_stop: Callable[[], bool] = lambda: False,
+        take: Take | None = None,
     ) -> Iterator[Outcome]:
         """Trains every job; outcomes come tile by tile, in the order in which they are done.
 
@@ -64,9 +69,9 @@ class FusedEngine:
             plan = self.plan(fusable, readings, splits)
             self.plans.append(plan)
             logger.info("plan: %s", plan)
-            yield from Run(fusable, readings, splits, self.device.threads, should_stop).outcomes(plan.tiles)
+            yield from Run(fusable, readings, splits, self.device.threads, should_stop, take).outcomes(plan.tiles)
         if refused and not should_stop():
-            yield from self._solo(refused, splits, should_stop)
+            yield from self._solo(refused, splits, should_stop, take)
 
     def check(self, jobs: Sequence[Job], refused: Sequence[tuple[Job, str]]) -> None:
         """Makes jobs that cannot be fused an error, if `strict`.
@@ -104,13 +109,18 @@ class FusedEngine:
         )
 
     def _solo(
-        self, refused: Sequence[tuple[Job, str]], splits: Sequence[Split], should_stop: Callable[[], bool]
+        self,
+        refused: Sequence[tuple[Job, str]],
+        splits: Sequence[Split],
+        should_stop: Callable[[], bool],
+        take: Take | None,
     ) -> Iterator[Outcome]:
         by_reason: dict[str, list[Job]] = defaultdict(list)
         for job, reason in refused:
             by_reason[reason].append(job)
         for reason, jobs in by_reason.items():
-            for outcome in SoloEngine().train(jobs, splits, should_stop=should_stop):
+            more = {} if take is None else {"take": take}
+            for outcome in SoloEngine().train(jobs, splits, should_stop=should_stop, **more):
                 yield replace(outcome, engine_reason=reason)
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from unitune.engine.contract import Job
+from unitune.engine.contract import Job, Take
 from unitune.engine.device import Device
 from unitune.engine.lift.base import Key, ProgramNode
 from unitune.engine.lift.optimizer import join_optimizers
@@ -267,6 +267,19 @@ def fill(members: Sequence[int], size: int) -> list[Array]:
     table = np.full((math.ceil(len(members) / size), size), -1)
     table.reshape(-1)[: len(members)] = members
     return list(table)
+
+
+def taken(tile: Tile, jobs: Sequence[Job], take: Take) -> Tile | None:
+    """The tile with only the jobs that are granted; None where none is."""
+    live = np.flatnonzero(tile.slots >= 0)
+    granted = np.asarray(take([jobs[int(tile.slots[place])] for place in live]), dtype=bool)
+    if granted.all():
+        return tile
+    if not granted.any():
+        return None
+    slots = np.full_like(tile.slots, -1)
+    slots[live[granted]] = tile.slots[live[granted]]
+    return replace(tile, slots=slots)
 
 
 def _tile_size(counts: Sequence[int], member_s: float, n_nodes: int, largest: int, threads: int) -> int:

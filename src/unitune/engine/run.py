@@ -15,16 +15,16 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from unitune.data.arrays import Split
-from unitune.engine.contract import Job, Outcome
+from unitune.engine.contract import Job, Outcome, Take
 from unitune.engine.lift.base import Key
 from unitune.engine.outcome import Progress, make_outcome
-from unitune.engine.plan import Tile, cohort, fill
+from unitune.engine.plan import Tile, cohort, fill, taken
 from unitune.engine.program import Program
 from unitune.engine.program_key import ProgramKey, State
 from unitune.engine.programs import compile_once, program_for
@@ -62,7 +62,9 @@ class Run:
         splits: Sequence[Split],
         threads: int,
         should_stop: Callable[[], bool],
+        take: Take | None = None,
     ) -> None:
+        self._take = take
         self._jobs = jobs
         self._readings = readings
         self._splits = splits
@@ -103,7 +105,9 @@ class Run:
         more: list[_Work] = []
         try:
             if not self._stopped.is_set():
-                self._train(work)
+                granted = self._granted(work)
+                if granted is not None:
+                    self._train(granted)
         except BaseException as error:
             self._done.put(error)
         finally:
@@ -112,6 +116,13 @@ class Run:
             for next_work in more:
                 pool.submit(self._work, next_work, pool)
             self._done.put(len(more) - 1)
+
+    def _granted(self, work: _Work) -> _Work | None:
+        """The work without members that are done already or someone else's; None where nothing is left."""
+        if self._take is None or work.first_epoch:
+            return work
+        tile = taken(work.tile, self._jobs, self._take)
+        return None if tile is None else replace(work, tile=tile)
 
     def _cohort(self, tile: Tile) -> _Cohort:
         first = next(int(i) for i in tile.slots if i >= 0)

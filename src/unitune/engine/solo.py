@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unitune.data.arrays import Split
-from unitune.engine.contract import Job, Outcome
+from unitune.engine.contract import Job, Outcome, Take
 from unitune.engine.failed import failed_outcome
 from unitune.engine.order import epoch_order
 from unitune.models import backend
@@ -65,11 +65,14 @@ class SoloEngine:
         splits: Sequence[Split],
         *,
         should_stop: Callable[[], bool] = lambda: False,
+        take: Take | None = None,
     ) -> Iterator[Outcome]:
         """Trains the jobs in their order and gives one outcome for each."""
         for number, job in enumerate(jobs):
             if should_stop():
                 return
+            if take is not None and not take([job])[0]:
+                continue
             yield self._train_one(job, splits[job.split])
             if (number + 1) % MEMBERS_PER_COLLECTION == 0:
                 # A model and its compiled functions form cycles. Not `clear_session`: that would also reset the
