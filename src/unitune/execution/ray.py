@@ -392,6 +392,16 @@ def import_ray() -> Any:
     return ray
 
 
+def _hush(ray: Any) -> None:
+    """Ray prints what happens to its processes, twenty lines for a lost node, to standard output, whatever it is told.
+
+    The pool says what matters in a line of its own log; the rest is in Ray's log files.
+    """
+    module = ray._private.worker
+    if hasattr(module, "print_to_stdstream"):
+        module.print_to_stdstream = lambda data, **more: logger.debug("%s", data)
+
+
 def connect(address: str | None) -> None:
     """Joins the cluster at an address, or starts a local one.
 
@@ -399,6 +409,7 @@ def connect(address: str | None) -> None:
         OptionError: No cluster answers there within 15 s, or it has other versions of Python or Ray.
     """
     ray = import_ray()
+    _hush(ray)
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
     if address is None:
         ray.init(address="local", include_dashboard=False, **options)
