@@ -10,6 +10,9 @@ import pandas as pd
 
 from unitune.records import Array
 
+Key = tuple[int, int, int]
+"""Who a member is: `(trial, fold, repeat)`."""
+
 PROBE_COLUMNS = ("trial", "fold", "repeat", "epoch", "layer")
 HISTORY_COLUMNS = ("trial", "fold", "repeat", "epoch", "metric", "split", "value")
 
@@ -26,6 +29,7 @@ class MemberBlock:
         n_epochs, best_epoch, elapsed_s: `(member,)`.
         failure: `(member,)` reasons, empty where all went well.
         engine: Which engine trained them.
+        engine_reason: Why not a faster one; empty where there is none.
         scores: From `"train_auc"`, `"validation_auc"`, ... to `(member,)`: each metric at the kept weights.
         probes: From a probe's name to `(member, epoch, layer)`; NaN after a member's last epoch.
         predictions: `(member, row, output)` on the validation rows, in the user's units; None where not kept. All
@@ -49,6 +53,7 @@ class MemberBlock:
     probes: Mapping[str, Array] = field(default_factory=dict)
     predictions: Array | None = None
     predicted: Array | None = None
+    engine_reason: str = ""
 
 
 def history_table(blocks: Sequence[MemberBlock]) -> pd.DataFrame:
@@ -71,13 +76,18 @@ def history_table(blocks: Sequence[MemberBlock]) -> pd.DataFrame:
 
 def only(block: MemberBlock, trials: Sequence[int]) -> MemberBlock:
     """The members of a block that belong to some trials."""
-    kept = np.flatnonzero(np.isin(block.trial, list(trials)))
+    return pick(block, np.isin(block.trial, list(trials)))
+
+
+def pick(block: MemberBlock, chosen: Array) -> MemberBlock:
+    """The members of a block for which `(member,)` is true."""
+    kept = np.flatnonzero(chosen)
     if len(kept) == len(block.trial):
         return block
     arrays = ("trial", "fold", "repeat", "train", "validation", "learning_rate", "n_epochs", "best_epoch", "elapsed_s")
     predictions, predicted = block.predictions, block.predicted
     if predictions is not None:
-        inside = np.isin(block.trial if predicted is None else predicted, list(trials))
+        inside = chosen if predicted is None else np.isin(predicted, block.trial[kept])
         predictions, predicted = predictions[inside], None if predicted is None else predicted[inside]
     return replace(
         block,
@@ -88,6 +98,11 @@ def only(block: MemberBlock, trials: Sequence[int]) -> MemberBlock:
         probes={name: values[kept] for name, values in block.probes.items()},
         **{name: getattr(block, name)[kept] for name in arrays},
     )
+
+
+def keys_of(block: MemberBlock) -> list[Key]:
+    """`(trial, fold, repeat)` of each member."""
+    return list(zip(block.trial.tolist(), block.fold.tolist(), block.repeat.tolist(), strict=True))
 
 
 def _block_history(block: MemberBlock) -> pd.DataFrame:

@@ -31,22 +31,23 @@ class Batch:
     """Trials in training: how far they are, and the scores of their members so far.
 
     Attributes:
-        first: The number of the first trial; the others follow it.
+        numbers: `(trial,)`, their numbers, rising.
         configurations: One for each trial.
         n_parameters: `(trial,)`.
         logits: `(trial,)`, whether predictions are logits.
         scores: From split and metric to `(trial, member)`.
         missing: `(trial,)`, members that are still to come.
+        failures: From a trial's place to the place and the reason of its first failed member.
     """
 
-    first: int
+    numbers: Array
     configurations: Sequence[Mapping[str, Any]]
     n_parameters: Sequence[int]
     logits: Array
     scores: dict[tuple[str, str], Array]
     missing: Array
     elapsed_s: Array
-    failures: dict[int, str] = field(default_factory=dict)
+    failures: dict[int, tuple[int, str]] = field(default_factory=dict)
     engines: dict[int, tuple[str, str]] = field(default_factory=dict)
 
 
@@ -90,15 +91,15 @@ class Collector:
 
     def start(
         self,
-        first: int,
+        numbers: Sequence[int],
         configurations: Sequence[Mapping[str, Any]],
         n_parameters: Sequence[int],
         logits: Sequence[bool],
     ) -> Batch:
-        """A batch for trials that are about to be trained."""
+        """A batch for trials that are about to be trained; `numbers` rise."""
         shape = (len(configurations), self._n_members)
         return Batch(
-            first=first,
+            numbers=np.array(numbers),
             configurations=configurations,
             n_parameters=n_parameters,
             logits=np.array(logits, dtype=bool),
@@ -109,46 +110,55 @@ class Collector:
 
     def add(self, batch: Batch, outcome: Outcome) -> list[Trial]:
         """Scores an outcome's members; returns the trials that are complete with them, in order."""
+        return self.enter(batch, self.score(batch, outcome))
+
+    def score(self, batch: Batch, outcome: Outcome) -> MemberBlock:
+        """An outcome's members with their scores, as a block that can be recorded and entered."""
         members = [job.member for job in outcome.jobs]
         numbers = np.array([member.trial for member in members])
-        folds = np.array([member.fold for member in members])
-        repeats = np.array([member.repeat for member in members])
-        trial, place = numbers - batch.first, (repeats - self._first_repeat) * self._n_folds + folds
-
+        logits = batch.logits[np.searchsorted(batch.numbers, numbers)]
         failures = list(outcome.failures)
-        scores, predictions = self._evaluate(outcome, failures, batch.logits[trial])
-        recall = self._recall(outcome, batch.logits[trial])
-        for (split, metric), values in scores.items():
-            batch.scores[split, metric][trial, place] = values
-        np.add.at(batch.elapsed_s, trial, outcome.elapsed_s)
+        scores, predictions = self._evaluate(outcome, failures, logits)
+        recall = self._recall(outcome, logits)
+        return MemberBlock(
+            trial=numbers,
+            fold=np.array([member.fold for member in members]),
+            repeat=np.array([member.repeat for member in members]),
+            metrics=outcome.metrics,
+            train=np.asarray(outcome.train),
+            validation=np.asarray(outcome.validation),
+            learning_rate=np.asarray(outcome.learning_rate),
+            n_epochs=np.asarray(outcome.n_epochs),
+            best_epoch=np.asarray(outcome.best_epoch),
+            elapsed_s=np.asarray(outcome.elapsed_s),
+            failure=failures,
+            engine=outcome.engine,
+            engine_reason=outcome.engine_reason,
+            scores={f"{split}_{metric}": values for (split, metric), values in scores.items()} | recall,
+            # Half the memory, and more digits than a measurement needs.
+            probes={name: np.asarray(values, dtype=np.float32) for name, values in outcome.probes.items()},
+            predictions=predictions,
+        )
+
+    def enter(self, batch: Batch, block: MemberBlock) -> list[Trial]:
+        """Adds members of a batch that were scored, here or in an earlier session; returns the trials they complete."""
+        trial = np.searchsorted(batch.numbers, block.trial)
+        place = (block.repeat - self._first_repeat) * self._n_folds + block.fold
+        for split, metric in batch.scores:
+            batch.scores[split, metric][trial, place] = block.scores[f"{split}_{metric}"]
+        np.add.at(batch.elapsed_s, trial, block.elapsed_s)
         np.subtract.at(batch.missing, trial, 1)
         for position, index in enumerate(trial.tolist()):
-            if failures[position] and index not in batch.failures:
-                batch.failures[index] = self._say(failures[position], members[position].fold, members[position].repeat)
+            if block.failure[position]:
+                reason = self._say(block.failure[position], int(block.fold[position]), int(block.repeat[position]))
+                # The first by place, not by time: which tile ends first is chance.
+                this = (int(place[position]), reason)
+                batch.failures[index] = min(this, batch.failures.get(index, this))
             # A trial of which any member went the slow way is reported as such.
             if batch.engines.get(index, ("fused", ""))[0] == "fused":
-                batch.engines[index] = (outcome.engine, outcome.engine_reason)
-        self.blocks.append(
-            MemberBlock(
-                trial=numbers,
-                fold=folds,
-                repeat=repeats,
-                metrics=outcome.metrics,
-                train=np.asarray(outcome.train),
-                validation=np.asarray(outcome.validation),
-                learning_rate=np.asarray(outcome.learning_rate),
-                n_epochs=np.asarray(outcome.n_epochs),
-                best_epoch=np.asarray(outcome.best_epoch),
-                elapsed_s=np.asarray(outcome.elapsed_s),
-                failure=failures,
-                engine=outcome.engine,
-                scores={f"{split}_{metric}": values for (split, metric), values in scores.items()} | recall,
-                # Half the memory, and more digits than a measurement needs.
-                probes={name: np.asarray(values, dtype=np.float32) for name, values in outcome.probes.items()},
-                predictions=predictions,
-            )
-        )
-        self._bytes += predictions.nbytes
+                batch.engines[index] = (block.engine, block.engine_reason)
+        self.blocks.append(block)
+        self._bytes += 0 if block.predictions is None else block.predictions.nbytes
         if self._bytes > BYTES_IN_MEMORY:
             self.blocks[:] = trimmed(self.blocks, self._metrics[0], METRICS[self._metrics[0]].direction)
             self._bytes = n_bytes(self.blocks)
@@ -228,7 +238,7 @@ class Collector:
         }
         trials = []
         for position, index in enumerate(indices.tolist()):
-            failure = batch.failures.get(index, "")
+            failure = batch.failures.get(index, (0, ""))[1]
             if not failure and np.isnan(rows[self._metrics[0]][position][0]):
                 failure = f"its {self._metrics[0]} is not a number on some validation rows"
             scores = {}
@@ -241,7 +251,7 @@ class Collector:
             engine, reason = batch.engines[index]
             trials.append(
                 Trial(
-                    number=batch.first + index,
+                    number=int(batch.numbers[index]),
                     configuration=batch.configurations[index],
                     state="failed" if failure else "complete",
                     scores=scores,

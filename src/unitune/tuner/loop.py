@@ -18,10 +18,11 @@ from unitune.records import Array, Member, Trial
 from unitune.report.progress import Listener
 from unitune.search import Strategy
 from unitune.store import MemberBlock
-from unitune.store.members import only
+from unitune.store.members import keys_of, only
 from unitune.store.run import ranked
 from unitune.tuner.collect import Batch
 from unitune.tuner.problem import Problem
+from unitune.tuner.recorder import Recorder, trained
 
 MEMBERS_PER_BATCH = 10_000
 MEMBERS_OF_FIRST_TIMED_BATCH = 100
@@ -67,6 +68,8 @@ def search(
     started: float,
     listeners: Sequence[Listener],
     size: float = float("inf"),
+    recorder: Recorder | None = None,
+    interrupted: Callable[[], bool] = lambda: False,
 ) -> Searched:
     """Runs a strategy to its end.
 
@@ -81,7 +84,11 @@ def search(
         started: When the time began to run, by `time.perf_counter`.
         listeners: Are told how it goes.
         size: How many configurations the strategy could propose, to say how many were left out.
+        recorder: Keeps what is trained, and gives what was trained before.
+        interrupted: Whether the user asked to stop: what is being trained is finished, and nothing else is started.
     """
+    recorder = recorder or Recorder()
+    seeds = {(fold, repeat): seed for fold, repeat, seed in problem.places}
     clock = _Clock(limit_s=time_limit_s, started=started)
     collector = problem.collector()
     found = Searched(blocks=collector.blocks)
@@ -96,6 +103,7 @@ def search(
             n = min(clock.affordable(batch_limit), batch_limit)
             if trials is not None:
                 n = min(n, trials - begun)
+            n = recorder.agree(n)
             if n < 1:
                 break
             configurations = strategy.ask(n)
@@ -103,20 +111,25 @@ def search(
                 break
             networks = [network(configuration) for configuration in configurations]
             counts = [n_parameters(one.blueprint, problem.input_shape) for one in networks]
-            batch = collector.start(begun + 1, configurations, counts, [one.logits for one in networks])
+            logits = [one.logits for one in networks]
+            numbers = range(begun + 1, begun + 1 + len(configurations))
+            recorder.begin(numbers, configurations, counts, logits)
+            batch = collector.start(numbers, configurations, counts, logits)
             begun += len(configurations)
-            found.logits += [batch.first + offset for offset, one in enumerate(networks) if one.logits]
+            found.logits += [number for number, is_logits in zip(numbers, logits, strict=True) if is_logits]
             batch_started = time.perf_counter()
             told: list[Trial] = []
-            for outcome in engine.train(
-                jobs_of(problem, networks, batch.first),
+            for block, finished in trained(
+                engine,
+                jobs_of(problem, networks, numbers),
                 problem.splits,
+                collector=collector,
+                batch=batch,
+                recorder=recorder,
                 should_stop=partial(_should_stop, batch, n_members, clock),
+                interrupted=interrupted,
             ):
-                finished = collector.add(batch, outcome)
-                for job, failure in zip(outcome.jobs, outcome.failures, strict=True):
-                    for listener in listeners:
-                        listener.on_member(job.member, failure)
+                tell_members(listeners, block, seeds)
                 for trial in finished:
                     best = ranked([trial] if best is None else [best, trial], problem.objective, problem.direction)[0]
                     found.trials.append(trial)
@@ -126,14 +139,16 @@ def search(
                 clock.note(time.perf_counter() - batch_started, len(told), len(configurations))
             clock.settle()
             strategy.tell(sorted(told, key=lambda trial: trial.number))
-            if len(told) < len(configurations):
+            if interrupted():
+                found.interrupted = True
+            if len(told) < len(configurations) or found.interrupted:
                 break
             if time_limit_s is not None:
                 batch_limit = min(batch_limit * GROWTH_OF_TIMED_BATCHES, max(1, MEMBERS_PER_BATCH // n_members))
     except KeyboardInterrupt:
-        if not found.trials:
-            raise
         found.interrupted = True
+    if found.interrupted and not found.trials:
+        raise KeyboardInterrupt
     found.trials.sort(key=lambda trial: trial.number)
     # Members of trials that were cut short are no part of the result.
     complete = [trial.number for trial in found.trials]
@@ -142,18 +157,26 @@ def search(
     return found
 
 
-def jobs_of(problem: Problem, networks: Sequence[Network], first: int) -> list[Job]:
-    """All members of these trials, a trial's members one after another."""
+def tell_members(listeners: Sequence[Listener], block: MemberBlock, seeds: Mapping[tuple[int, int], int]) -> None:
+    """Tells listeners of members that were trained, or were found recorded; `seeds` are those of folds and repeats."""
+    for (trial, fold, repeat), failure in zip(keys_of(block) if listeners else (), block.failure, strict=False):
+        member = Member(trial=trial, fold=fold, repeat=repeat, seed=seeds[fold, repeat])
+        for listener in listeners:
+            listener.on_member(member, failure)
+
+
+def jobs_of(problem: Problem, networks: Sequence[Network], numbers: Sequence[int]) -> list[Job]:
+    """All members of the trials of these numbers, a trial's members one after another."""
     places = problem.places
     return [
         Job(
-            member=Member(trial=first + offset, fold=fold, repeat=repeat, seed=seed),
+            member=Member(trial=number, fold=fold, repeat=repeat, seed=seed),
             split=index,
             blueprint=network.blueprint,
             training=network.training,
             initial_weights=network.initial_weights,
         )
-        for offset, network in enumerate(networks)
+        for number, network in zip(numbers, networks, strict=True)
         for index, (fold, repeat, seed) in enumerate(places)
     ]
 

@@ -42,7 +42,7 @@ class Refitter:
 
     def members(self, trial: Trial) -> tuple[list[Job], Sequence[Split]]:
         """The jobs of the trial's members as the search had them, and their rows."""
-        return jobs_of(self.problem, [self.network(trial.configuration)], trial.number), self.problem.splits
+        return jobs_of(self.problem, [self.network(trial.configuration)], [trial.number]), self.problem.splits
 
     def model(self, trial: Trial, epochs: int, learning_rates: Array) -> keras.Model:
         """The trial's network, trained on all rows for some epochs; it takes raw rows.

@@ -30,6 +30,7 @@ from unitune.store import Run, history_table, member_table, probe_table
 from unitune.tuner.loop import Network, search
 from unitune.tuner.predictions import out_of_fold
 from unitune.tuner.problem import Problem
+from unitune.tuner.recorder import Recorder
 from unitune.tuner.refit import Refitter
 from unitune.tuner.spend import KEPT_FOR_TIES, spend_on_ties
 
@@ -125,6 +126,7 @@ def run(
                 time_limit_s=time_limit_s,
                 started=started,
                 listeners=listeners,
+                recorder=Recorder(),
             )
             phases.end("ties")
         record = Run(

@@ -11,16 +11,16 @@ import numpy as np
 
 from unitune.engine.contract import Engine
 from unitune.errors import OptionError
-from unitune.records import Member, Score, Trial
+from unitune.records import Score, Trial
 from unitune.report.progress import Listener
 from unitune.result import ties_of
 from unitune.stats import summarise, tied_after_endless_repeats
-from unitune.store import MemberBlock
 from unitune.store.run import ranked
 from unitune.tuner.collect import ATTAINABLE
-from unitune.tuner.loop import Network, Searched, jobs_of
+from unitune.tuner.loop import Network, Searched, jobs_of, tell_members
 from unitune.tuner.predictions import out_of_fold
 from unitune.tuner.problem import Problem
+from unitune.tuner.recorder import Recorder, trained
 
 MOST_REPEATS = 10
 KEPT_FOR_TIES = 1 / 3
@@ -47,6 +47,8 @@ def spend_on_ties(
     time_limit_s: float | None,
     started: float,
     listeners: Sequence[Listener],
+    recorder: Recorder,
+    interrupted: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Repeats the tied trials, round by round, until they are told apart, the budget is gone, or it would not help.
 
@@ -55,7 +57,7 @@ def spend_on_ties(
     Args:
         problem: What the search was about.
         found: What it left behind; its trials, members and folds are extended.
-        network, engine, listeners: As in the search.
+        network, engine, listeners, recorder, interrupted: As in the search.
         trials: The budget in trials, of which those that were searched are spent; a trial is worth `n_members` members.
         time_limit_s, started: The budget in seconds, and when it began to run.
 
@@ -72,6 +74,9 @@ def spend_on_ties(
     if found.interrupted:
         return spent("")
     while True:
+        if interrupted():
+            found.interrupted = True
+            return spent("Stopped by the user while the tied trials were repeated.")
         tied = _tied(problem, found)
         if not tied:
             return spent("")
@@ -94,7 +99,16 @@ def spend_on_ties(
             return spent("")
         begun = time.perf_counter()
         try:
-            _repeat(further, found, tied, network=network, engine=engine, listeners=listeners)
+            _repeat(
+                further,
+                found,
+                tied,
+                network=network,
+                engine=engine,
+                listeners=listeners,
+                recorder=recorder,
+                interrupted=interrupted,
+            )
         except KeyboardInterrupt:
             found.interrupted = True
             return spent("Stopped by the user while the tied trials were repeated.")
@@ -155,34 +169,37 @@ def _repeat(
     network: Callable[[Mapping[str, Any]], Network],
     engine: Engine,
     listeners: Sequence[Listener],
+    recorder: Recorder,
+    interrupted: Callable[[], bool],
 ) -> None:
     """Trains trials once more, on the problem's folds, and extends what was found. All or nothing."""
     collector = problem.collector()
+    tied = sorted(tied, key=lambda trial: trial.number)
     networks = [network(trial.configuration) for trial in tied]
+    numbers = [trial.number for trial in tied]
     batch = collector.start(
-        1, [t.configuration for t in tied], [t.n_parameters for t in tied], [one.logits for one in networks]
+        numbers, [t.configuration for t in tied], [t.n_parameters for t in tied], [one.logits for one in networks]
     )
-    numbers = np.array([0, *(trial.number for trial in tied)])
+    seeds = {(fold, repeat): seed for fold, repeat, seed in problem.places}
     again: dict[int, Trial] = {}
-    for outcome in engine.train(jobs_of(problem, networks, 1), problem.splits):
-        finished = collector.add(batch, outcome)
-        for job, failure in zip(outcome.jobs, outcome.failures, strict=True):
-            member: Member = replace(job.member, trial=int(numbers[job.member.trial]))
-            for listener in listeners:
-                listener.on_member(member, failure)
-        again |= {int(numbers[trial.number]): trial for trial in finished}
+    for block, finished in trained(
+        engine,
+        jobs_of(problem, networks, numbers),
+        problem.splits,
+        collector=collector,
+        batch=batch,
+        recorder=recorder,
+        interrupted=interrupted,
+    ):
+        tell_members(listeners, block, seeds)
+        again |= {trial.number: trial for trial in finished}
     if len(again) < len(tied):
-        return
+        raise KeyboardInterrupt
     found.trials[:] = [
         extended(trial, again[trial.number], problem) if trial.number in again else trial for trial in found.trials
     ]
-    found.blocks += [_renumbered(block, numbers) for block in collector.blocks]
+    found.blocks += collector.blocks
     found.more_folds += problem.folds
-
-
-def _renumbered(block: MemberBlock, numbers: Any) -> MemberBlock:
-    predicted = None if block.predicted is None else numbers[block.predicted]
-    return replace(block, trial=numbers[block.trial], predicted=predicted)
 
 
 def extended(trial: Trial, more: Trial, problem: Problem) -> Trial:

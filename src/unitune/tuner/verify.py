@@ -50,7 +50,7 @@ def verify(folder: str | Path, x: Any = None, y: Any = None, *, trial: int | Non
     if chosen is None:
         raise OptionError("`trial` must be the number of a trial", f"got {trial!r}", f"There are {len(result.trials)}.")
     network = posed.network(chosen.configuration)
-    jobs = jobs_of(posed.problem, [network], chosen.number)
+    jobs = jobs_of(posed.problem, [network], [chosen.number])
     return verify_members(jobs, posed.problem.splits, result.history(chosen), trial=chosen.number)
 
 

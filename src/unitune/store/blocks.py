@@ -1,0 +1,79 @@
+"""Blocks of members as rows of a store, and back, to the last bit."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from unitune.errors import RunFolderError
+from unitune.store.arrays import pack, unpack
+from unitune.store.members import MemberBlock
+
+ARRAYS = ("trial", "fold", "repeat", "train", "validation", "learning_rate", "n_epochs", "best_epoch", "elapsed_s")
+
+
+def chunk_row(block: MemberBlock) -> dict[str, Any]:
+    """The row of `chunks` for a block, without its run."""
+    arrays = {name: getattr(block, name) for name in ARRAYS}
+    arrays |= {f"score/{name}": values for name, values in block.scores.items()}
+    arrays |= {f"probe/{name}": values for name, values in block.probes.items()}
+    failures = {position: text for position, text in enumerate(block.failure) if text}
+    return {
+        "engine": block.engine,
+        "engine_reason": block.engine_reason,
+        "names": json.dumps({"metrics": block.metrics, "failures": failures}),
+        "arrays": pack(arrays),
+    }
+
+
+def member_rows(block: MemberBlock) -> list[dict[str, Any]]:
+    """The rows of `members` for a block, without run and chunk."""
+    columns = {name: getattr(block, name).tolist() for name in ("trial", "fold", "repeat", "n_epochs", "best_epoch")}
+    columns |= {"elapsed_s": block.elapsed_s.tolist(), "failed": [bool(text) for text in block.failure]}
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def prediction_bytes(block: MemberBlock) -> bytes | None:
+    """The predictions of a block; None where none are kept."""
+    if block.predictions is None:
+        return None
+    arrays = {"predictions": block.predictions}
+    if block.predicted is not None:
+        arrays["predicted"] = block.predicted
+    return pack(arrays)
+
+
+def block_of(row: Any, predictions: bytes | None) -> MemberBlock:
+    """The block of a row of `chunks`.
+
+    Raises:
+        RunFolderError: It is none.
+    """
+    try:
+        names = json.loads(row.names)
+        arrays = unpack(row.arrays)
+        failures = {int(position): text for position, text in names["failures"].items()}
+        kept = {} if predictions is None else unpack(predictions)
+        return MemberBlock(
+            **{name: arrays.pop(name) for name in ARRAYS},
+            metrics=tuple(names["metrics"]),
+            failure=[failures.get(position, "") for position in range(_length(arrays))],
+            engine=row.engine,
+            engine_reason=row.engine_reason,
+            scores={name[6:]: values for name, values in arrays.items() if name.startswith("score/")},
+            probes={name[6:]: values for name, values in arrays.items() if name.startswith("probe/")},
+            predictions=kept.get("predictions"),
+            predicted=kept.get("predicted"),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, RunFolderError):
+            raise
+        raise RunFolderError(
+            "A store must hold what Unitune recorded there",
+            f"a chunk of members cannot be read ({type(error).__name__})",
+            "It was changed; run the search again.",
+        ) from error
+
+
+def _length(arrays: dict[str, Any]) -> int:
+    return max((len(values) for values in arrays.values()), default=0)

@@ -1,0 +1,124 @@
+"""Writing to a store that may be away or full for a while: what cannot be written waits, and training goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from unitune.errors import SaveError
+from unitune.records import Trial
+from unitune.store.members import MemberBlock
+from unitune.store.run_store import RunStore
+
+FIRST_PAUSE_S = 0.25
+LONGEST_PAUSE_S = 5.0
+PATIENCE_S = 60.0
+
+T = TypeVar("T")
+
+
+class Writer:
+    """Records whole chunks, at once if possible, otherwise as soon as possible.
+
+    Args:
+        store: The run.
+        clock, sleep: For tests.
+    """
+
+    def __init__(
+        self,
+        store: RunStore,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._sleep = sleep
+        self._blocks: list[MemberBlock] = []
+        self._finished: list[Trial] = []
+        self._pause_s = 0.0
+        self._next_try = float("-inf")
+        self.problem: Exception | None = None
+        """Why the last attempt failed; None where it did not."""
+
+    def add(self, block: MemberBlock, finished: Sequence[Trial]) -> None:
+        """Records a chunk, unless an earlier attempt failed only just now; it is then recorded with a later one."""
+        self._blocks.append(block)
+        self._finished += finished
+        if self._clock() >= self._next_try:
+            self._try()
+
+    def flush(self, patience_s: float = PATIENCE_S) -> None:
+        """Records what waits.
+
+        Raises:
+            SaveError: It could not be done for `patience_s` seconds.
+        """
+        end = self._clock() + patience_s
+        while self._blocks or self._finished:
+            self._try()
+            if self.problem is None:
+                return
+            if self._clock() + self._pause_s > end:
+                raise self._given_up()
+            self._sleep(self._pause_s)
+
+    def _try(self) -> None:
+        try:
+            self._store.add(self._blocks, self._finished)
+        except DBAPIError as error:
+            if not is_passing(error):
+                raise
+            self.problem = error
+            self._pause_s = min(LONGEST_PAUSE_S, max(FIRST_PAUSE_S, 2 * self._pause_s))
+            self._next_try = self._clock() + self._pause_s
+            return
+        # New lists: an interruption between the two lines would record them again, which the store leaves out.
+        self._blocks, self._finished = [], []
+        self.problem, self._pause_s, self._next_try = None, 0.0, float("-inf")
+
+    def _given_up(self) -> SaveError:
+        members = sum(len(block.trial) for block in self._blocks)
+        return SaveError(
+            f"`{self._store.where}` cannot be written: {reason(self.problem)}. {members:,} networks were trained and "
+            "are not recorded; everything before them is. Make room or bring the store back, then `unitune resume`."
+        )
+
+
+def patiently(
+    do: Callable[[], T], *, where: str, patience_s: float = PATIENCE_S, sleep: Callable[[float], None] = time.sleep
+) -> T:
+    """Does something with a store, again and again while it is away.
+
+    Raises:
+        SaveError: It was away for `patience_s` seconds.
+    """
+    end, pause_s = time.monotonic() + patience_s, FIRST_PAUSE_S
+    while True:
+        try:
+            return do()
+        except DBAPIError as error:
+            if not is_passing(error):
+                raise
+            if time.monotonic() + pause_s > end:
+                raise SaveError(
+                    f"`{where}` cannot be reached: {reason(error)}. What was recorded before is kept; bring the store "
+                    "back, then `unitune resume`."
+                ) from error
+        sleep(pause_s)
+        pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
+
+
+def is_passing(error: DBAPIError) -> bool:
+    """Whether an error is one of the surroundings (a full disk, a server that is away), not of what was asked."""
+    return isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
+
+
+def reason(error: Exception | None) -> str:
+    """What the database said, in one line."""
+    said = str(getattr(error, "orig", error)).strip().splitlines()
+    return said[0] if said else type(error).__name__

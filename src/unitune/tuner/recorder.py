@@ -1,0 +1,92 @@
+"""What the loop keeps of a search while it runs. Without a store: nothing (see `unitune.tuner.store_recorder`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from unitune.data.arrays import Split
+from unitune.engine.contract import Engine, Job
+from unitune.records import Trial
+from unitune.store import MemberBlock
+from unitune.tuner.collect import Batch, Collector
+
+
+class Recorder:
+    """Keeps nothing."""
+
+    def take(self, jobs: Sequence[Job]) -> Sequence[bool]:
+        """Which of these jobs are to be trained now: those that are neither recorded nor another driver's."""
+        return [True] * len(jobs)
+
+    def agree(self, n: int) -> int:
+        """How many configurations the strategy is asked for next: `n`, or as many as it was asked for before."""
+        return n
+
+    def begin(
+        self,
+        numbers: Sequence[int],
+        configurations: Sequence[Mapping[str, Any]],
+        counts: Sequence[int],
+        logits: Sequence[bool],
+    ) -> None:
+        """Keeps trials that are about to be trained: their settings, parameters, and whether they give logits."""
+
+    def recorded(self, jobs: Sequence[Job]) -> list[MemberBlock]:
+        """The members of these jobs that were trained in an earlier session or by another driver, and not yet given."""
+        return []
+
+    def record(self, block: MemberBlock, finished: Sequence[Trial]) -> None:
+        """Keeps members that were trained, and the trials that are finished with them."""
+
+    def wait_for_others(self, jobs: Sequence[Job], should_stop: Callable[[], bool]) -> bool:
+        """Waits while other drivers train these jobs; whether there is more to take from them, or to take over."""
+        return False
+
+    def flush(self) -> None:
+        """Waits until everything is kept."""
+
+
+def trained(
+    engine: Engine,
+    jobs: Sequence[Job],
+    splits: Sequence[Split],
+    *,
+    collector: Collector,
+    batch: Batch,
+    recorder: Recorder,
+    should_stop: Callable[[], bool] = lambda: False,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Iterator[tuple[MemberBlock, list[Trial]]]:
+    """Members as they come, recorded or trained, each time with the trials that are complete with them.
+
+    Args:
+        engine: Trains what is not recorded.
+        jobs, splits: What to train, and its rows.
+        collector, batch: Score it, and put trials together.
+        recorder: Keeps it.
+        should_stop: Whether to end early, asked between outcomes.
+        interrupted: Whether to start nothing more, asked before anything starts.
+    """
+    left = len(jobs)
+
+    def take(jobs: Sequence[Job]) -> Sequence[bool]:
+        return [False] * len(jobs) if interrupted() else recorder.take(jobs)
+
+    def stops() -> bool:
+        return interrupted() or should_stop()
+
+    while True:
+        for block in recorder.recorded(jobs):
+            left -= len(block.trial)
+            yield block, collector.enter(batch, block)
+        if not left or stops():
+            return
+        for outcome in engine.train(jobs, splits, should_stop=stops, take=take):
+            block = collector.score(batch, outcome)
+            finished = collector.enter(batch, block)
+            recorder.record(block, finished)
+            left -= len(block.trial)
+            yield block, finished
+        if not left or not recorder.wait_for_others(jobs, stops):
+            return

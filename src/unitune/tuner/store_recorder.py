@@ -1,0 +1,145 @@
+"""A search kept in a store, chunk by chunk, so that it can go on after anything.
+
+A search that goes on walks through its loop from the start: the strategy is asked as it was asked, what is recorded
+takes the place of training, and so everything that follows is as if it had never been interrupted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from unitune.engine.contract import Job
+from unitune.errors import RunFolderError
+from unitune.records import Trial
+from unitune.space import Space
+from unitune.store.claims import Driver
+from unitune.store.members import Key, MemberBlock, keys_of, pick
+from unitune.store.run_store import RunStore
+from unitune.store.writer import Writer, patiently
+from unitune.tuner.recorder import Recorder
+
+POLL_S = 0.2
+
+
+class StoreRecorder(Recorder):
+    """Keeps a search in a store.
+
+    Args:
+        store: The run.
+        space: Of its configurations.
+        driver: This process among several on the run; None where it is alone.
+    """
+
+    def __init__(self, store: RunStore, space: Space, *, driver: Driver | None = None) -> None:
+        self.store = store
+        self._space = space
+        self._driver = driver
+        self._writer = Writer(store)
+        self._asks = 0
+        self._seen: set[int] = set()
+        self._waiting: list[MemberBlock] = []
+        self._have: set[Key] = set()
+        self._read()
+
+    def agree(self, n: int) -> int:
+        """As it was recorded; recorded now, unless there is no time for any (`n` below 1)."""
+        number = self._asks + 1
+        recorded = self._patiently(lambda: self.store.asked(number))
+        if recorded is None:
+            if n < 1:
+                return n
+            recorded = self._patiently(lambda: self.store.agree(number, n))
+        self._asks = number
+        return recorded
+
+    def begin(
+        self,
+        numbers: Sequence[int],
+        configurations: Sequence[Mapping[str, Any]],
+        counts: Sequence[int],
+        logits: Sequence[bool],
+    ) -> None:
+        """Recorded, or compared with what is."""
+        labels = [self._space.labels(configuration) for configuration in configurations]
+        rows = [
+            {"configuration": one, "n_parameters": n, "logits": bool(is_logits)}
+            for one, n, is_logits in zip(labels, counts, logits, strict=True)
+        ]
+        recorded = self._patiently(lambda: self.store.begin(numbers[0], rows))
+        for number, now, then in zip(numbers, labels, recorded, strict=True):
+            if now != then:
+                raise RunFolderError(
+                    "A search that goes on must propose what it proposed before",
+                    f"trial {number} was {then} and would be {now}",
+                    "Another version of Unitune or of what proposes made this run; start a new one.",
+                )
+
+    def recorded(self, jobs: Sequence[Job]) -> list[MemberBlock]:
+        """Each recorded member once."""
+        wanted = {_key(job) for job in jobs}
+        given, kept = [], []
+        for block in self._waiting:
+            mine = np.array([key in wanted for key in keys_of(block)])
+            if mine.any():
+                given.append(pick(block, mine))
+            if not mine.all():
+                kept.append(pick(block, ~mine))
+        self._waiting = kept
+        return given
+
+    def record(self, block: MemberBlock, finished: Sequence[Trial]) -> None:
+        """As one transaction."""
+        self._have.update(keys_of(block))
+        self._writer.add(block, finished)
+
+    def wait_for_others(self, jobs: Sequence[Job], should_stop: Callable[[], bool]) -> bool:
+        """Looks at the store every now and then."""
+        driver = self._driver
+        if driver is None or should_stop():
+            return False
+        self._writer.flush()
+        while not should_stop():
+            self._patiently(self._read)
+            missing = [_key(job) for job in jobs if _key(job) not in self._have]
+            if not missing:
+                return bool(self._waiting)
+            if any(self._patiently(partial(driver.claim, missing))):  # those of a driver that died
+                return True
+            time.sleep(POLL_S)
+        return False
+
+    def flush(self) -> None:
+        """Writes what could not be written yet; `SaveError` where that stays so."""
+        self._writer.flush()
+
+    def take(self, jobs: Sequence[Job]) -> list[bool]:
+        """Those that are not recorded; of several drivers, each member is claimed by one."""
+        new = [_key(job) not in self._have for job in jobs]
+        if self._driver is None or not any(new):
+            return new
+        driver = self._driver
+        keys = [_key(job) for job, is_new in zip(jobs, new, strict=True) if is_new]
+        granted = dict(zip(keys, self._patiently(lambda: driver.claim(keys)), strict=True))
+        return [granted.get(_key(job), False) for job in jobs]
+
+    def _read(self) -> None:
+        """What the store has and this process has not."""
+        for number, block in self.store.blocks(seen=self._seen):
+            self._seen.add(number)
+            new = np.array([key not in self._have for key in keys_of(block)])
+            if new.any():
+                block = pick(block, new)
+                self._waiting.append(block)
+                self._have.update(keys_of(block))
+
+    def _patiently(self, do: Callable[[], Any]) -> Any:
+        return patiently(do, where=self.store.where)
+
+
+def _key(job: Job) -> Key:
+    return job.member.trial, job.member.fold, job.member.repeat
