@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+# The share of an accelerator's memory that a step of a tile may touch: two tiles at a time, XLA's copies, rows.
+_TILE_SHARE = 16
+_TILE_BYTES = 2**30
+
+_place = threading.local()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,33 +24,66 @@ class Device:
         threads: Tiles that run at a time.
         tile_bytes: What one step of a tile may touch: the cache of a core, or a share of an accelerator's memory.
         max_tile: Members of a tile at most.
+        places: Names of the accelerators that the threads take turns at, as `at` takes them; empty on CPU.
     """
 
     threads: int
     tile_bytes: int
     max_tile: int
+    places: tuple[str, ...] = ()
 
 
 def this_device(backend: str) -> Device:
-    """The limits of this process's device.
+    """The limits of this process's devices.
 
     On CPU a tile runs on each core and should stay in its cache. On an accelerator a tile is as large as the memory
-    allows, since one call has to fill it; a second thread prepares the next tile meanwhile.
+    allows, since one call has to fill it; a second thread prepares the next tile meanwhile. Of several accelerators
+    each gets its own two threads, and the smallest memory counts.
     """
-    if _accelerated(backend):
-        return Device(threads=2, tile_bytes=2**30, max_tile=4096)
+    places = accelerators(backend)
+    if places:
+        memory = min(gpu_memory_mib(), default=16 * 1024) * 2**20
+        return Device(
+            threads=2 * len(places),
+            tile_bytes=min(_TILE_BYTES, memory // _TILE_SHARE),
+            max_tile=4096,
+            places=places if len(places) > 1 else (),
+        )
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Device(threads=cores, tile_bytes=3 * 2**20, max_tile=64)
 
 
-def _accelerated(backend: str) -> bool:
+def accelerators(backend: str) -> tuple[str, ...]:
+    """The names of this machine's accelerators, `"gpu:0"` and so on."""
     if backend == "jax":
         import jax
 
-        return bool(jax.default_backend() != "cpu")
+        return tuple(f"{d.platform}:{i}" for i, d in enumerate(jax.local_devices()) if d.platform != "cpu")
     import tensorflow as tf
 
-    return bool(tf.config.list_physical_devices("GPU"))
+    return tuple(f"gpu:{i}" for i in range(len(tf.config.list_logical_devices("GPU"))))
+
+
+@contextmanager
+def at(place: str) -> Iterator[None]:
+    """What this thread computes inside the block is computed there; `""` leaves it to the backend."""
+    if not place:
+        yield
+        return
+    import keras
+
+    previous = here()
+    _place.name = place
+    try:
+        with keras.device(place):
+            yield
+    finally:
+        _place.name = previous
+
+
+def here() -> str:
+    """The place that `at` gave this thread, or `""`."""
+    return str(getattr(_place, "name", ""))
 
 
 def limit_memory(backend: str, share: float) -> None:

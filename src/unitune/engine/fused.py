@@ -69,7 +69,9 @@ class FusedEngine:
             plan = self.plan(fusable, readings, splits)
             self.plans.append(plan)
             logger.info("plan: %s", plan)
-            yield from Run(fusable, readings, splits, self.device.threads, should_stop, take).outcomes(plan.tiles)
+            device = self.device
+            run = Run(fusable, readings, splits, device.threads, should_stop, take, device.places)
+            yield from run.outcomes(plan.tiles)
         if refused and not should_stop():
             yield from self._solo(refused, splits, should_stop, take)
 

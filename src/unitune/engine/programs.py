@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from typing import Any
 
+from unitune.engine.device import here
 from unitune.engine.program import Program
 from unitune.engine.program_key import Backend, ProgramKey
 from unitune.models.backend import quiet_first_compile
@@ -20,7 +21,7 @@ class _Entry:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.ready = False
+        self.ready: set[str] = set()  # the places for which it is compiled
         self.lock = threading.Lock()
 
 
@@ -37,19 +38,20 @@ def program_for(key: ProgramKey) -> Program:
 
 
 def compile_once(program: Program, *arguments: Any) -> None:
-    """Compiles a program, unless that has been done: by one thread alone, on a call that runs no epoch.
+    """Compiles a program for this place, unless that has been done: by one thread alone, on a call without epochs.
 
     Compiling apart from training keeps it out of the members' times.
     """
     with _GUARD:
         entry = _ENTRIES.setdefault(program.key, _Entry(program))
-    if entry.ready:
+    place = here()
+    if place in entry.ready:
         return
     with entry.lock:
-        if not entry.ready:
+        if place not in entry.ready:
             with quiet_first_compile():
                 program.run(*arguments)
-            entry.ready = True
+            entry.ready.add(place)
 
 
 def compiled_programs() -> frozenset[ProgramKey]:

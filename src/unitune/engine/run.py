@@ -22,6 +22,7 @@ import numpy as np
 
 from unitune.data.arrays import Split
 from unitune.engine.contract import Job, Outcome, Take
+from unitune.engine.device import at, here
 from unitune.engine.lift.base import Key
 from unitune.engine.outcome import Progress, make_outcome
 from unitune.engine.plan import Tile, cohort, fill, taken
@@ -63,8 +64,14 @@ class Run:
         threads: int,
         should_stop: Callable[[], bool],
         take: Take | None = None,
+        places: Sequence[str] = (),
     ) -> None:
+        """`places` are the accelerators that tiles are spread over; none for the backend's own choice."""
         self._take = take
+        # Each thread works at one place.
+        self._free: queue.SimpleQueue[str] = queue.SimpleQueue()
+        for thread in range(threads):
+            self._free.put(places[thread % len(places)] if places else "")
         self._jobs = jobs
         self._readings = readings
         self._splits = splits
@@ -107,7 +114,12 @@ class Run:
             if not self._stopped.is_set():
                 granted = self._granted(work)
                 if granted is not None:
-                    self._train(granted)
+                    place = self._free.get()
+                    try:
+                        with at(place):
+                            self._train(granted)
+                    finally:
+                        self._free.put(place)
         except BaseException as error:
             self._done.put(error)
         finally:
@@ -245,7 +257,7 @@ class Run:
     def _data(self, tile: Tile, program: Program) -> State:
         """A split's rows on the device, shared by the tiles that use them."""
         key = program.key
-        where = (tile.split, key.all_rows, key.features, key.weighted, key.dtype)
+        where = (here(), tile.split, key.all_rows, key.features, key.weighted, key.dtype)
         with self._guard:
             if where not in self._rows:
                 self._rows[where] = tensors(rows_of(self._splits[tile.split], key), program.backend.tensor)
