@@ -150,7 +150,7 @@ def compare(
         design, training, weights = adopt(model, problem.input_shape)
         training = replace(
             training,
-            loss=_sparse(training.loss),
+            loss=sparse_loss(training.loss),
             batch_size=batch_size,
             epochs=epochs,
             early_stopping=None if patience is None else EarlyStopping(patience=patience),
@@ -217,7 +217,7 @@ def _labels(models: Mapping[str, Any], y: Any) -> tuple[Any, bool]:
     return values.argmax(axis=1), True
 
 
-def _sparse(loss: Any) -> Any:
+def sparse_loss(loss: Any) -> Any:
     """Categorical cross-entropy on class numbers: the same numbers without one-hot targets."""
     if loss_name(loss) != "categorical_crossentropy":
         return loss
