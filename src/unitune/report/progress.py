@@ -123,6 +123,7 @@ class Bar(Listener):
     def on_phase(self, phase: str) -> None:
         """Says what is done now that the members are."""
         words = {
+            "stopping": "stopping after the networks in training; Ctrl-C again stops at once",
             "ties": "repeating the tied trials",
             "refit": "refitting the best on all rows",
             "save": "saving",

@@ -30,7 +30,7 @@ from unitune.result.evidence import evidence_of
 from unitune.result.predictions import probabilities
 from unitune.result.verification import Verification, verify_members
 from unitune.stats import Estimate, OutOfFold
-from unitune.store import Run, check_folder, probe_table, save_files, trials_table, write_predictions
+from unitune.store import Run, check_folder, probe_table, save_beside, save_files, trials_table, write_predictions
 from unitune.store.folder import PROBES, plain, run_tree, write_bytes, write_csv, write_json, write_parquet
 from unitune.store.predictions import PREDICTIONS
 from unitune.store.run import gap, ranked, varying
@@ -145,7 +145,9 @@ class Result:
 
     @cached_property
     def _evidence(self) -> Evidence:
-        return evidence_of(self._run, self._trials, self._members, self._histories, self._probes, tied=self.tied)
+        # Where every trial failed nothing is tied, and why they failed is a finding.
+        tied = self.tied if any(trial.state == "complete" for trial in self._trials) else ()
+        return evidence_of(self._run, self._trials, self._members, self._histories, self._probes, tied=tied)
 
     @property
     def best(self) -> Trial:
@@ -507,6 +509,21 @@ class Result:
         """
         place = Path(folder) if folder is not None else Path("runs") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
         check_folder(place, overwrite=overwrite)
+        save_files(place, self._writers(place), overwrite=overwrite)
+        self._folder = place
+        return place
+
+    def save_beside_store(self, folder: Path) -> None:
+        """As `save`, into the folder of the run's own store, which stays.
+
+        Raises:
+            SaveError: A file could not be written; those before it are kept.
+        """
+        save_beside(folder, self._writers(folder))
+        self._folder = folder
+
+    def _writers(self, place: Path) -> dict[str, Callable[[Path], None]]:
+        """What a run folder holds, the most valuable first."""
         model = self._model_or_note()
         tests = self.test_scores
         html_page = self._report_or_note(place.name)
@@ -530,9 +547,7 @@ class Result:
         writers |= {name: _picture(draw) for name, draw in self._pictures().items()}
         if html_page:
             writers[REPORT] = write_bytes(html_page.encode())
-        save_files(place, writers, overwrite=overwrite)
-        self._folder = place
-        return place
+        return writers
 
     def _report_or_note(self, name: str) -> str:
         """The report as HTML. A run outlives a report that cannot be drawn: it can be drawn again, the run cannot."""

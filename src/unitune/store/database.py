@@ -16,9 +16,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModu
 
 from unitune.errors import OptionError, RunFolderError
 from unitune.store import schema
+from unitune.store.folder import STORE
 from unitune.store.run_store import RunStore
 
-STORE = "store.db"
 CONNECT_S = 5
 BUSY_S = 30
 

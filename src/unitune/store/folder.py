@@ -24,12 +24,19 @@ from unitune.store.members import probe_table
 from unitune.store.run import SCORE_PARTS, Run
 
 MARK = "run.json"
+STORE = "store.db"
+ADDRESS = "store.json"
 PROBES = "probes.parquet"
 FORMAT = 1
 
 
-def check_folder(folder: Path, *, overwrite: bool) -> None:
+def check_folder(folder: Path, *, overwrite: bool, resume: bool = False) -> None:
     """Refuses a run folder that could not be written later.
+
+    Args:
+        folder: The folder.
+        overwrite: Whether a run that is in it may be replaced.
+        resume: Whether a run that is in it goes on.
 
     Raises:
         RunFolderError: It exists and may not be overwritten, is no run folder, or its place cannot be written.
@@ -40,13 +47,20 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
                 "The run folder must be a folder", f"`{folder}` is a file", "Use another `name` or `out`."
             )
         if any(folder.iterdir()):
-            if not overwrite:
+            if resume:
+                if not (folder / STORE).exists() and not (folder / ADDRESS).exists():
+                    raise RunFolderError(
+                        "Only a run folder with a store can go on",
+                        f"`{folder}` has no {STORE}",
+                        "It is of a version before there were stores; use another `name`.",
+                    )
+            elif not overwrite:
                 raise RunFolderError(
                     "A run folder is never overwritten unasked",
                     f"`{folder}` exists",
-                    "Use another `name`, or `overwrite=True` (`--overwrite`).",
+                    "Use another `name`, `resume=True` (`--resume`) to go on, or `overwrite=True` (`--overwrite`).",
                 )
-            if not (folder / MARK).exists():
+            elif not any((folder / name).exists() for name in (MARK, STORE, ADDRESS)):
                 raise RunFolderError(
                     "Only a run folder may be overwritten",
                     f"`{folder}` holds other files",
@@ -79,6 +93,21 @@ def save_files(folder: Path, writers: Mapping[str, Callable[[Path], None]], *, o
         SaveError: A file could not be written (a full disk, say). The files before it are in the folder.
     """
     check_folder(folder, overwrite=overwrite)
+    _save(folder, writers, _put_in_place)
+
+
+def save_beside(folder: Path, writers: Mapping[str, Callable[[Path], None]]) -> None:
+    """As `save_files`, into a folder that is there and keeps what else it holds: the run's own store.
+
+    While files are exchanged, the folder has no `run.json`, and is read from the store.
+
+    Raises:
+        SaveError: A file could not be written. The files before it are in the folder.
+    """
+    _save(folder, writers, _put_beside)
+
+
+def _save(folder: Path, writers: Mapping[str, Callable[[Path], None]], put: Callable[[Path, Path], None]) -> None:
     written: list[str] = []
     current = "the folder"
     stage: Path | None = None
@@ -105,11 +134,13 @@ def save_files(folder: Path, writers: Mapping[str, Callable[[Path], None]], *, o
         raise
     if stage is not None:
         if MARK in written:
-            _put_in_place(stage, folder)
+            put(stage, folder)
         else:
             shutil.rmtree(stage, ignore_errors=True)
     if failure is not None:
         kept = f"`{folder}` keeps {', '.join(written)}." if MARK in written else "Nothing was saved."
+        if (folder / STORE).is_file():
+            kept += f" What was trained is kept in {STORE}."
         reason = failure.strerror or str(failure)
         remedy = " Free some space and save again." if failure.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         raise SaveError(f"Saving the run stopped at {current}: {reason}. {kept}{remedy}")
@@ -123,6 +154,13 @@ def _put_in_place(stage: Path, folder: Path) -> None:
     os.replace(folder, old)
     os.replace(stage, folder)
     shutil.rmtree(old.parent, ignore_errors=True)
+
+
+def _put_beside(stage: Path, folder: Path) -> None:
+    (folder / MARK).unlink(missing_ok=True)
+    for path in sorted(stage.iterdir(), key=lambda path: path.name == MARK):
+        os.replace(path, folder / path.name)
+    stage.rmdir()
 
 
 def write_json(tree: Any) -> Callable[[Path], None]:

@@ -74,6 +74,20 @@ class RunStore:
         with self.engine.begin() as connection:
             connection.execute(update(schema.runs).where(schema.runs.c.id == self.id).values(**values))
 
+    def delete(self) -> None:
+        """Removes the run with everything in it."""
+        with self.engine.begin() as connection:
+            connection.execute(delete(schema.runs).where(schema.runs.c.id == self.id))
+
+    def agree_on(self, name: str, value: Any) -> Any:
+        """A part of the identity that the first driver decides: as it was recorded, otherwise `value`, recorded now."""
+        with self.locked() as connection:
+            own = schema.runs.c.id == self.id
+            identity = json.loads(connection.execute(select(schema.runs.c.identity).where(own)).scalar_one())
+            agreed = identity.setdefault(name, value)
+            connection.execute(update(schema.runs).where(own).values(identity=json.dumps(identity)))
+        return agreed
+
     # What was asked ---------------------------------------------------------------------------------------------
 
     def agree(self, number: int, wanted: int) -> int:
@@ -132,22 +146,31 @@ class RunStore:
 
     # What came of it --------------------------------------------------------------------------------------------
 
-    def add(self, blocks: Sequence[MemberBlock], finished: Sequence[Trial]) -> None:
+    def add(self, blocks: Sequence[MemberBlock], finished: Sequence[Trial], *, elapsed_s: float = 0.0) -> None:
         """Records blocks of members, and trials that are finished with them, in one transaction.
 
         Members that are recorded already are left out: nobody else's work is replaced.
+
+        Args:
+            blocks: Members that were trained.
+            finished: Trials that are complete, or have failed, with them.
+            elapsed_s: How long the run has taken so far.
         """
         try:
             with self.engine.begin() as connection:
-                self._add(connection, blocks, finished)
+                self._add(connection, blocks, finished, elapsed_s)
         except IntegrityError:
             # Another driver was quicker, or the answer to an earlier attempt was lost on its way.
             with self.engine.begin() as connection:
                 known = self._known(connection, [key for block in blocks for key in keys_of(block)])
                 new = [pick(b, np.array([key not in known for key in keys_of(b)])) for b in blocks]
-                self._add(connection, [block for block in new if len(block.trial)], finished)
+                self._add(connection, [block for block in new if len(block.trial)], finished, elapsed_s)
 
-    def _add(self, connection: Connection, blocks: Sequence[MemberBlock], finished: Sequence[Trial]) -> None:
+    def _add(
+        self, connection: Connection, blocks: Sequence[MemberBlock], finished: Sequence[Trial], elapsed_s: float
+    ) -> None:
+        own_run = (schema.runs.c.id == self.id, schema.runs.c.elapsed_s < elapsed_s)
+        connection.execute(update(schema.runs).where(*own_run).values(elapsed_s=elapsed_s))
         for block in blocks:
             row = chunk_row(block) | {"run_id": self.id, "driver_id": self.driver_id}
             (chunk,) = connection.execute(insert(schema.chunks).values(**row)).inserted_primary_key or (None,)

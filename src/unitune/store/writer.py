@@ -25,6 +25,7 @@ class Writer:
 
     Args:
         store: The run.
+        elapsed_s: How long the run has taken so far.
         clock, sleep: For tests.
     """
 
@@ -32,10 +33,12 @@ class Writer:
         self,
         store: RunStore,
         *,
+        elapsed_s: Callable[[], float] = lambda: 0.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
+        self._elapsed_s = elapsed_s
         self._clock = clock
         self._sleep = sleep
         self._blocks: list[MemberBlock] = []
@@ -69,7 +72,7 @@ class Writer:
 
     def _try(self) -> None:
         try:
-            self._store.add(self._blocks, self._finished)
+            self._store.add(self._blocks, self._finished, elapsed_s=self._elapsed_s())
         except DBAPIError as error:
             if not is_passing(error):
                 raise

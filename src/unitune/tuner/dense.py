@@ -79,6 +79,8 @@ def tune(
     out: str | Path | None = None,
     name: str | None = None,
     overwrite: bool = False,
+    resume: bool = False,
+    store: str | None = None,
     progress: bool = True,
     callbacks: Iterable[Listener] = (),
 ) -> Result:
@@ -137,6 +139,10 @@ def tune(
         out: The folder of run folders; without `out` and `name` nothing is saved (see `Result.save`).
         name: The name of the run folder; the date and time if not given.
         overwrite: Whether an older run of that name may be replaced.
+        resume: Whether a run of that name goes on where it stopped; it must be the same search of the same rows. Where
+            there is none, one begins. In a shared store, whether this process joins those that work on it.
+        store: The URL of a PostgreSQL database (`"postgresql+psycopg://user@host/database"`) in which the run is kept
+            and which several processes may share, instead of a file in the run folder.
         progress: Whether to tell how it goes, on standard error.
         callbacks: Listeners that are told how it goes.
 
@@ -162,9 +168,9 @@ def tune(
     check_nested(nested, cv=cv, validation_data=validation_data)
     check_engine(engine)
     check_executor(executor)
-    folder = run_folder(out, name)
+    folder = run_folder(out, name, resume=resume, store=store)
     if folder is not None:
-        check_folder(folder, overwrite=overwrite)
+        check_folder(folder, overwrite=overwrite, resume=resume)
     posed = pose_dense(call)
     problem, space = posed.problem, posed.space
     goal = Goal(metric=problem.objective, direction=problem.direction, validation_ratio=problem.validation_ratio)
@@ -204,7 +210,16 @@ def tune(
             overwrite=overwrite,
             spend=spend,
             nested=outer,
+            store=store,
+            resume=resume,
+            settings=training_settings(call),
         )
+
+
+def training_settings(call: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that decide what is trained, beside rows and space, as JSON has them."""
+    names = ("patience", "normalize", "nested", "spend", "baseline")
+    return {name: value for name, value in recorded_call(call).items() if name in names}
 
 
 SPACE = (

@@ -27,6 +27,7 @@ from unitune.result import Result, Source
 from unitune.search import OneAtATime, Strategy
 from unitune.space import Space
 from unitune.store import Run, history_table, member_table, probe_table
+from unitune.tuner.interruption import Interruption
 from unitune.tuner.loop import Network, search
 from unitune.tuner.predictions import out_of_fold
 from unitune.tuner.problem import Problem
@@ -36,6 +37,8 @@ from unitune.tuner.spend import KEPT_FOR_TIES, spend_on_ties
 
 if TYPE_CHECKING:
     import keras
+
+    from unitune.tuner.session import Session
 
 
 @dataclass(kw_only=True)
@@ -70,8 +73,15 @@ def run(
     overwrite: bool,
     spend: str | None = None,
     nested: Mapping[str, Mapping[str, Any]] | None = None,
+    store: str | None = None,
+    resume: bool = False,
+    settings: Mapping[str, Any] | None = None,
 ) -> Result:
     """Searches, puts the result together, and saves it where a folder was given.
+
+    With a folder every chunk of members is recorded while the search runs: in a file in the folder, or at the URL
+    `store`. `resume` goes on with a run that is there, provided that `settings`, arguments that decide what is trained,
+    and all else is the same.
 
     With `spend="ties"` a search that would use its whole budget leaves a third of it for repeats of the tied trials.
     """
@@ -95,68 +105,90 @@ def run(
         evaluation=problem.evaluation,
         notes=(*notes, *strategy.notes),
     )
+    described = Run(
+        objective=problem.objective,
+        direction=problem.direction,
+        metrics=problem.metrics,
+        task=problem.dataset.task,
+        space=space,
+        strategy=strategy.name,
+        engine=engine.name,
+        seed=problem.seed,
+        folds={
+            "n_folds": problem.n_folds,
+            "repeats": problem.repeats,
+            "validation_ratio": problem.validation_ratio,
+            "kind": problem.evaluation,
+        },
+        data=_describe_data(problem),
+        versions=versions(),
+        command=command,
+        call=call or {},
+        notes=(*notes, *strategy.notes),
+        nested=nested or {},
+    )
+    session = None
+    if folder is not None:
+        session = _session(
+            folder, problem, described, engine, url=store, resume=resume, overwrite=overwrite, settings=settings
+        )
+        # The time between its sessions is no part of a run.
+        started -= session.before_s
+    recorder = Recorder() if session is None else session.recorder
+    failed = True
     try:
         for listener in listeners:
             listener.on_start(plan)
-        found = search(
-            problem,
-            strategy,
-            network=network,
-            engine=engine,
-            trials=first_limit,
-            time_limit_s=first_time_s,
-            started=started,
-            listeners=listeners,
-            size=size,
-        )
-        phases.end("search")
-        if not any(trial.state == "complete" for trial in found.trials):
-            reason = found.trials[0].failure if found.trials else "no trial was finished"
-            raise TrainingError(f"All {len(found.trials):,} trials failed. The first: {reason}.")
-        spent: Mapping[str, Any] = {}
-        if spend:
-            for listener in listeners:
-                listener.on_phase("ties")
-            spent = spend_on_ties(
+        with Interruption(lambda: _tell(listeners, "stopping")) as interruption:
+            found = search(
                 problem,
-                found,
+                strategy,
                 network=network,
                 engine=engine,
-                trials=limit,
-                time_limit_s=time_limit_s,
+                trials=first_limit,
+                time_limit_s=first_time_s,
                 started=started,
                 listeners=listeners,
-                recorder=Recorder(),
+                size=size,
+                recorder=recorder,
+                interrupted=lambda: interruption.asked,
             )
-            phases.end("ties")
-        record = Run(
-            objective=problem.objective,
-            direction=problem.direction,
-            metrics=problem.metrics,
-            task=problem.dataset.task,
-            space=space,
-            strategy=strategy.name,
-            engine=engine.name,
-            seed=problem.seed,
-            folds={
-                "n_folds": problem.n_folds,
-                "repeats": problem.repeats,
-                "validation_ratio": problem.validation_ratio,
-                "kind": problem.evaluation,
-            },
-            data=_describe_data(problem),
+            phases.end("search")
+            if not any(trial.state == "complete" for trial in found.trials):
+                reason = found.trials[0].failure if found.trials else "no trial was finished"
+                if session is not None and not found.interrupted:
+                    session.discard()
+                    session = None
+                raise TrainingError(f"All {len(found.trials):,} trials failed. The first: {reason}.")
+            spent: Mapping[str, Any] = {}
+            if spend:
+                _tell(listeners, "ties")
+                spent = spend_on_ties(
+                    problem,
+                    found,
+                    network=network,
+                    engine=engine,
+                    trials=limit,
+                    time_limit_s=time_limit_s,
+                    started=started,
+                    listeners=listeners,
+                    recorder=recorder,
+                    interrupted=lambda: interruption.asked,
+                )
+                phases.end("ties")
+        left_out = found.left_out
+        if found.interrupted and session is not None:
+            left_out += f" `unitune resume {folder}` goes on."
+        record = replace(
+            described,
             elapsed_s=phases.seconds,
-            versions=versions(),
             plans=tuple(str(plan) for plan in engine.plans),
-            command=command,
-            call=call or {},
             notes=(*notes, *strategy.notes),
-            left_out=found.left_out,
+            left_out=left_out,
             interrupted=found.interrupted,
             logits=tuple(found.logits),
             changes=tuple(asdict(c) for c in strategy.changes) if isinstance(strategy, OneAtATime) else (),
             spent=spent,
-            nested=nested or {},
         )
 
         def make(run: Run, source: Source) -> Result:
@@ -171,9 +203,14 @@ def run(
             )
 
         result = make(record, Refitter(problem=problem, network=network, test_data=tests))
-        if folder is not None:
-            for listener in listeners:
-                listener.on_phase("refit")
+        if folder is not None and session is not None:
+            failed = False
+            try:
+                recorder.flush(session.patience_s)
+            except SaveError as error:
+                error.result = result
+                raise
+            _tell(listeners, "refit")
             try:
                 result.model()
             except TrainingError:
@@ -181,16 +218,59 @@ def run(
             except KeyboardInterrupt:
                 result = make(replace(record, interrupted=True), _Stopped())
             phases.end("refit")
-            for listener in listeners:
-                listener.on_phase("save")
+            _tell(listeners, "save")
             phases.seconds["total"] = time.perf_counter() - started
-            _save(result, folder, overwrite=overwrite)
+            session.end("interrupted" if result.interrupted else "finished", result.run)
+            _save(result, folder)
         else:
             phases.seconds["total"] = time.perf_counter() - started
     finally:
+        if session is not None:
+            session.close(failed=failed)
         for listener in listeners:
             listener.on_end()
     return result
+
+
+def _tell(listeners: Sequence[Listener], phase: str) -> None:
+    for listener in listeners:
+        listener.on_phase(phase)
+
+
+def _session(
+    folder: Path,
+    problem: Problem,
+    described: Run,
+    engine: Engine,
+    *,
+    url: str | None,
+    resume: bool,
+    overwrite: bool,
+    settings: Mapping[str, Any] | None,
+) -> Session:
+    """Begins a run in a store, or goes on with one; its members are then planned as on the device that began it."""
+    from unitune.tuner.session import Session, identity_of
+
+    identity = identity_of(
+        fingerprint=problem.dataset.fingerprint,
+        folds=[(fold.train, fold.validation) for fold in problem.folds],
+        objective=problem.objective,
+        direction=problem.direction,
+        evaluation=problem.evaluation,
+        seed=problem.seed,
+        strategy=described.strategy,
+        engine=engine.name,
+        backend=backend.backend_name(),
+        space=described.space,
+        settings=settings or {},
+    )
+    session = Session(
+        folder, url=url, resume=resume, overwrite=overwrite, identity=identity, record=described, space=described.space
+    )
+    device = getattr(engine, "device", None)
+    if device is not None:
+        engine.device = type(device)(**session.agreed("device", asdict(device)))  # type: ignore[attr-defined]
+    return session
 
 
 class _Stopped:
@@ -206,20 +286,25 @@ class _Stopped:
         raise TrainingError("the run was stopped by the user.")
 
 
-def _save(result: Result, folder: Path, *, overwrite: bool) -> None:
+def _save(result: Result, folder: Path) -> None:
     try:
-        result.save(folder, overwrite=overwrite)
+        result.save_beside_store(folder)
     except SaveError as error:
         error.result = result
         raise
 
 
-def run_folder(out: str | Path | None, name: str | None) -> Path | None:
+def run_folder(
+    out: str | Path | None, name: str | None, *, resume: bool = False, store: str | None = None
+) -> Path | None:
     """Where the run is saved: `out/name`, with `runs` and the date and time where one of them is missing.
 
     Raises:
-        OptionError: The name is no name of a folder.
+        OptionError: The name is no name of a folder, or missing where one is needed.
     """
+    if name is None and (resume or store is not None):
+        what = "`resume`" if resume else "`store`"
+        raise OptionError(f"{what} needs the `name` of a run", "there is none", 'Give it one: `name="mine"`.')
     if out is None and name is None:
         return None
     if name is not None and (name in ("", ".", "..") or any(mark in name for mark in "/\\\0")):
@@ -267,6 +352,9 @@ def describe_call(function: str, call: Mapping[str, Any]) -> str:
     return f"unitune.{function}({', '.join(shown)})"
 
 
+NOT_OF_THE_PROBLEM = ("progress", "callbacks", "executor", "out", "name", "overwrite", "store", "resume", "watch")
+
+
 def recorded_call(call: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a call that a file can hold, so that `unitune.verify` can pose the same problem again.
 
@@ -275,7 +363,7 @@ def recorded_call(call: Mapping[str, Any]) -> dict[str, Any]:
     recorded: dict[str, Any] = {}
     missing = []
     for key, value in call.items():
-        if key in ("progress", "callbacks", "out", "name", "overwrite", "executor"):
+        if key in NOT_OF_THE_PROBLEM:
             continue
         if key in ("x", "validation_data", "test_data") and isinstance(value, str | Path):
             recorded[key] = str(Path(value).absolute())

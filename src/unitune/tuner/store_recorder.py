@@ -20,7 +20,7 @@ from unitune.space import Space
 from unitune.store.claims import Driver
 from unitune.store.members import Key, MemberBlock, keys_of, pick
 from unitune.store.run_store import RunStore
-from unitune.store.writer import Writer, patiently
+from unitune.store.writer import PATIENCE_S, Writer, patiently
 from unitune.tuner.recorder import Recorder
 
 POLL_S = 0.2
@@ -33,13 +33,21 @@ class StoreRecorder(Recorder):
         store: The run.
         space: Of its configurations.
         driver: This process among several on the run; None where it is alone.
+        elapsed_s: How long the run has taken so far.
     """
 
-    def __init__(self, store: RunStore, space: Space, *, driver: Driver | None = None) -> None:
+    def __init__(
+        self,
+        store: RunStore,
+        space: Space,
+        *,
+        driver: Driver | None = None,
+        elapsed_s: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         self.store = store
         self._space = space
         self._driver = driver
-        self._writer = Writer(store)
+        self._writer = Writer(store, elapsed_s=elapsed_s)
         self._asks = 0
         self._seen: set[int] = set()
         self._waiting: list[MemberBlock] = []
@@ -49,11 +57,12 @@ class StoreRecorder(Recorder):
     def agree(self, n: int) -> int:
         """As it was recorded; recorded now, unless there is no time for any (`n` below 1)."""
         number = self._asks + 1
-        recorded = self._patiently(lambda: self.store.asked(number))
+        recorded: int | None = self._patiently(lambda: self.store.asked(number))
         if recorded is None:
             if n < 1:
                 return n
             recorded = self._patiently(lambda: self.store.agree(number, n))
+        assert recorded is not None
         self._asks = number
         return recorded
 
@@ -113,9 +122,9 @@ class StoreRecorder(Recorder):
             time.sleep(POLL_S)
         return False
 
-    def flush(self) -> None:
+    def flush(self, patience_s: float = PATIENCE_S) -> None:
         """Writes what could not be written yet; `SaveError` where that stays so."""
-        self._writer.flush()
+        self._writer.flush(patience_s)
 
     def take(self, jobs: Sequence[Job]) -> list[bool]:
         """Those that are not recorded; of several drivers, each member is claimed by one."""
