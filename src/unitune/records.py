@@ -70,7 +70,7 @@ class MemberRecord:
     failure: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Score:
     """One metric of one trial over its folds and repeats.
 
@@ -87,7 +87,7 @@ class Score:
     values: tuple[float, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Trial:
     """One configuration and what became of it. `scores` maps each metric's name to its `Score`.
 
