@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from unitune.report.progress import Listener
     from unitune.result import Result, load
     from unitune.space import Choice, Fixed, Float, Int
-    from unitune.tuner import compare, tune, verify
+    from unitune.tuner import compare, resume, tune, verify
 
 __all__ = [
     "Choice",
@@ -42,6 +42,7 @@ __all__ = [
     "UnituneError",
     "compare",
     "load",
+    "resume",
     "tune",
     "verify",
 ]
@@ -56,6 +57,7 @@ _HOMES = {
     "Result": "unitune.result",
     "load": "unitune.result",
     "compare": "unitune.tuner",
+    "resume": "unitune.tuner",
     "tune": "unitune.tuner",
     "verify": "unitune.tuner",
 }

@@ -44,11 +44,9 @@ def command(
     )
 
 
-def demo_rows(run: Path) -> tuple[Any, Any]:
-    """The demo's rows if the run in this folder is a demo, otherwise `(None, None)`."""
-    from unitune.result import load
-
-    return _rows() if load(run).run.command.split()[1:2] == ["demo"] else (None, None)
+def demo_rows(command: str) -> tuple[Any, Any]:
+    """The demo's rows if this command line began a run, otherwise `(None, None)`."""
+    return _rows() if command.split()[1:2] == ["demo"] else (None, None)
 
 
 def _rows() -> tuple[Any, Any]:

@@ -132,6 +132,10 @@ def command(
     out: Annotated[Path | None, _option(RUN, "Where run folders go; runs/ if not given.")] = None,
     name: Annotated[Text, _option(RUN, "The name of the run folder.")] = None,
     overwrite: Annotated[bool | None, _option(RUN, "Replace a run folder of this name.", "--overwrite")] = None,
+    resume: Annotated[
+        bool | None, _option(RUN, "Go on with the run of this name, or join it in a shared store.", "--resume")
+    ] = None,
+    store: Annotated[Text, _option(RUN, "The URL of a PostgreSQL database that keeps the run.", metavar="URL")] = None,
     as_json: Annotated[bool, _option(RUN, "Print the summary as JSON, and nothing else.", "--json")] = False,
     quiet: Annotated[bool, _option(RUN, "No progress.", "--quiet", "-q")] = False,
 ) -> None:

@@ -26,7 +26,8 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON, and nothing else.")] = False,
 ) -> None:
     """Train the best trial again with plain fit, on the same folds; print both curves and their difference."""
+    from unitune.result import load
     from unitune.tuner import verify
 
-    x, y = demo_rows(run) if table is None else (table, None)
+    x, y = demo_rows(load(run).run.command) if table is None else (table, None)
     view.show_verification(verify(run, x, y, trial=trial), as_json=as_json)

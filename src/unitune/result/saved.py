@@ -12,8 +12,9 @@ from unitune.errors import RunFolderError
 from unitune.models import backend
 from unitune.records import Array, Trial
 from unitune.result.search_result import BEST_MODEL, Result
-from unitune.store import load_predictions, load_probes, load_run
+from unitune.store import history_table, load_predictions, load_probes, load_run, member_table, probe_table
 from unitune.store.run import ranked
+from unitune.store.unfinished import is_unfinished, open_run_folder, read_run
 
 if TYPE_CHECKING:
     import keras
@@ -39,7 +40,7 @@ class _Saved:
             raise RunFolderError(f"`{self._folder}` must hold {BEST_MODEL}", "it is missing")
         keras = backend.ensure()
         try:
-            return keras.saving.load_model(path, compile=False)
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
         except (ValueError, OSError, TypeError) as error:
             first = (str(error).strip().splitlines() or [""])[0]
             raise RunFolderError(f"`{path}` must be a Keras model", f"it cannot be read ({first})") from error
@@ -57,8 +58,36 @@ class _Saved:
         )
 
 
+def _load_unfinished(folder: Path) -> Result:
+    database = open_run_folder(folder)
+    try:
+        store = database.find(folder.name if database.shared else None)
+        if store is None:
+            raise RunFolderError("A run is loaded from a store that holds one", f"`{folder}` holds none")
+        run, trials, blocks = read_run(store)
+    finally:
+        database.close()
+    if not trials:
+        raise RunFolderError(
+            "A run can be looked at once a trial of it is complete",
+            f"none of `{folder}` is",
+            f"Wait for it, or go on with `unitune resume {folder}`.",
+        )
+    return Result(
+        run=run,
+        trials=trials,
+        members=lambda: member_table(blocks),
+        histories=lambda: history_table(blocks),
+        probes=lambda: probe_table(blocks),
+        source=_Saved(folder, ranked(trials, run.objective, run.direction)[0].number),
+        folder=folder,
+    )
+
+
 def load(folder: str | Path) -> Result:
-    """Loads a run that was saved; the training data are not needed.
+    """Loads a run that was saved, or as much as is recorded of one that is not finished.
+
+    The training data are not needed. An unfinished run has no models and no estimates yet.
 
     Args:
         folder: The run folder.
@@ -70,6 +99,8 @@ def load(folder: str | Path) -> Result:
         RunFolderError: There is no run in the folder, or it cannot be read.
     """
     place = Path(folder)
+    if is_unfinished(place):
+        return _load_unfinished(place)
     run, trials, members, histories = load_run(place)
     best = ranked(trials, run.objective, run.direction)[0].number if trials else 0
     return Result(

@@ -1,0 +1,115 @@
+"""A run that is going on, or was cut off, read from its store: the same shape as a run folder gives."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unitune.errors import RunFolderError
+from unitune.records import Score, Trial
+from unitune.store.folder import ADDRESS, MARK, STORE
+from unitune.store.members import MemberBlock, only
+from unitune.store.run import Run
+
+if TYPE_CHECKING:
+    from unitune.store.database import Database
+    from unitune.store.run_store import RunStore
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether a run folder is to be read from its store: its files are missing, or older than what is recorded."""
+    if not (folder / STORE).is_file() and not (folder / ADDRESS).is_file():
+        return False
+    if not (folder / MARK).is_file():
+        return True
+    if (folder / ADDRESS).is_file():
+        return False  # the files were written last; the database may be far away
+    try:
+        with contextlib.closing(sqlite3.connect(f"{(folder / STORE).absolute().as_uri()}?mode=ro", uri=True)) as file:
+            return bool(file.execute("SELECT state FROM runs").fetchone() == ("running",))
+    except sqlite3.Error:  # on a medium that cannot be written, say; the files are there
+        return False
+
+
+def open_run_folder(folder: Path) -> Database:
+    """The store of a run folder: the file in it, or the database whose address it holds.
+
+    Raises:
+        RunFolderError: There is none, or it cannot be opened.
+    """
+    from unitune.store.database import open_folder, open_url
+
+    if (folder / STORE).is_file():
+        return open_folder(folder)
+    try:
+        return open_url(str(json.loads((folder / ADDRESS).read_text(encoding="utf-8"))["url"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, RunFolderError):
+            raise
+        raise RunFolderError(
+            "A run folder must hold a store, or the address of one", f"`{folder}` holds none", "Check the path."
+        ) from error
+
+
+def read_run(store: RunStore) -> tuple[Run, tuple[Trial, ...], list[MemberBlock]]:
+    """A run as far as it is recorded.
+
+    Returns:
+        The run, its finished trials by number, and their members.
+    """
+    run = Run.from_json(store.record)
+    blocks = [block for _, block in store.blocks()]
+    rows = [row for row in store.trial_rows() if row.state in ("complete", "failed")]
+    every_score = store.score_rows()
+    values = _values(blocks, run.metrics)
+    trials = []
+    for row in rows:
+        scores = {
+            metric: Score(metric=metric, values=values[metric].get(row.number, ()), **parts)
+            for metric, parts in every_score.get(row.number, {}).items()
+        }
+        trials.append(
+            Trial(
+                number=row.number,
+                configuration=json.loads(row.configuration),
+                state=row.state,
+                scores={metric: scores[metric] for metric in run.metrics if metric in scores},
+                n_parameters=row.n_parameters,
+                elapsed_s=row.elapsed_s,
+                engine=row.engine,
+                engine_reason=row.engine_reason,
+                failure=row.failure,
+            )
+        )
+    finished = [trial.number for trial in trials]
+    asked = len(store.trial_rows())
+    state = "was stopped" if store.state == "interrupted" else "is not finished"
+    note = f"The run {state}: {len(trials):,} of {asked:,} trials that were begun are complete."
+    logits = tuple(row.number for row in rows if row.logits)
+    elapsed_s = {"search": store.elapsed_s, "total": store.elapsed_s}
+    run = replace(run, left_out=note, interrupted=True, logits=logits, elapsed_s=elapsed_s)
+    return run, tuple(trials), [block for block in (only(block, finished) for block in blocks) if len(block.trial)]
+
+
+def _values(blocks: list[MemberBlock], metrics: tuple[str, ...]) -> dict[str, dict[int, tuple[float, ...]]]:
+    """From a metric and a trial to the members' validation scores, by repeat and fold."""
+    found: dict[str, dict[int, list[tuple[int, int, float]]]] = {metric: {} for metric in metrics}
+    for block in blocks:
+        for metric in metrics:
+            column = block.scores.get(f"validation_{metric}")
+            if column is None:
+                continue
+            places = zip(block.trial.tolist(), block.repeat.tolist(), block.fold.tolist(), column.tolist(), strict=True)
+            for trial, repeat, fold, value in places:
+                found[metric].setdefault(trial, []).append((repeat, fold, value))
+    return {
+        metric: {
+            trial: tuple(value for *_, value in sorted(parts, key=lambda part: part[:2]))
+            for trial, parts in trials.items()
+        }
+        for metric, trials in found.items()
+    }
