@@ -74,6 +74,13 @@ def probes_of(number: int) -> pd.DataFrame:
     )
 
 
+def marginals_of(values: tuple[Any, ...]) -> pd.DataFrame:
+    scores = np.linspace(0.9, 0.96, len(values))
+    best = {"best_trial": 3, "best_mean": scores + 0.01, "best_low": scores - 0.01, "best_high": scores + 0.02}
+    mean = {"mean": scores, "low": scores - 0.02, "high": scores + 0.02}
+    return pd.DataFrame({"value": list(values), "n_trials": 2} | mean | best)
+
+
 def make_facts(**changes: Any) -> Facts:
     """Six trials of which one failed; the third is the best, the first recommended."""
     numbers = iter(range(1, 7))
@@ -156,6 +163,18 @@ def make_facts(**changes: Any) -> Facts:
                 "share": [0.4, 0.3, 0.1, 0.15, 0.05],
                 "low": [0.2, 0.1, 0.0, 0.1, 0.0],
                 "high": [0.6, 0.5, 0.2, 0.2, 0.1],
+            }
+        ),
+        "marginals": {
+            "activation": marginals_of(ACTIVATIONS),
+            "units": marginals_of(UNITS),
+        },
+        "trial_health": pd.DataFrame(
+            {
+                "trial": [1, 2, 3, 4, 5, 6],
+                "dead_units": [0.0, 0.1, 0.5, 0.0, 0.2, np.nan],
+                "saturated": [0.1, 0.1, np.nan, 0.0, 0.2, np.nan],
+                "gradient_flow": [1.0, 1e-4, 0.5, 2.0, 0.0, np.nan],
             }
         ),
         "layers": layers_of(chain, (10,)),

@@ -16,7 +16,7 @@ SECTIONS = [
     *("conclusion", "recommended", "heatmap", "intervals", "curves", "findings", "health", "interplay", "pareto"),
     *("architecture", "trials", "how"),
 ]
-FIGURES = ["heatmap", "intervals", "curves", "health", "interplay", "pareto"]
+FIGURES = ["heatmap", "intervals", "curves", "health", "health_overview", "interplay", "marginals", "pareto"]
 LIMIT = 8_000_000
 
 
@@ -132,6 +132,8 @@ def test_what_an_older_run_lacks_is_said(make):
             estimates={},
             findings=None,
             interplay=None,
+            marginals={},
+            trial_health=None,
             no_interplay="One fold is too few.",
             probes=lambda number: pd.DataFrame(columns=["layer", "probe", "epoch", "value"]),
             layers=(),
@@ -156,3 +158,12 @@ def test_a_run_of_failures_has_a_page(make):
     text = page(make(table=failed, best=None, recommended=None, tied=(), estimates={}, layers=()))
     assert "nothing to recommend" in text
     assert [section["id"] for section in Outline(text).all("section")] == SECTIONS
+
+
+def test_a_recommended_trial_that_is_not_the_best_shows_its_own_score(make):
+    own, best = page(make()), page(make(recommended=3))
+    assert "accuracy, mean over the folds" in own
+    assert "corrected estimate of the best" in own
+    assert re.search(r"the best: <b>0\.94\S*, corrected for the choice", own)
+    assert "accuracy, corrected" in best
+    assert "corrected estimate of the best" not in best

@@ -13,7 +13,7 @@ FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
 )
-FIGURES = {"heatmap", "intervals", "curves", "health", "interplay", "pareto"}
+FIGURES = {"heatmap", "intervals", "curves", "health", "health_overview", "interplay", "marginals", "pareto"}
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # Selenium's sockets
 
 

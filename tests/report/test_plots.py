@@ -45,6 +45,8 @@ def test_a_run_without_anything_gets_figures_that_say_so(make, name):
             tied=(),
             estimates={},
             interplay=None,
+            marginals={},
+            trial_health=None,
             layers=(),
         )
     )
@@ -155,3 +157,44 @@ def test_the_architecture_has_the_parameters_that_keras_counts():
     assert root.get("role") == "img"
     bottom = max(y for block in drawn.blocks for _, y in block.corners)
     assert bottom <= drawn.height
+
+
+def test_marginals_put_what_matters_most_first(make):
+    panels = Gallery(make()).marginal_panels()
+    assert [panel.name for panel in panels] == ["units", "activation"]
+    assert [panel.ordered for panel in panels] == [True, False]
+    assert panels[0].values == ("8", "32", "128")
+    (one,) = Gallery(make()).marginal_panels("activation")
+    assert one.name == "activation"
+    figure = Gallery(make()).marginals("units")
+    np.testing.assert_allclose(figure.data[0].y, panels[0].best)
+    np.testing.assert_allclose(figure.data[0].error_y.array, panels[0].best_high - panels[0].best)
+
+
+def test_the_best_is_drawn_alone_where_each_value_has_one_trial(make):
+    table = make().marginals["units"].assign(n_trials=1)
+    assert len(Gallery(make(marginals={"units": table})).marginals().data) == 1
+
+
+def test_the_health_of_all_trials_stands_by_activation(make):
+    dead, saturated, flow = Gallery(make()).overview_panels()
+    assert dead.by == "activation"
+    assert dead.groups[0] == "relu"
+    assert len(dead.groups) == 2
+    np.testing.assert_array_equal(np.round(dead.place), [0, 1, 0, 1, 0])
+    assert dead.summary()[0] == ("relu", 0.0, 0.2, 0.5)
+    assert len(saturated.value) == 4
+    assert len(flow.value) == 4  # no logarithm of 0
+    assert dead.recommended.tolist() == [True, False, False, False, False]
+    limits = [shape.x0 for shape in Gallery(make()).health_overview().layout.shapes]
+    assert limits == [0.4, 1e-3]
+
+
+def test_very_many_widths_are_no_groups(make):
+    facts = make()
+    table = pd.DataFrame({"trial": range(1, 31), "units": range(1, 31)})
+    health = pd.DataFrame({"trial": range(1, 31), "dead_units": 0.1})
+    labels = {number: f"units {number}" for number in range(1, 31)}
+    given = make(table=table, labels=labels, settings=("units",), trial_health=health, trials=facts.trials)
+    (panel,) = Gallery(given).overview_panels()
+    assert panel.groups == ("",)

@@ -50,6 +50,21 @@ def test_the_curves_of_one_trial(saved):
     assert len(one.layout.annotations) == 2
 
 
+def test_a_picture_takes_the_options_of_its_figure(saved, tmp_path):
+    pictures = [
+        saved.plot.save(name, tmp_path / "one.svg", **options).read_bytes()
+        for name, options in (
+            ("learning_curves", {"trial": 1}),
+            ("learning_curves", {"trial": saved.trials[1]}),
+            ("health", {"trial": 2}),
+            ("marginals", {"hyperparameter": "units"}),
+            ("marginals", {}),
+            ("intervals", {"top": 2}),
+        )
+    ]
+    assert len(set(pictures)) == len(pictures)
+
+
 def test_the_page_of_the_run_folder_is_that_of_the_run_loaded_again(saved, tmp_path):
     page = saved.report(tmp_path / "again.html").read_text(encoding="utf-8")
     assert (saved.folder / "report.html").read_text(encoding="utf-8") == page
@@ -97,6 +112,10 @@ def test_what_cannot_be_written_is_an_error(saved, tmp_path):
         saved.plot.save("heatmap", tmp_path / "nowhere" / "one.png")
     with pytest.raises(OptionError, match="heatmap"):
         saved.plot.save("heat_map", tmp_path / "one.png")
+    with pytest.raises(OptionError, match="units"):
+        saved.plot.marginals("unit")
+    with pytest.raises(OptionError, match="trial"):
+        saved.plot.save("health", tmp_path / "one.png", top=3)
     with pytest.raises(OptionError, match="svg"):
         saved.plot.save("heatmap", tmp_path / "one.jpg")
 

@@ -52,6 +52,9 @@ class Facts:
         findings: What was diagnosed; None where nothing was.
         next_space: The next search as code; empty where there is none.
         interplay: Columns `term`, `share`, `low`, `high`; None where it is not known, and `no_interplay` says why.
+        marginals: For each hyperparameter that varies its marginals, as `Result.marginals` has them.
+        trial_health: Columns `trial`, `dead_units`, `saturated` (shares in the worst layer at the end) and
+            `gradient_flow` (norm in the first over that in the last dense layer); None where nothing was measured.
         layers: Of the recommended trial's network; empty where they are not known.
         standardised: Whether losses are in standard deviations of the target.
         how: What is needed to repeat the run: from a heading to names and values.
@@ -81,6 +84,8 @@ class Facts:
     next_space: str = ""
     interplay: pd.DataFrame | None = None
     no_interplay: str = ""
+    marginals: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    trial_health: pd.DataFrame | None = None
     layers: tuple[Layer, ...] = ()
     standardised: bool = False
     how: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -13,6 +13,8 @@ from unitune.report.prepared.health import HealthPanel, health
 from unitune.report.prepared.heatmap import Grid, units_by_activation
 from unitune.report.prepared.interplay import Share, shares
 from unitune.report.prepared.intervals import TOP, Interval, intervals
+from unitune.report.prepared.marginals import MAX_PANELS, MarginalPanel, marginal_panels
+from unitune.report.prepared.overview import OverviewPanel, overview
 from unitune.report.prepared.pareto import CostMap, cost_maps
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ class Gallery:
             found += panels(
                 history,
                 trial=number,
-                title=facts.labels[number],
+                title=("★ " if number == facts.recommended else "") + facts.labels[number],
                 metrics=shown_metrics(history) if leads else ("loss",),
                 best_epoch=facts.best_epoch(number),
                 verdict=fit_verdict(facts.kinds(number)),
@@ -65,6 +67,22 @@ class Gallery:
         """Of the activation health: of the recommended trial, if no other is named."""
         number = trial if trial is not None else self.chosen
         return () if number is None else health(self.facts.probes(number))
+
+    def overview_panels(self) -> tuple[OverviewPanel, ...]:
+        """Of the health of all trials."""
+        facts = self.facts
+        if facts.trial_health is None:
+            return ()
+        return overview(facts.trial_health, facts.table, facts.labels, facts.settings, recommended=facts.recommended)
+
+    def marginal_panels(self, hyperparameter: str | None = None) -> tuple[MarginalPanel, ...]:
+        """Of the marginals: of one hyperparameter, or of those that the score depends on most, these first."""
+        facts = self.facts
+        tables = facts.marginals
+        if hyperparameter is not None:
+            tables = {hyperparameter: tables[hyperparameter]}
+        order = [one.term for one in self.shares() if one.kind == "single"]
+        return marginal_panels(tables, facts.labels, order)[:MAX_PANELS]
 
     def shares(self) -> tuple[Share, ...]:
         """Of the interplay."""
@@ -107,6 +125,14 @@ class Gallery:
     def health(self, trial: int | None = None) -> go.Figure:
         """Dead units, saturation and gradients by layer and epoch."""
         return draw.draw_health(self.health_panels(trial))
+
+    def health_overview(self) -> go.Figure:
+        """Dead units, saturation and gradient flow of all trials."""
+        return draw.draw_overview(self.overview_panels())
+
+    def marginals(self, hyperparameter: str | None = None) -> go.Figure:
+        """The best trial with each value of a hyperparameter, and the mean of all that have it."""
+        return draw.draw_marginals(self.marginal_panels(hyperparameter), objective=self.facts.objective)
 
     def interplay(self) -> go.Figure:
         """What the variation in score is due to."""

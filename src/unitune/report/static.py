@@ -15,25 +15,28 @@ from matplotlib.patches import Polygon
 
 from unitune.report import colors, figures
 from unitune.report.draw.parts import KINDS, term_name
-from unitune.report.draw.training import COLOR, DASH
+from unitune.report.draw.training import COLOR, DASH, limits_near
 from unitune.report.gallery import Gallery
 from unitune.report.numbers import log_ticks, short
 from unitune.report.prepared.architecture import shape_text
 from unitune.report.prepared.heatmap import outline
+from unitune.report.prepared.intervals import TOP
 
 LINES = {"solid": "-", "dot": ":", "dash": "--", "dashdot": "-."}
 
 
-def picture(gallery: Gallery, name: str, kind: str) -> bytes:
+def picture(gallery: Gallery, name: str, kind: str, **options: Any) -> bytes:
     """One figure as the bytes of a file.
 
     Args:
         gallery: The figures of a run.
         name: One of `DRAWINGS`.
         kind: `"png"` or `"svg"`.
+        options: What the figure takes: `top` trials of the intervals, the `trial` of the learning curves and of the
+            health, the `hyperparameter` of the marginals.
     """
     with matplotlib.rc_context(figures.STYLE):
-        return figures.image(DRAWINGS[name](gallery), kind)
+        return figures.image(DRAWINGS[name](gallery, **options), kind)
 
 
 def _sheet(width: float, height: float) -> Figure:
@@ -58,8 +61,8 @@ def _heatmap(gallery: Gallery) -> Figure:
     return figure
 
 
-def _intervals(gallery: Gallery) -> Figure:
-    rows, facts = gallery.interval_rows(), gallery.facts
+def _intervals(gallery: Gallery, top: int = TOP) -> Figure:
+    rows, facts = gallery.interval_rows(top), gallery.facts
     if not rows:
         return _nothing("no trial has a score")
     estimate = facts.estimates.get(facts.objective)
@@ -96,8 +99,8 @@ def _panels(n: int) -> tuple[Figure, list[Any]]:
     return figure, [figure.add_subplot(-(-n // columns), columns, place + 1) for place in range(n)]
 
 
-def _curves(gallery: Gallery) -> Figure:
-    panels = gallery.panels()
+def _curves(gallery: Gallery, trial: int | None = None) -> Figure:
+    panels = gallery.panels(trial)
     if not panels:
         return _nothing("no finite values were recorded")
     figure, places = _panels(len(panels))
@@ -116,8 +119,8 @@ def _curves(gallery: Gallery) -> Figure:
     return figure
 
 
-def _health(gallery: Gallery) -> Figure:
-    panels = gallery.health_panels()
+def _health(gallery: Gallery, trial: int | None = None) -> Figure:
+    panels = gallery.health_panels(trial)
     if not panels:
         return _nothing("nothing was measured inside the networks of this run")
     names = list(dict.fromkeys(layer.layer for panel in panels for layer in panel.layers))
@@ -137,6 +140,54 @@ def _health(gallery: Gallery) -> Figure:
             axes.set_ylim(bottom=0, top=max(0.1, 1.08 * max(float(layer.high.max()) for layer in panel.layers)))
         axes.grid(axis="y", color=colors.GRID)
         axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def _overview(gallery: Gallery) -> Figure:
+    panels = gallery.overview_panels()
+    if not panels:
+        return _nothing("nothing was measured inside the networks of this run")
+    figure, places = _panels(len(panels))
+    for axes, panel in zip(places, panels, strict=True):
+        chosen = panel.recommended
+        axes.plot(panel.value[~chosen], panel.place[~chosen], "o", color=colors.BLUE, alpha=0.75, markersize=5)
+        axes.plot(panel.value[chosen], panel.place[chosen], "*", color=colors.RECOMMENDED, markersize=12)
+        for limit in limits_near(panel):
+            axes.axvline(limit, color=colors.MUTED, linewidth=1, linestyle="--")
+        axes.set_ylim(len(panel.groups) - 0.5, -0.5)
+        axes.set_yticks(range(len(panel.groups)), [short(name, 18) for name in panel.groups])
+        axes.set_title(panel.title, fontsize=9.5)
+        if panel.log:
+            axes.set_xscale("log")
+        else:
+            axes.set_xlim(left=-0.003, right=max(0.1, 1.06 * max(float(panel.value.max()), *limits_near(panel), 0.0)))
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        axes.grid(axis="x", color=colors.GRID)
+    return figure
+
+
+def _marginals(gallery: Gallery, hyperparameter: str | None = None) -> Figure:
+    panels = gallery.marginal_panels(hyperparameter)
+    if not panels:
+        return _nothing("no hyperparameter of this run has two values to compare")
+    figure, places = _panels(len(panels))
+    for axes, panel in zip(places, panels, strict=True):
+        at = np.arange(len(panel.values), dtype=float)
+        series = [("best trial with the value", colors.BLUE, "o", panel.best, panel.best_low, panel.best_high)]
+        if not panel.alone:
+            series.append(("mean of all trials with it", colors.GREY, "D", panel.mean, panel.low, panel.high))
+        for number, (label, color, mark, values, low, high) in enumerate(series):
+            x = at + (0.08 * (2 * number - 1) if len(series) > 1 else 0)
+            axes.vlines(x, low, high, color=color, linewidth=1.6)
+            axes.plot(x, values, mark + (("-", ":")[number] if panel.ordered else ""), color=color, label=label)
+        axes.set_xticks(at, [short(value, 14) for value in panel.values])
+        axes.set_xlim(-0.5, len(at) - 0.5)
+        axes.set_title(panel.title, fontsize=9.5)
+        axes.set_ylabel(gallery.facts.objective)
+        axes.grid(axis="y", color=colors.GRID)
+        if axes is not places[0]:
+            axes.sharey(places[0])
+    places[0].legend(frameon=False, fontsize=8)
     return figure
 
 
@@ -207,12 +258,14 @@ def _architecture(gallery: Gallery) -> Figure:
     return figure
 
 
-DRAWINGS: dict[str, Callable[[Gallery], Figure]] = {
+DRAWINGS: dict[str, Callable[..., Figure]] = {
     "heatmap": _heatmap,
     "intervals": _intervals,
     "learning_curves": _curves,
     "health": _health,
+    "health_overview": _overview,
     "interplay": _interplay,
+    "marginals": _marginals,
     "pareto": _pareto,
     "architecture": _architecture,
 }

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from unitune.errors import OptionError, RunFolderError, TrainingError
+from unitune.models.metrics import ATTAINABLE
 from unitune.records import Array, Direction, Trial
 from unitune.space import Hyperparameter
 from unitune.stats import (
@@ -143,6 +145,7 @@ class Certainty:
             self._first_values(),
             self._run.direction,
             validation_ratio=float(self._run.folds["validation_ratio"]),
+            attainable=ATTAINABLE.get(self._run.objective, (-np.inf, np.inf)),
         )
         columns = ("value", "n_trials", "mean", "low", "high", "best_trial", "best_mean", "best_low", "best_high")
         rows = [
@@ -188,7 +191,8 @@ class Certainty:
         except RunFolderError:
             return f"This {objective} is that of a winner, and so likely a little better than on new rows."
         spread = "" if math.isnan(one.low) else f" (95 % interval {one.low:.4g} to {one.high:.4g})"
-        head = f"On new rows expect {_article(objective)} {objective} of {one.mean:.4g}{spread}"
+        whose = " from the best" if self.recommended.number != self._ranked[0].number else ""
+        head = f"On new rows expect {_article(objective)} {objective} of {one.mean:.4g}{whose}{spread}"
         if self._run.nested:
             return f"{head}, by nested cross-validation."
         if len(self._ranked) == 1:
@@ -197,7 +201,7 @@ class Certainty:
         gain = abs(one.naive - one.mean)
         if better and gain >= 0.02 * (one.high - one.low):
             return f"{head}: the best score is {gain:.2g} too good, because it was chosen."
-        return f"{head}; that it was chosen has not flattered it."
+        return f"{head}; the choice among {len(self._ranked):,} has not flattered it."
 
     def _which_to_take(self, name_of: Callable[[Trial], str]) -> str:
         best, chosen = self._ranked[0], self.recommended
@@ -211,7 +215,8 @@ class Certainty:
         elif chosen.n_parameters == best.n_parameters:
             head = f"Take {name_of(chosen)} (trial {chosen.number}), the fastest of the cheapest tied."
         else:
-            saved = f"{chosen.n_parameters:,} parameters instead of {best.n_parameters:,}"
+            own = f"{self._run.objective} {chosen.scores[self._run.objective].mean:.4g}"
+            saved = f"{own} with {chosen.n_parameters:,} parameters instead of {best.n_parameters:,}"
             head = f"Take {name_of(chosen)} (trial {chosen.number}), the cheapest of the tied: {saved}."
         advice = "" if spent else ' To tell the tied apart, spend more repeats on them (`spend="ties"`).'
         return f"{head}{spent}{advice}"
@@ -224,13 +229,14 @@ class Certainty:
     def _factors(self) -> dict[str, tuple[Array, list[Any]]]:
         """For each hyperparameter that varied, numbers of the trials' values (-1: not active) and their labels."""
         space = self._run.space
+        numbers = [trial.number for trial in self._ranked]
         factors = {}
         for name in varying(space):
             given = [
                 space.label(name, trial.configuration[name]) if name in trial.configuration else None
                 for trial in self._ranked
             ]
-            labels = _in_order(given)
+            labels = _in_order([value for _, value in sorted(zip(numbers, given, strict=True), key=itemgetter(0))])
             place = {label: position for position, label in enumerate(labels)}
             codes = np.array([-1 if value is None else place[value] for value in given], dtype=np.int64)
             if len(np.unique(codes)) > 1:
@@ -308,11 +314,11 @@ def _grid_of(hyperparameter: Hyperparameter) -> list[Any]:
 
 
 def _in_order(labels: Sequence[Any]) -> list[Any]:
-    """The distinct labels: numbers by size, others as they come."""
+    """The distinct labels: numbers by size, others as they come, which is in the order of the trials."""
     distinct = list(dict.fromkeys(one for one in labels if one is not None))
     if all(isinstance(one, int | float) and not isinstance(one, bool) for one in distinct):
         return sorted(distinct)
-    return sorted(distinct, key=str)
+    return distinct
 
 
 def _binned(codes: Array, labels: Sequence[Any]) -> tuple[Array, list[Any]]:

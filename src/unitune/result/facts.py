@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pandas as pd
 
 from unitune.diagnosis.diagnose import judge
+from unitune.diagnosis.probes import flow, worst_layer
 from unitune.errors import UnituneError
 from unitune.models import dense, heads
 from unitune.records import Finding, Trial
@@ -37,12 +38,11 @@ class Answer:
 
 def answer_of(result: Result) -> Answer:
     """The answer of a search; what an older run does not have is left out."""
-    known: Any = result
     settings = tuple(varying(result.run.space))
     best = _known(lambda: result.best)[0]
     return Answer(
-        conclusion=tuple(_known(lambda: known.conclusion)[0] or _plain_conclusion(result, best)),
-        tied=tuple(_known(lambda: known.tied)[0] or ()),
+        conclusion=tuple(_known(lambda: result.conclusion)[0] or _plain_conclusion(result, best)),
+        tied=tuple(_known(lambda: result.tied)[0] or ()),
         findings=_known(lambda: tuple(result.findings))[0],
         labels={trial.number: label(result, trial, settings) for trial in result.trials},
     )
@@ -51,12 +51,12 @@ def answer_of(result: Result) -> Answer:
 def facts_of(result: Result) -> Facts:
     """Everything that the report of a result shows."""
     run = result.run
-    answer: Any = result  # what a result of an older run may lack
+    settings = tuple(varying(run.space))
     best = _known(lambda: result.best)[0]
-    recommended, _ = _known(lambda: answer.recommended)
+    recommended, _ = _known(lambda: result.recommended)
     chosen = recommended or best
-    estimates, no_estimate = _known(lambda: dict(answer.estimates))
-    interplay, no_interplay = _known(lambda: answer.interplay())
+    estimates, no_estimate = _known(lambda: dict(result.estimates))
+    interplay, no_interplay = _known(lambda: result.interplay())
     tests = _known(lambda: result.test_scores)[0] if run.test_scores or result.folder is None else None
     short = answer_of(result)
     return Facts(
@@ -67,22 +67,24 @@ def facts_of(result: Result) -> Facts:
         table=result.table(everything=True),
         trials={trial.number: trial for trial in result.trials},
         labels=short.labels,
-        settings=tuple(varying(run.space)),
+        settings=settings,
         best=best.number if best else None,
         recommended=recommended.number if recommended else None,
         tied=short.tied,
         conclusion=short.conclusion,
         history=result.history,
-        probes=lambda number: _probes(result, number),
+        probes=result.probes,
         best_epoch=lambda number: max(1, round(float(result.members(number)["best_epoch"].median()))),
         estimates={name: one for name, one in (estimates or {}).items() if one is not None and one.mean == one.mean},
         no_estimate=no_estimate,
         test_scores={} if tests is None else {str(name): float(value) for name, value in tests["test"].items()},
         kinds=_kinds(result),
         findings=short.findings,
-        next_space=_known(lambda: answer.next_space())[0] or "",
+        next_space=_known(lambda: result.next_space())[0] or "",
         interplay=interplay if interplay is not None and len(interplay) else None,
         no_interplay=no_interplay,
+        marginals=_marginals(result, settings),
+        trial_health=_trial_health(result),
         layers=_layers(result, chosen) if chosen else (),
         standardised=bool(run.data.get("standardised")),
         how=_how(result),
@@ -107,9 +109,9 @@ def _known(get: Callable[[], Value]) -> tuple[Value | None, str]:
     """The value, or None and why there is none."""
     try:
         return get(), ""
-    except (UnituneError, AttributeError, NotImplementedError) as error:
+    except UnituneError as error:
         log.debug("left out of the report", exc_info=True)
-        return None, str(error) if isinstance(error, UnituneError) else ""
+        return None, str(error)
 
 
 def _plain_conclusion(result: Result, best: Trial | None) -> tuple[str, ...]:
@@ -138,9 +140,25 @@ def _kinds(result: Result) -> Callable[[int], tuple[str, ...] | None]:
     return kinds
 
 
-def _probes(result: Any, number: int) -> pd.DataFrame:
-    found = _known(lambda: result.probes(number))[0]
-    return found if found is not None else pd.DataFrame(columns=["layer", "probe", "epoch", "value"])
+def _marginals(result: Result, settings: tuple[str, ...]) -> dict[str, pd.DataFrame]:
+    """The marginals of each hyperparameter of which the complete trials have several values."""
+    found = {name: _known(lambda name=name: result.marginals(name))[0] for name in settings}  # type: ignore[misc]
+    return {name: table for name, table in found.items() if table is not None}
+
+
+def _trial_health(result: Result) -> pd.DataFrame | None:
+    """What diagnosis judges each trial's activations by; None where nothing was measured."""
+    evidence = result._evidence
+    if not evidence.probes:
+        return None
+    return pd.DataFrame(
+        {
+            "trial": [trial.number for trial in evidence.trials],
+            "dead_units": worst_layer(evidence, "dead_units")[0],
+            "saturated": worst_layer(evidence, "saturated")[0],
+            "gradient_flow": flow(evidence)[0],
+        }
+    )
 
 
 def _layers(result: Result, trial: Trial) -> tuple[Layer, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unitune.errors import OptionError, SaveError, suggest
 from unitune.records import Trial
@@ -53,6 +54,22 @@ class Plots:
         """
         return self._gallery.health(_number(trial))
 
+    def health_overview(self) -> go.Figure:
+        """Dead units, saturation and gradient flow of all trials, by activation."""
+        return self._gallery.health_overview()
+
+    def marginals(self, hyperparameter: str | None = None) -> go.Figure:
+        """What each value can do: the best trial that has it (the isolation plot), and the mean of all that have it.
+
+        Args:
+            hyperparameter: One that varied; the eight that matter most, if not given.
+
+        Raises:
+            OptionError: It did not vary.
+        """
+        self._check(hyperparameter)
+        return self._gallery.marginals(hyperparameter)
+
     def interplay(self) -> go.Figure:
         """How much of the variation in score is due to each hyperparameter, to their interplay, to folds and seeds."""
         return self._gallery.interplay()
@@ -65,19 +82,20 @@ class Plots:
         """The layers of the recommended network, with their shapes and parameters."""
         return self._gallery.architecture()
 
-    def save(self, name: str, path: str | Path) -> Path:
+    def save(self, name: str, path: str | Path, **options: Any) -> Path:
         """Writes a figure as a picture, drawn with Matplotlib from the same numbers.
 
         Args:
-            name: `"heatmap"`, `"intervals"`, `"learning_curves"`, `"health"`, `"interplay"`, `"pareto"` or
-                `"architecture"`.
+            name: `"heatmap"`, `"intervals"`, `"learning_curves"`, `"health"`, `"health_overview"`, `"interplay"`,
+                `"marginals"`, `"pareto"` or `"architecture"`.
             path: Where; it ends in `.png` or `.svg`.
+            options: What the figure takes: `top`, `trial` or `hyperparameter`.
 
         Returns:
             The path.
 
         Raises:
-            OptionError: There is no such figure, or the path ends otherwise.
+            OptionError: There is no such figure, it does not take the option, or the path ends otherwise.
             SaveError: It cannot be written.
         """
         from unitune.report.static import DRAWINGS, picture
@@ -88,11 +106,28 @@ class Plots:
             raise OptionError("`name` must be a figure of the report", f"got {name!r}", suggest(name, DRAWINGS))
         if kind not in ("png", "svg"):
             raise OptionError("A picture is a PNG or an SVG file", f"got `{place.name}`", "Use `.png` or `.svg`.")
+        taken = list(inspect.signature(getattr(self, name)).parameters)
+        for option in options:
+            if option not in taken:
+                known = f"It takes {', '.join(f'`{one}`' for one in taken)}." if taken else "It takes none."
+                raise OptionError(f"An option of `save` must be one of `plot.{name}`", f"got `{option}`", known)
+        self._check(options.get("hyperparameter"))
+        if "trial" in options:
+            options["trial"] = _number(options["trial"])
         try:
-            place.write_bytes(picture(self._gallery, name, kind))
+            place.write_bytes(picture(self._gallery, name, kind, **options))
         except OSError as error:
             raise SaveError(f"`{place}` cannot be written: {error.strerror or error}.") from error
         return place
+
+    def _check(self, hyperparameter: str | None) -> None:
+        known = self._gallery.facts.marginals
+        if hyperparameter is not None and hyperparameter not in known:
+            raise OptionError(
+                "`hyperparameter` must be one that varied",
+                f"got {hyperparameter!r}",
+                f"Those are {', '.join(known)}." if known else "None did.",
+            )
 
 
 def _number(trial: Trial | int | None) -> int | None:

@@ -13,6 +13,7 @@ from unitune.report.draw import theme
 from unitune.report.numbers import axis_name, log_ticks, score_format, short, short_format
 from unitune.report.prepared.heatmap import Grid, outline
 from unitune.report.prepared.intervals import Interval
+from unitune.report.prepared.marginals import MarginalPanel
 from unitune.report.prepared.pareto import CostMap
 
 if TYPE_CHECKING:
@@ -187,6 +188,68 @@ def _errors(group: Sequence[Interval]) -> dict[str, Any]:
         "thickness": 1.8,
         "width": 0,
     }
+
+
+def draw_marginals(panels: Sequence[MarginalPanel], *, objective: str) -> go.Figure:
+    """A panel for each hyperparameter: for each value the best trial that has it (the isolation plot), and the mean of
+    all trials that have it, with 95 % intervals."""
+    if not panels:
+        return theme.nothing("No hyperparameter of this run has two values to compare.")
+    figure = theme.small_multiples([f"<b>{theme.safe(panel.title)}</b>" for panel in panels], titled=False)
+    number = score_format([value for panel in panels for value in (*panel.best, *panel.mean)])
+    named: set[str] = set()
+    for index, panel in enumerate(panels):
+        places = np.arange(len(panel.values), dtype=float)
+        several = not panel.alone
+        series = [
+            ("best trial with the value", colors.BLUE, "circle", -0.08, panel.best, panel.best_low, panel.best_high)
+        ]
+        if several:
+            mean = ("mean of all trials with it", colors.GREY, "diamond-open", 0.08, panel.mean, panel.low, panel.high)
+            series.append(mean)
+        for name, color, symbol, shift, values, low, high in series:
+            isolated = values is panel.best
+            hovers = [
+                f"<b>{theme.safe(panel.title)} {theme.safe(panel.values[at])}</b><br>{number(values[at])}"
+                + (f" [{number(low[at])}, {number(high[at])}]" if np.isfinite(low[at]) else "")
+                + (f"<br>{theme.safe(panel.best_labels[at])}" if isolated else f"<br>{panel.n_trials[at]} trials")
+                for at in range(len(values))
+            ]
+            figure.add_scatter(
+                x=places + (shift if several else 0.0),
+                y=values,
+                error_y={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": np.nan_to_num(high - values),
+                    "arrayminus": np.nan_to_num(values - low),
+                    "thickness": 1.8 if isolated else 1.2,
+                    "width": 0,
+                },
+                mode="lines+markers" if panel.ordered else "markers",
+                name=name,
+                legendgroup=name,
+                showlegend=name not in named,
+                marker={"symbol": symbol, "size": 9 if isolated else 7, "color": color},
+                line={"color": color, "width": 1.8 if isolated else 1.2, "dash": "solid" if isolated else "dot"},
+                hovertext=hovers,
+                hovertemplate="%{hovertext}<extra></extra>",
+                **theme.panel(index),
+            )
+            named.add(name)
+        figure.update_xaxes(
+            tickvals=places,
+            ticktext=[theme.safe(short(value, 14)) for value in panel.values],
+            range=[-0.5, len(places) - 0.5],
+            showgrid=False,
+            fixedrange=True,
+            **theme.panel(index),
+        )
+        # The same scale in all panels: what matters moves more.
+        figure.update_yaxes(matches="y", nticks=5, **theme.panel(index))
+        if index % theme.COLUMNS == 0:
+            figure.update_yaxes(title_text=theme.safe(objective), **theme.panel(index))
+    return figure
 
 
 def draw_pareto(maps: Sequence[CostMap], *, objective: str) -> go.Figure:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from unitune.report.colors import GRID, INK, MUTED
 
+COLUMNS = 2
+PANEL_HEIGHT = 264
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', sans-serif"
 
 _AXIS = {
@@ -38,6 +42,45 @@ TEMPLATE = go.layout.Template(
 def figure(height: int, **layout: Any) -> go.Figure:
     """An empty figure of `height` pixels, as wide as what it stands in."""
     return go.Figure(layout={"template": TEMPLATE, "height": height, "autosize": True, **layout})
+
+
+def small_multiples(headings: Sequence[str], *, titled: bool = True) -> go.Figure:
+    """Panels of two columns under headings; on a phone the page stands them one below the other.
+
+    Args:
+        headings: One for each panel.
+        titled: Whether the horizontal axes have titles, which need room.
+    """
+    columns = min(COLUMNS, len(headings))
+    rows = -(-len(headings) // columns)
+    height = PANEL_HEIGHT * rows + 40
+    figure = make_subplots(
+        rows=rows,
+        cols=columns,
+        subplot_titles=headings,
+        horizontal_spacing=0.1,
+        vertical_spacing=0.0 if rows == 1 else min(0.9 / (rows - 1), 104 / (height - 120)),
+    )
+    figure.update_layout(
+        template=TEMPLATE,
+        height=height,
+        margin={"l": 60, "r": 12, "t": 80, "b": 50 if titled else 30},
+        legend={"y": 1 + 44 / (height - 130)},
+        meta={"stack": len(headings), "stacked_height": PANEL_HEIGHT * len(headings) + 60},
+    )
+    for number, annotation in enumerate(figure.layout.annotations):
+        place = panel(number)
+        axis = figure.get_subplot(place["row"], place["col"]).xaxis
+        annotation.update(font={"size": 13}, x=axis.domain[0], xanchor="left", yshift=4, align="left")
+    for index in range(len(headings), rows * columns):
+        figure.update_xaxes(visible=False, **panel(index))
+        figure.update_yaxes(visible=False, **panel(index))
+    return figure
+
+
+def panel(index: int) -> dict[str, int]:
+    """Where the panel with this index, from 0, stands among `small_multiples`."""
+    return {"row": index // COLUMNS + 1, "col": index % COLUMNS + 1}
 
 
 def nothing(sentence: str) -> go.Figure:

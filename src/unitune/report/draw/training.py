@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from plotly.subplots import make_subplots
+import numpy as np
 
 from unitune.report import colors
 from unitune.report.draw import theme
 from unitune.report.numbers import log_ticks, short
 from unitune.report.prepared.curves import Curve, Panel
 from unitune.report.prepared.health import HealthPanel
+from unitune.report.prepared.overview import OverviewPanel
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-COLUMNS = 2
-PANEL_HEIGHT = 264
 DASH = {"train": "dot", "validation": "solid"}
 COLOR = {"train": colors.TRAIN, "validation": colors.VALIDATION}
 
@@ -26,10 +25,10 @@ def draw_curves(panels: Sequence[Panel], *, standardised: bool = False) -> go.Fi
     """Panels of learning curves: mean over the folds, the band from the lowest to the highest fold, the best epoch."""
     if not panels:
         return theme.nothing("No finite values were recorded.")
-    figure = _small_multiples([_heading(panel) for panel in panels])
+    figure = theme.small_multiples([_heading(panel) for panel in panels])
     named: set[str] = set()
     for index, panel in enumerate(panels):
-        place = {"row": index // COLUMNS + 1, "col": index % COLUMNS + 1}
+        place = theme.panel(index)
         for curve in panel.curves:
             color = COLOR[curve.split]
             if curve.n_members > 1:
@@ -65,11 +64,11 @@ def draw_health(panels: Sequence[HealthPanel]) -> go.Figure:
     """A panel for each probe, a line for each layer, the band from the lowest to the highest fold."""
     if not panels:
         return theme.nothing("Nothing was measured inside the networks of this run.")
-    figure = _small_multiples([f"<b>{panel.title}</b>" for panel in panels])
+    figure = theme.small_multiples([f"<b>{panel.title}</b>" for panel in panels])
     names = list(dict.fromkeys(layer.layer for panel in panels for layer in panel.layers))
     named: set[str] = set()
     for index, panel in enumerate(panels):
-        place = {"row": index // COLUMNS + 1, "col": index % COLUMNS + 1}
+        place = theme.panel(index)
         for layer in panel.layers:
             number = names.index(layer.layer)
             color = colors.LAYERS[number % len(colors.LAYERS)]
@@ -99,36 +98,66 @@ def draw_health(panels: Sequence[HealthPanel]) -> go.Figure:
     return figure
 
 
+def draw_overview(panels: Sequence[OverviewPanel]) -> go.Figure:
+    """A panel for each measure, a point for each trial, trials of one activation on one line; a star is the
+    recommended trial, and beyond the dashed upright a measure is a finding."""
+    if not panels:
+        return theme.nothing("Nothing was measured inside the networks of this run.")
+    figure = theme.small_multiples([f"<b>{panel.title}</b>" for panel in panels], titled=False)
+    for index, panel in enumerate(panels):
+        place = theme.panel(index)
+        kinds = (
+            ("trial", colors.BLUE, "circle", 8, ~panel.recommended),
+            ("recommended", colors.RECOMMENDED, "star", 13, panel.recommended),
+        )
+        for name, color, symbol, size, chosen in kinds:
+            points = np.flatnonzero(chosen)
+            if not len(points):
+                continue
+            text = "%{x:.3g}" if panel.log else "%{x:.1%}"
+            figure.add_scatter(
+                x=panel.value[points],
+                y=panel.place[points],
+                mode="markers",
+                name=name,
+                legendgroup=name,
+                showlegend=index == 0,
+                marker={"symbol": symbol, "size": size, "color": colors.rgba(color, 0.75 if symbol == "circle" else 1)},
+                hovertext=[f"<b>{theme.safe(panel.labels[point])}</b>" for point in points],
+                hovertemplate=f"%{{hovertext}}<br>{text}<extra></extra>",
+                **place,
+            )
+        ends = [*panel.value, *limits_near(panel)]
+        for limit in limits_near(panel):
+            figure.add_vline(x=limit, line={"color": colors.MUTED, "width": 1, "dash": "dash"}, **place)
+        if panel.log:
+            ticks = log_ticks(min(ends), max(ends))
+            figure.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks], **place)
+        else:
+            top = max(*ends, 0.1)
+            figure.update_xaxes(range=[-0.03 * top, 1.06 * top], tickformat=".0%", nticks=5, **place)
+        figure.update_yaxes(
+            tickvals=list(range(len(panel.groups))),
+            ticktext=[theme.safe(short(name, 18)) for name in panel.groups],
+            range=[len(panel.groups) - 0.5, -0.5],
+            fixedrange=True,
+            tickfont={"color": colors.INK},
+            **place,
+        )
+    return figure
+
+
+def limits_near(panel: OverviewPanel) -> list[float]:
+    """The limits that a trial is beyond, or near: one far from all of them would squeeze the points together."""
+    low, high = float(panel.value.min()), float(panel.value.max())
+    if not panel.log:
+        return [limit for limit in panel.limits if limit <= max(2 * high, 0.1)]
+    return [limit for limit in panel.limits if low / 10 <= limit <= high * 10]
+
+
 def _heading(panel: Panel) -> str:
     verdict = f"<br>{theme.safe(panel.verdict)}" if panel.verdict else ""
     return f"<b>{theme.safe(short(panel.title))}</b>{verdict}"
-
-
-def _small_multiples(headings: Sequence[str]) -> go.Figure:
-    rows = -(-len(headings) // COLUMNS)
-    height = PANEL_HEIGHT * rows + 40
-    figure = make_subplots(
-        rows=rows,
-        cols=COLUMNS,
-        subplot_titles=headings,
-        horizontal_spacing=0.1,
-        vertical_spacing=0.0 if rows == 1 else min(0.9 / (rows - 1), 104 / (height - 120)),
-    )
-    figure.update_layout(
-        template=theme.TEMPLATE,
-        height=height,
-        margin={"l": 60, "r": 12, "t": 80, "b": 50},
-        legend={"y": 1 + 44 / (height - 130)},
-        meta={"stack": len(headings), "stacked_height": PANEL_HEIGHT * len(headings) + 60},
-    )
-    for number, annotation in enumerate(figure.layout.annotations):
-        axis = figure.get_subplot(number // COLUMNS + 1, number % COLUMNS + 1).xaxis
-        annotation.update(font={"size": 13}, x=axis.domain[0], xanchor="left", yshift=4, align="left")
-    for index in range(len(headings), rows * COLUMNS):
-        place = {"row": index // COLUMNS + 1, "col": index % COLUMNS + 1}
-        figure.update_xaxes(visible=False, **place)
-        figure.update_yaxes(visible=False, **place)
-    return figure
 
 
 def _band(figure: go.Figure, curve: Any, color: str, place: dict[str, int]) -> None:

@@ -90,23 +90,37 @@ def _template() -> jinja2.Template:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["evidence"] = evidence
-    environment.filters["words"] = lambda name: str(name).replace("_", " ")
+    environment.filters["words"] = words
     environment.filters["code"] = code
     return environment.from_string(_read("page.html.j2"))
 
 
-def evidence(value: Any) -> str:
-    """A number of a finding.
+def evidence(value: Any, name: str = "") -> str:
+    """A number of a finding; shares are told in percent.
 
     Example:
-        >>> evidence(0.123456), evidence(12.0), evidence("relu")
-        ('0.1235', '12', 'relu')
+        >>> evidence(0.123456), evidence(12.0), evidence("relu"), evidence(0.25, "share_relu")
+        ('0.1235', '12', 'relu', '25 %')
     """
     if isinstance(value, bool | str) or value is None:
         return str(value)
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"
+    if name.startswith("share") and 0 <= value <= 1:
+        return f"{100 * value:.0f} %"
     return f"{value:,.4g}"
+
+
+def words(name: str) -> str:
+    """The name of a number of a finding.
+
+    Example:
+        >>> words("share_relu"), words("share_of_trials"), words("gap_at_end")
+        ('share with relu', 'share of trials', 'gap at end')
+    """
+    rest = name.removeprefix("share_")
+    plain = rest == name or rest.startswith("of_")
+    return (name if plain else f"share with {rest}").replace("_", " ")
 
 
 def code(text: str) -> Markup:
@@ -166,9 +180,14 @@ def _recommended(facts: Facts, chosen: int | None) -> dict[str, Any] | None:
         )
     main = facts.estimates.get(facts.objective)
     score = trial.scores[facts.objective]
-    low, high = (main.low, main.high) if main is not None else (score.low, score.high)
-    mean = main.mean if main is not None else score.mean
+    is_best = chosen == facts.best
+    corrected = main if is_best else None
+    mean, low, high = (one := corrected or score).mean, one.low, one.high
     number = score_format([mean, low, high])
+    of_best = ""
+    if main is not None and not is_best:
+        of_best = f"{number(main.mean)}, corrected for the choice"
+        of_best += "" if math.isnan(main.low) else f" ({number(main.low)} to {number(main.high)})"
     return {
         "label": facts.labels[chosen],
         "number": chosen,
@@ -180,11 +199,13 @@ def _recommended(facts: Facts, chosen: int | None) -> dict[str, Any] | None:
             ("best epoch", str(facts.best_epoch(chosen))),
         ],
         "scores": scores,
+        "headline": f"{facts.objective}, {'corrected' if corrected else 'mean over the folds'}",
         "mean": number(mean),
         "interval": "" if math.isnan(low) else f"{number(low)} to {number(high)}",
+        "of_best": of_best,
         "corrected": main is not None,
         "method": main.method if main is not None else "",
-        "is_best": chosen == facts.best,
+        "is_best": is_best,
         "has_test": bool(facts.test_scores),
     }
 
@@ -275,14 +296,14 @@ def _curves(gallery: Gallery) -> Plot | None:
                 panel.verdict,
             )
         )
-    first = "best" if gallery.facts.recommended is None else "recommended configuration"
+    first = "The first is the best." if gallery.facts.recommended is None else "★ is the recommended configuration."
     many = any(curve.n_members > 1 for panel in panels for curve in panel.curves)
     band = "Lines are means over the folds, bands go from the lowest to the highest fold. " if many else ""
     return _plot(
         "curves",
         gallery.learning_curves(),
         f"Learning curves of {len({panel.trial for panel in panels})} trials. " + " ".join(map(_in_words, panels)),
-        f"{band}The dashed upright is the best epoch, the median over the folds. The first is the {first}.",
+        f"{band}The dashed upright is the best epoch, the median over the folds. {first}",
         ("configuration", "metric", "best epoch", "training, last epoch", "validation, last epoch", "fit"),
         rows,
     )
@@ -318,6 +339,31 @@ def _health(gallery: Gallery) -> Plot | None:
     )
 
 
+def _overview(gallery: Gallery) -> Plot | None:
+    panels = gallery.overview_panels()
+    if not panels:
+        return None
+    rows = []
+    for panel in panels:
+        number = "{:.3g}".format if panel.log else "{:.1%}".format
+        rows += [(panel.title, name or "all", *map(number, ends)) for name, *ends in panel.summary()]
+    by = panels[0].by
+    return _plot(
+        "health_overview",
+        gallery.health_overview(),
+        f"Activation health of {max(len(panel.value) for panel in panels)} trials"
+        + (f" by {by}. " if by else ". ")
+        + " ".join(f"{row[0]}, {row[1]}: {row[2]} to {row[4]}." for row in rows),
+        "All trials after training, each a point"
+        + (f", by {by}" if by else "")
+        + ": the share of dead units and of saturated outputs in the worst layer, and the gradient of the first layer "
+        "over that of the last in the first half of training. Beyond a dashed line, where there is one, it is a "
+        "finding." + (" ★ is the recommended configuration." if gallery.facts.recommended is not None else ""),
+        ("measure", by or "trials", "lowest", "median", "highest"),
+        rows,
+    )
+
+
 def _interplay(gallery: Gallery) -> Plot | None:
     shares = gallery.shares()
     if not shares:
@@ -340,6 +386,39 @@ def _interplay(gallery: Gallery) -> Plot | None:
             )
             for one in shares
         ],
+    )
+
+
+def _marginals(gallery: Gallery) -> Plot | None:
+    panels, facts = gallery.marginal_panels(), gallery.facts
+    if not panels:
+        return None
+    number = score_format([value for panel in panels for value in (*panel.best, *panel.mean)])
+    rows, words = [], []
+    for panel in panels:
+        best = int(panel.best.argmax() if facts.direction == "maximize" else panel.best.argmin())
+        words.append(f"{panel.title}: best with {panel.values[best]}, {number(panel.best[best])}.")
+        rows += [
+            (
+                f"{panel.title} {panel.values[at]}",
+                number(panel.best[at]),
+                _range(number, panel.best_low[at], panel.best_high[at]),
+                number(panel.mean[at]),
+                _range(number, panel.low[at], panel.high[at]),
+                str(panel.n_trials[at]),
+            )
+            for at in range(len(panel.values))
+        ]
+    left_out = len(facts.marginals) - len(panels)
+    rest = f" Of {len(facts.marginals)} hyperparameters, those that matter most." if left_out > 0 else ""
+    return _plot(
+        "marginals",
+        gallery.marginals(),
+        f"What each hyperparameter does to {facts.objective}. " + " ".join(words),
+        "What each value can do: the best trial that has it, the other hyperparameters chosen for it, and the mean of "
+        "all trials that have it, with 95 % intervals. All panels have the same scale." + rest,
+        ("value", "best trial", "95 % interval", "mean of all", "95 % interval", "trials"),
+        rows,
     )
 
 
@@ -370,6 +449,8 @@ PLOTS: dict[str, Callable[[Gallery], Plot | None]] = {
     "intervals": _intervals,
     "curves": _curves,
     "health": _health,
+    "health_overview": _overview,
     "interplay": _interplay,
+    "marginals": _marginals,
     "pareto": _pareto,
 }

@@ -37,7 +37,7 @@ class Panel:
 
     Attributes:
         trial: Its number.
-        title: What it is: "recommended: units 64, gelu".
+        title: What it is: "units 64, gelu", after a star if it is recommended.
         metric: The metric.
         curves: Train and validation.
         best_epoch: The median of the epochs whose weights were kept.
