@@ -11,6 +11,7 @@ equally good. The truth is the expectation of the score on new rows and new netw
 from __future__ import annotations
 
 import argparse
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -198,7 +199,7 @@ def figures(setting: Setting, *, searches: int, seed: int, n_bags: int = 300) ->
 def _measure(setting: Setting, searches: int, seed: int, n_bags: int) -> Iterator[tuple[float, ...]]:
     ratio = 1 / (setting.folds - 1) if setting.folds > 1 else 0.0
     for number in range(searches):
-        rng = np.random.default_rng((seed, number))
+        rng = np.random.default_rng((seed, number, zlib.crc32(setting.name.encode())))
         search = simulate(setting, rng)
         sign = 1.0 if search.direction == "maximize" else -1.0
         best = int((sign * search.values.mean(axis=1)).argmax())

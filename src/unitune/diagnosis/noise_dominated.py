@@ -85,7 +85,7 @@ def find(evidence: Evidence) -> list[Finding]:
     by_number = {trial.number: trial for trial in evidence.trials}
     cheapest = min(
         (by_number[number] for number in tied),
-        key=lambda trial: (trial.n_parameters, trial.elapsed_s),
+        key=lambda trial: trial.n_parameters,  # of equals the first, which is the best of them
         default=evidence.trials[best],
     )
     needed = repeats_needed(evidence)

@@ -35,7 +35,9 @@ def knees(evidence: Evidence) -> list[Knee]:
         for index, row in enumerate(rows[:-2]):
             loss = float(evidence.better(evidence.mean[best.position], evidence.mean[row.position]))
             error = evidence.standard_error(best.position, row.position)
-            if loss <= (0.0 if math.isnan(error) else evidence.critical * error):
+            # What is not tied with the best is worse, however wide the difference's own error is.
+            behind = bool(evidence.tied) and evidence.trials[row.position].number not in evidence.tied
+            if not behind and loss <= (0.0 if math.isnan(error) else evidence.critical * error):
                 if not math.isnan(error) or loss == 0:
                     found.append(
                         Knee(

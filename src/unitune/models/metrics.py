@@ -54,6 +54,13 @@ _ALIASES = {
     "r2_score": "r2",
 }
 
+ATTAINABLE = {
+    **dict.fromkeys(("accuracy", "auc", "f1", "balanced_accuracy"), (0.0, 1.0)),
+    **dict.fromkeys(("log_loss", "mae", "rmse", "loss"), (0.0, np.inf)),
+    "r2": (-np.inf, 1.0),
+}
+"""The lowest and the highest value that a metric can take."""
+
 
 def metric(name: str, task: Task | None = None) -> Metric:
     """The metric of a name; `val_accuracy`, `roc_auc` and the like are understood.

@@ -21,6 +21,7 @@ AUC_BAGS = 200
 # A winner on some of the folds is far among the best 300 on all of them.
 CANDIDATES = 300
 NEAR = 20
+WINS = 0.01
 # Resampling noise in the choice, as a share of a full bootstrap's; the two are extrapolated to none.
 NOISE = (0.5, 1.0)
 # How much of the bootstrap's variance counts that comes from choosing again, by how often one trial wins: 2 a - 0.15
@@ -161,6 +162,7 @@ def corrected_estimates(
     chosen = {noise: _choices(predictions, metrics[0], sign, bags, scores, noise) for noise in NOISE}
     wanted = np.unique(np.concatenate([one.ravel() for one in chosen.values()]))
     wanted = wanted[wanted >= 0]
+    near = _near(scores, sign, chosen[NOISE[0]])
     share = _share_of_rows(predictions)
     method = NOTHING_CHOSEN if predictions.n_trials == 1 else FOLDS
     estimates = {}
@@ -178,7 +180,7 @@ def corrected_estimates(
             naive[metric],
             method,
             _n_rows(predictions),
-            _near(scores, sign),
+            near,
             sign if position == 0 else 0.0,
         )
     return estimates
@@ -206,8 +208,7 @@ def _extrapolate(
         picked = np.where(winner >= 0, scores[0][winner, cells], np.nan)
         means[noise] = float(np.nanmean(np.nanmean(picked, axis=0))) if np.isfinite(picked).any() else np.nan
     first, second = NOISE
-    slope = (1 + first - share) / (second - first)
-    mean = means[first] + (means[first] - means[second]) * slope
+    mean = means[first] + (means[first] - means[second]) * _reach(first, second, share)
     # The score that was chosen for is too good on average, never too bad: an extrapolation beyond it is drawn back, as
     # one is beyond what no score can be.
     if flattered:
@@ -224,19 +225,29 @@ def _extrapolate(
         winner >= 0, np.take_along_axis(scores[1:], np.maximum(winner, 0)[:, None, :], axis=1)[:, 0, :], np.nan
     )
     v_again = float(np.nanvar(nanmean(again), ddof=1))
-    often = np.zeros(scores.shape[1:])
-    for cell in cells:
-        won = winner[:, cell]
-        often[:, cell] = np.bincount(won[won >= 0], minlength=scores.shape[1])[: scores.shape[1]]
-    often /= np.maximum(often.sum(axis=0), 1)
+    often, less_often = (_frequencies(chosen[noise], scores.shape[1]) for noise in NOISE)
     with np.errstate(invalid="ignore"):
         fixed = np.einsum("btc,tc->bc", np.where(often > 0, scores[1:], 0.0), often)
     v_fixed = float(np.nanvar(nanmean(fixed), ddof=1)) if n_bags > 1 else np.nan
     variance = v_fixed + _choice_share(often) * max(0.0, v_again - v_fixed)
-    variance += member_variance(scores[:, near]) / scores.shape[2]
+    # Extrapolated, a network's luck counts with the weight that it has in both estimates.
+    reach = _reach(first, second, share)
+    weight = float((((1 + reach) * often - reach * less_often) ** 2).sum(axis=0).mean())
+    variance += max(1.0, weight) * member_variance(scores[:, near]) / scores.shape[2]
     half = 1.96 * np.sqrt(variance)
     low, high = _bounded(metric, mean, mean - half, mean + half, n_rows, transform=True)
     return Estimate(metric=metric, mean=mean, low=low, high=high, method=method, naive=naive)
+
+
+def _reach(first: float, second: float, share: float) -> float:
+    """How far beyond two noise levels the search's own choice lies, on a logarithmic scale of the noise."""
+    return float(np.log((1 + first) / share) / np.log((1 + second) / (1 + first)))
+
+
+def _frequencies(winner: Array, n_trials: int) -> Array:
+    """How often each trial wins in each cell, `(trial, cell)`, of the winners `(bag, cell)`."""
+    counts = np.stack([np.bincount(won[won >= 0], minlength=n_trials) for won in winner.T], axis=1)
+    return np.asarray(counts / np.maximum(counts.sum(axis=0), 1))
 
 
 def _choice_share(often: Array) -> float:
@@ -293,10 +304,13 @@ def _prune(predictions: OutOfFold, metric: str, sign: float) -> OutOfFold:
     return predictions.only([int(number) for number in predictions.numbers[np.sort(order)]])
 
 
-def _near(scores: Array, sign: float) -> Array:
-    """The best trials, whose networks' spread stands for the winner's."""
+def _near(scores: Array, sign: float, winner: Array) -> Array:
+    """The trials whose networks' spread stands for the winner's: of the best twenty those that win at times, and the
+    best three. Networks of poor trials may vary more, which says nothing of the winner."""
     means = nanmean(scores[:1])[0]
-    return np.argsort(np.where(np.isnan(means), np.inf, -sign * means), kind="stable")[:NEAR]
+    order = np.argsort(np.where(np.isnan(means), np.inf, -sign * means), kind="stable")[:NEAR]
+    won = np.bincount(winner[winner >= 0], minlength=len(means)) >= WINS * max(1, (winner >= 0).sum())
+    return np.asarray(order[won[order] | (np.arange(len(order)) < 3)])
 
 
 def _share_of_rows(predictions: OutOfFold) -> float:

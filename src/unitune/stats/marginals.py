@@ -33,7 +33,14 @@ class Marginal:
     best_high: float
 
 
-def marginals(codes: Array, values: Array, direction: Direction, *, validation_ratio: float = 0.0) -> list[Marginal]:
+def marginals(
+    codes: Array,
+    values: Array,
+    direction: Direction,
+    *,
+    validation_ratio: float = 0.0,
+    attainable: tuple[float, float] = (-np.inf, np.inf),
+) -> list[Marginal]:
     """Average and isolated marginals of one hyperparameter.
 
     The average marginal of a value is the mean over all its trials. The isolated one is the best of its trials: what
@@ -43,7 +50,7 @@ def marginals(codes: Array, values: Array, direction: Direction, *, validation_r
         codes: `(trial,)` numbers of the values, below 0 where the hyperparameter is not active.
         values: `(trial, cell)` scores, finite.
         direction: Of the score.
-        validation_ratio: As in `unitune.stats.summarise`.
+        validation_ratio, attainable: As in `unitune.stats.summarise`.
 
     Returns:
         One for each value that some trial has, in their order.
@@ -54,10 +61,10 @@ def marginals(codes: Array, values: Array, direction: Direction, *, validation_r
     for code in np.unique(codes[codes >= 0]):
         rows = np.flatnonzero(codes == code)
         mine = values[rows]
-        mean = summarise(mine.mean(axis=0), validation_ratio=validation_ratio)
+        mean = summarise(mine.mean(axis=0), validation_ratio=validation_ratio, attainable=attainable)
         scores = mine.mean(axis=1)
         best = int(scores.argmax() if direction == "maximize" else scores.argmin())
-        own = summarise(mine[best], validation_ratio=validation_ratio)
+        own = summarise(mine[best], validation_ratio=validation_ratio, attainable=attainable)
         found.append(
             Marginal(
                 value=int(code),

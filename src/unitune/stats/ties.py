@@ -14,6 +14,8 @@ from unitune.stats.resampling import LARGE, cell_scores, member_variance, nanmea
 LEVEL = 0.05
 BAGS = 300
 AUC_BAGS = 150
+# A trial's variance over folds counts up to this many times what is typical of the better half.
+WILDEST = 3.0
 
 BY_ROWS = "corrected resampled t-test against the best, the rows' variance by bootstrap, Holm over pairs"
 ONE_SET = "paired bootstrap of the rows of one hold-out set against the best, Holm over pairs; seeds are not in it"
@@ -125,9 +127,9 @@ def _prior(values: Array) -> tuple[float, float]:
 
 
 def _better_half(values: Array) -> Array:
-    """The indices of the better half of the trials, ten at least; `values` `(trial, member)`, greater is better."""
+    """The indices of the better half of the trials, three at least; `values` `(trial, member)`, greater is better."""
     means = nanmean(values)
-    return np.argsort(np.where(np.isnan(means), np.inf, -means), kind="stable")[: max(10, len(values) // 2)]
+    return np.argsort(np.where(np.isnan(means), np.inf, -means), kind="stable")[: max(3, -(-len(values) // 2))]
 
 
 def _inverse_trigamma(value: float) -> float:
@@ -159,10 +161,11 @@ def tied_by_rows(
     ``t = mean(d) / sqrt(v_rows + v_networks * (1 / n + validation_ratio))``. ``v_rows`` is that of ``mean(d)`` on
     resampled rows: each row is validated once in a repeat, so rows are independent, and hundreds of rows know their
     spread where five folds do not. ``v_networks`` is what the variance over folds (moderated, see `tied_with_best`) has
-    beyond that, and no less than what it usually has over the better half of the trials: networks differ by their seeds
-    and by their training rows, which folds share, and for these holds the correction of Nadeau and Bengio. The degrees
-    of freedom are Satterthwaite's. On one hold-out set, not repeated, there is no second part: it knows nothing of
-    seeds.
+    beyond that, no less than what it usually has over the better half of the trials, and no more than three times
+    what is typical there (a poor trial whose networks vary wildly is worse, and not tied): networks differ by their
+    seeds and by their training rows, which folds share, and for these holds the correction of Nadeau and Bengio. The
+    degrees of freedom are Satterthwaite's. On one hold-out set, not repeated, there is no second part: it knows nothing
+    of seeds.
 
     Args:
         predictions: Of the trials, in the order that `best` counts in.
@@ -192,10 +195,18 @@ def tied_by_rows(
         off = np.where(np.isfinite(d[0]), d[0] - mean[0][:, None], 0.0)
         df = prior_df + np.maximum(n - 1, 1)
         each = (prior_df * 2 * prior + (off**2).sum(axis=1)) / df
+        # Networks of a poor trial may vary wildly. Left to itself that would tie it: nobody could say that it is worse.
+        top = _better_half(scores[0])
+        rivals = top[top != best]
+        typical = np.inf
+        if len(rivals) > 2:  # of two, neither is typical
+            own = (off[rivals] ** 2).sum(axis=1) / np.maximum(n[rivals] - 1, 1)
+            typical = float(np.quantile(own, 0.5, method="lower"))
+        each = np.minimum(each, WILDEST * typical)
         # Of one cell, whose rows alone would make its difference vary so much.
         by_rows = nanmean(_variance(d[1:]))
         # A trial's own excess is noisy, and 0 in half of all cases; it counts no less than the usual one.
-        usual = 2 * member_variance(scores[:, _better_half(scores[0])])
+        usual = min(2 * member_variance(scores[:, top]), typical)
         v_networks = np.maximum(usual, each - by_rows) * (1 / np.maximum(n, 1) + validation_ratio)
     variance = v_rows + v_networks
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -10,7 +10,7 @@ import numpy as np
 
 from unitune.data.arrays import Split
 from unitune.engine.contract import Outcome
-from unitune.models.metrics import METRICS, evaluate
+from unitune.models.metrics import ATTAINABLE, METRICS, evaluate
 from unitune.records import Array, Score, Task, Trial
 from unitune.result import probabilities
 from unitune.stats import summarise
@@ -19,11 +19,6 @@ from unitune.store.predictions import BYTES_IN_MEMORY, n_bytes, trimmed
 
 CLASSES_WITH_RECALL = 50
 SPLITS = ("train", "validation")
-ATTAINABLE = {
-    **dict.fromkeys(("accuracy", "auc", "f1", "balanced_accuracy"), (0.0, 1.0)),
-    **dict.fromkeys(("log_loss", "mae", "rmse", "loss"), (0.0, np.inf)),
-    "r2": (-np.inf, 1.0),
-}
 
 
 @dataclass(kw_only=True, eq=False)

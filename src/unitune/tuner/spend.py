@@ -11,12 +11,12 @@ import numpy as np
 
 from unitune.engine.contract import Engine
 from unitune.errors import OptionError
+from unitune.models.metrics import ATTAINABLE
 from unitune.records import Score, Trial
 from unitune.report.progress import Listener
 from unitune.result import ties_of
 from unitune.stats import summarise, tied_after_endless_repeats
 from unitune.store.run import ranked
-from unitune.tuner.collect import ATTAINABLE
 from unitune.tuner.loop import Network, Searched, jobs_of, tell_members
 from unitune.tuner.predictions import out_of_fold
 from unitune.tuner.problem import Problem
