@@ -1,7 +1,7 @@
 import pytest
 
 from unitune.errors import OptionError
-from unitune.search import Goal, make_strategy
+from unitune.search import Goal, Random, make_strategy
 from unitune.space import Choice, Float, Hyperparameter, Space
 
 GOAL = Goal(metric="accuracy", direction="maximize")
@@ -9,19 +9,33 @@ SMALL = Space([Hyperparameter("units", Choice([1, 2, 3]))])
 ENDLESS = Space([Hyperparameter("rate", Float(0.0, 1.0))])
 
 
+LARGE = Space([Hyperparameter(name, Choice(list(range(1, 11)), ordered=True)) for name in "abcd"])
+TWO = Goal(metric="accuracy", direction="maximize", more=(("parameters", "minimize"),))
+FOUR = Goal(
+    metric="accuracy",
+    direction="maximize",
+    more=(("parameters", "minimize"), ("seconds", "minimize"), ("auc", "maximize")),
+)
+
+
 @pytest.mark.parametrize(
-    ("space", "trials", "expected"),
+    ("space", "goal", "trials", "expected"),
     [
-        (SMALL, None, ("grid", None)),
-        (SMALL, 3, ("grid", 3)),
-        (SMALL, 2, ("random", 2)),
-        (ENDLESS, None, ("random", 100)),
-        (ENDLESS, 7, ("random", 7)),
+        (SMALL, GOAL, None, ("grid", None)),
+        (SMALL, GOAL, 3, ("grid", 3)),
+        (SMALL, TWO, 3, ("grid", 3)),
+        (SMALL, GOAL, 2, ("qmc", 2)),
+        (ENDLESS, GOAL, None, ("qmc", 100)),
+        (ENDLESS, GOAL, 7, ("qmc", 7)),
+        (LARGE, GOAL, 200, ("tpe", 200)),
+        (LARGE, TWO, None, ("nsga2", 100)),
+        (LARGE, FOUR, 80, ("nsga3", 80)),
     ],
 )
-def test_auto_is_a_grid_where_all_of_it_fits(space, trials, expected):
-    strategy, limit = make_strategy("auto", space, goal=GOAL, seed=0, trials=trials)
+def test_auto_chooses_by_space_and_budget_and_says_why(space, goal, trials, expected):
+    strategy, limit = make_strategy("auto", space, goal=goal, seed=0, trials=trials)
     assert (strategy.name, limit) == expected
+    assert strategy.notes[0].startswith(f"Strategy: {expected[0]}, because ")
 
 
 @pytest.mark.parametrize("name", ["one-at-a-time", "one_at_a_time"])
@@ -34,6 +48,25 @@ def test_an_unknown_name_is_refused_with_close_matches():
         make_strategy("gird", SMALL, goal=GOAL, seed=0)
 
 
-def test_a_baseline_needs_its_strategy():
-    with pytest.raises(OptionError, match="baseline"):
-        make_strategy("grid", SMALL, goal=GOAL, seed=0, baseline={"units": 1})
+def test_a_strategy_of_ones_own_is_taken_as_it_is():
+    own = Random(SMALL, seed=3)
+    assert make_strategy(own, SMALL, goal=GOAL, seed=0, trials=2) == (own, 2)
+
+
+@pytest.mark.parametrize("space", [SMALL, Space([Hyperparameter("a", Choice(["x", "y"])), *ENDLESS])])
+def test_cmaes_needs_two_numbers(space):
+    with pytest.raises(OptionError, match="two numeric hyperparameters"):
+        make_strategy("cmaes", space, goal=GOAL, seed=0)
+
+
+def test_cmaes_takes_one_objective_and_says_what_it_does_not_learn():
+    with pytest.raises(OptionError, match="one objective"):
+        make_strategy("cmaes", LARGE, goal=TWO, seed=0)
+    space = Space([*LARGE, Hyperparameter("activation", Choice(["relu", "tanh"]))])
+    assert "drawn at random: activation" in make_strategy("cmaes", space, goal=GOAL, seed=0)[0].notes[0]
+
+
+def test_gp_says_what_it_lacks(monkeypatch):
+    monkeypatch.setattr("unitune.search.gp.find_spec", lambda name: None)
+    with pytest.raises(OptionError, match=r"PyTorch.*pip install unitune\[gp\]"):
+        make_strategy("gp", LARGE, goal=GOAL, seed=0)

@@ -1,9 +1,28 @@
 """Strategies: they propose configurations and learn from finished trials."""
 
-from unitune.search.base import Goal, Strategy
-from unitune.search.choose import STRATEGIES, make_strategy
+from unitune.search.base import COSTS, Goal, Strategy, objective_value
+from unitune.search.choose import STRATEGIES, Given, choose, make_strategy
+from unitune.search.given import Enqueued, completed, value_in
 from unitune.search.grid import Grid
 from unitune.search.one_at_a_time import Change, OneAtATime
+from unitune.search.qmc import Qmc
 from unitune.search.random import Random
 
-__all__ = ["STRATEGIES", "Change", "Goal", "Grid", "OneAtATime", "Random", "Strategy", "make_strategy"]
+__all__ = [
+    "COSTS",
+    "STRATEGIES",
+    "Change",
+    "Enqueued",
+    "Given",
+    "Goal",
+    "Grid",
+    "OneAtATime",
+    "Qmc",
+    "Random",
+    "Strategy",
+    "choose",
+    "completed",
+    "make_strategy",
+    "objective_value",
+    "value_in",
+]

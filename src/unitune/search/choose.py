@@ -1,51 +1,147 @@
-"""Strategies by name."""
+"""Strategies by name, and which one suits a space and a budget."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from unitune.errors import OptionError, suggest
+from unitune.records import Configuration, Trial
 from unitune.search.base import Goal, Strategy
+from unitune.search.given import Enqueued, completed
 from unitune.search.grid import Grid
 from unitune.search.one_at_a_time import OneAtATime
+from unitune.search.qmc import Qmc
 from unitune.search.random import Random
 from unitune.space import Space
 
-STRATEGIES = ("auto", "grid", "random", "one_at_a_time")
+LEARNING = ("tpe", "gp", "cmaes", "nsga2", "nsga3")
+STRATEGIES = ("auto", "grid", "random", "qmc", "one_at_a_time", *LEARNING)
 
 GRID_LIMIT = 1_000
-RANDOM_TRIALS = 100
+ENDLESS_TRIALS = 100
+LEARNS_FROM = 200
+"""From this budget on `"auto"` learns: below it, batches that are wide enough to be quick leave too few rounds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What the user gives a strategy beside the space.
+
+    Attributes:
+        baseline: Values to start from, the first configuration.
+        enqueue: Configurations that come first, or parts of them.
+        warm: Trials of an earlier run, with configurations of this space, best first.
+        notes: Sentences for the user.
+    """
+
+    baseline: Mapping[str, Any] | None = None
+    enqueue: Sequence[Configuration] = ()
+    warm: Sequence[Trial] = ()
+    notes: tuple[str, ...] = field(default=())
 
 
 def make_strategy(
-    name: str,
+    strategy: str | Strategy,
     space: Space,
     *,
     goal: Goal,
     seed: int,
     trials: int | None = None,
-    baseline: Mapping[str, Any] | None = None,
+    given: Given | None = None,
 ) -> tuple[Strategy, int | None]:
     """The strategy of that name, and how many trials it is limited to (None: until it is done).
 
-    `"auto"` is `"grid"` where the whole space fits into `trials` (1,000 where no limit was given), otherwise
-    `"random"`. Random search without a limit stops after 100 trials.
+    Strategies that go on for ever without a limit stop after 100 trials. The best of an earlier run's trials is
+    proposed again, so that the result has it; the others are only told.
+
+    Args:
+        strategy: A name, or a strategy of the user's own.
+        space: The space.
+        goal: The objectives.
+        seed: Of what is drawn at random.
+        trials: The limit that the user gave.
+        given: What comes first.
 
     Raises:
         OptionError: An unknown name, or options that do not go together.
+        SpaceError: A configuration that is not of the space.
     """
-    key = name.replace("-", "_").lower()
-    if key not in STRATEGIES:
-        raise OptionError("`strategy` must be a known name", f"got {name!r}", suggest(name, STRATEGIES))
-    if baseline is not None and key != "one_at_a_time":
-        raise OptionError(
-            '`baseline` belongs to `strategy="one_at_a_time"`', f"the strategy is {name!r}", "Leave one of them out."
-        )
-    if key == "auto":
-        key = "grid" if space.size <= (trials if trials is not None else GRID_LIMIT) else "random"
+    given = given or Given()
+    notes = list(given.notes)
+    if isinstance(strategy, Strategy):
+        inner, limit = strategy, trials
+    else:
+        key = strategy.replace("-", "_").lower() if isinstance(strategy, str) else strategy
+        if key not in STRATEGIES:
+            raise OptionError(
+                "`strategy` must be a known name", f"got {strategy!r}", suggest(str(strategy), STRATEGIES)
+            )
+        if key == "auto":
+            key, reason = choose(space, goal, trials)
+            notes.append(f"Strategy: {key}, because {reason}.")
+        inner = _made(key, space, goal=goal, seed=seed, trials=trials, baseline=given.baseline)
+        limit = trials
+        if limit is None and key not in ("grid", "one_at_a_time"):
+            limit = ENDLESS_TRIALS
+    first = [completed(space, one, what="enqueue") for one in given.enqueue]
+    if given.baseline is not None and not isinstance(inner, OneAtATime):
+        first.insert(0, completed(space, given.baseline, what="baseline"))
+    if given.warm:
+        first.append(dict(given.warm[0].configuration))
+        inner.tell(given.warm)
+    if first or notes:
+        return Enqueued(inner, space, first, notes), limit
+    return inner, limit
+
+
+def choose(space: Space, goal: Goal, trials: int | None) -> tuple[str, str]:
+    """What `"auto"` stands for, and why, as a clause.
+
+    Example:
+        >>> from unitune.space import Choice, Hyperparameter
+        >>> choose(Space([Hyperparameter("units", Choice([8, 16]))]), Goal(metric="auc", direction="maximize"), None)
+        ('grid', 'the space has only 2 configurations')
+    """
+    if space.size <= (trials if trials is not None else GRID_LIMIT):
+        n = int(space.size)
+        return "grid", f"the space has only {n:,} configuration{'s' if n != 1 else ''}"
+    size = "endlessly many" if space.size == math.inf else f"{space.size:,.0f}"
+    budget = ENDLESS_TRIALS if trials is None else trials
+    if goal.more:
+        n = len(goal.objectives)
+        return ("nsga2" if n < 4 else "nsga3"), f"there are {n} objectives and {size} configurations"
+    if budget < LEARNS_FROM:
+        few = f"{budget:,} trial{'s' if budget != 1 else ''}"
+        return "qmc", f"of {size} configurations {few} can be trained, which are best spread evenly"
+    return "tpe", f"of {size} configurations {budget:,} can be trained, enough to learn where the good ones are"
+
+
+def _made(
+    key: str, space: Space, *, goal: Goal, seed: int, trials: int | None, baseline: Mapping[str, Any] | None
+) -> Strategy:
     if key == "grid":
-        return Grid(space), trials
+        return Grid(space)
     if key == "random":
-        return Random(space, seed=seed), trials if trials is not None else RANDOM_TRIALS
-    return OneAtATime(space, goal=goal, baseline=baseline), trials
+        return Random(space, seed=seed)
+    if key == "qmc":
+        return Qmc(space, seed=seed)
+    if key == "one_at_a_time":
+        return OneAtATime(space, goal=goal, baseline=baseline)
+    if key == "tpe":
+        from unitune.search.tpe import Tpe
+
+        return Tpe(space, goal=goal, seed=seed)
+    if key == "gp":
+        from unitune.search.gp import Gp
+
+        return Gp(space, goal=goal, seed=seed)
+    if key == "cmaes":
+        from unitune.search.cmaes import CmaEs
+
+        return CmaEs(space, goal=goal, seed=seed)
+    from unitune.search.nsga import Nsga2, Nsga3
+
+    return (Nsga2 if key == "nsga2" else Nsga3)(space, goal=goal, seed=seed, trials=trials)

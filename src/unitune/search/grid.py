@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from unitune.errors import OptionError
+from unitune.records import Configuration, Trial
 from unitune.search.base import Strategy, is_active
 from unitune.space import Space
 
@@ -51,8 +52,9 @@ class Grid(Strategy):
         self._next: dict[str, Any] | None = next(self._remaining, None)
         self._seen: set[Any] = set()
 
-    def ask(self, n: int) -> list[dict[str, Any]]:
+    def ask(self, n: int, running: Sequence[Configuration] = ()) -> list[dict[str, Any]]:
         """The next `n` configurations."""
+        self._seen.update(self._space.key(one) for one in running)
         asked: list[dict[str, Any]] = []
         while self._next is not None and len(asked) < n:
             key = self._space.key(self._next)
@@ -62,9 +64,15 @@ class Grid(Strategy):
             self._next = next(self._remaining, None)
         return asked
 
+    def tell(self, finished: Sequence[Trial]) -> None:
+        """Notes what need not be proposed any more."""
+        self._seen.update(self._space.key(trial.configuration) for trial in finished)
+
     @property
     def done(self) -> bool:
         """Whether the grid is exhausted."""
+        while self._next is not None and self._space.key(self._next) in self._seen:
+            self._next = next(self._remaining, None)
         return self._next is None
 
 

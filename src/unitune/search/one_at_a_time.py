@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from unitune.errors import SpaceError
-from unitune.records import Trial
+from unitune.records import Configuration, Trial
 from unitune.search.base import Goal, Strategy, is_active
+from unitune.search.given import checked
 from unitune.space import Space
 from unitune.stats import corrected_t_test
 
@@ -66,6 +66,7 @@ class OneAtATime(Strategy):
     """
 
     name = "one_at_a_time"
+    learns = True
 
     def __init__(self, space: Space, *, goal: Goal, baseline: Mapping[str, Any] | None = None) -> None:
         self._space = space
@@ -73,16 +74,7 @@ class OneAtATime(Strategy):
         self._candidates = {name: _values_to_try(space[name].domain) for name in space.names}
         # Inactive hyperparameters keep a value too, for the moment in which a change of their parent wakes them up.
         self._values = {name: _start(space, name, self._candidates[name]) for name in space.names}
-        for name, value in (baseline or {}).items():
-            if name not in self._values:
-                raise SpaceError(
-                    "`baseline` may only name hyperparameters of the space",
-                    f"got `{name}`",
-                    f"The space has: {', '.join(space.names)}.",
-                )
-            if not space[name].domain.contains(value):
-                raise SpaceError("`baseline` must lie in the space", f"`{name}` is {value!r}")
-            self._values[name] = value
+        self._values |= checked(space, baseline or {}, what="baseline")
         self._trials: dict[Any, Trial] = {}
         self._waiting: list[dict[str, Any]] = [space.active(self._values)]
         self._asked = {space.key(self._waiting[0])}
@@ -90,9 +82,9 @@ class OneAtATime(Strategy):
         self._position = -1
         self._kept_at: str | None = None
         self._done = False
-        self.changes: list[Change] = []
+        self._changes: list[Change] = []
 
-    def ask(self, n: int) -> list[dict[str, Any]]:
+    def ask(self, n: int, running: Sequence[Configuration] = ()) -> list[dict[str, Any]]:
         """The next of the current hyperparameter's values."""
         asked, self._waiting = self._waiting[:n], self._waiting[n:]
         return asked
@@ -101,6 +93,11 @@ class OneAtATime(Strategy):
     def done(self) -> bool:
         """Whether a whole round brought no improvement."""
         return self._done
+
+    @property
+    def changes(self) -> Sequence[Change]:
+        """What each change did."""
+        return self._changes
 
     @property
     def current(self) -> dict[str, Any]:
@@ -174,7 +171,7 @@ class OneAtATime(Strategy):
         best = max((entry for entry in compared if entry[6]), key=lambda entry: entry[0], default=None)
         for entry in compared:
             _, value, after, validation, train, p, beyond_noise = entry
-            self.changes.append(
+            self._changes.append(
                 Change(
                     step=self._round,
                     hyperparameter=name,

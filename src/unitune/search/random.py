@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from unitune.search.base import Strategy, is_active
-from unitune.search.grid import enumerate_space
+from unitune.records import Configuration, Trial
+from unitune.search.base import Strategy
+from unitune.search.unseen import Unseen, draw
 from unitune.space import Space
-
-MAX_REPEATED_DRAWS = 200
-
-
-def draw(space: Space, generator: np.random.Generator) -> dict[str, Any]:
-    """One configuration: each active hyperparameter drawn from its own domain, evenly (or evenly in the logarithm)."""
-    values: dict[str, Any] = {}
-    for name in space.names:
-        hyperparameter = space[name]
-        if is_active(hyperparameter, values):
-            values[name] = hyperparameter.domain.from_unit(float(generator.random()))
-    return values
 
 
 class Random(Strategy):
@@ -36,30 +26,18 @@ class Random(Strategy):
     def __init__(self, space: Space, *, seed: int) -> None:
         self._space = space
         self._generator = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, 3))))
-        self._seen: set[Any] = set()
-        self._left: list[dict[str, Any]] | None = None
+        self._unseen = Unseen(space, seed=seed)
 
-    def ask(self, n: int) -> list[dict[str, Any]]:
+    def ask(self, n: int, running: Sequence[Configuration] = ()) -> list[dict[str, Any]]:
         """`n` new configurations, or what is left."""
-        asked: list[dict[str, Any]] = []
-        while len(asked) < n and not self.done:
-            configuration = self._draw_new()
-            self._seen.add(self._space.key(configuration))
-            asked.append(configuration)
-        return asked
+        self._unseen.note(running)
+        return self._unseen.draw(n, lambda: draw(self._space, self._generator))
+
+    def tell(self, finished: Sequence[Trial]) -> None:
+        """Notes what need not be proposed any more."""
+        self._unseen.note([trial.configuration for trial in finished])
 
     @property
     def done(self) -> bool:
         """Whether every configuration of a finite space was drawn."""
-        return len(self._seen) >= self._space.size
-
-    def _draw_new(self) -> dict[str, Any]:
-        if self._left is None:
-            for _ in range(MAX_REPEATED_DRAWS):
-                configuration = draw(self._space, self._generator)
-                if self._space.key(configuration) not in self._seen:
-                    return configuration
-            # Nearly exhausted: drawing blindly would take ever longer, so the few that are left are listed.
-            left = [one for one in enumerate_space(self._space) if self._space.key(one) not in self._seen]
-            self._left = [left[position] for position in self._generator.permutation(len(left))]
-        return self._left.pop()
+        return self._unseen.done

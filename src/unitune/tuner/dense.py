@@ -17,7 +17,7 @@ from unitune.models.heads import head
 from unitune.models.initializers import suits
 from unitune.report.progress import Listener, make_progress
 from unitune.result import Result
-from unitune.search import Goal, make_strategy
+from unitune.search import Given, Goal, make_strategy
 from unitune.space import Space
 from unitune.store import check_folder
 from unitune.tuner.executors import check_executor, engine_on
@@ -123,7 +123,7 @@ def tune(
         class_weight: From a class to its weight in training, or `"balanced"`.
         normalize: Whether features are normalised inside the model; `"auto"`: where they need it.
         separator, decimal, encoding: Of a CSV file; found if not given.
-        strategy: `"grid"`, `"random"`, `"one_at_a_time"`; `"auto"` is a grid where it is small, else random.
+        strategy: `"grid"`, `"random"`, `"one_at_a_time"`; `"auto"` chooses by space and budget.
         baseline: Values from which `"one_at_a_time"` starts.
         trials: Trials at most.
         time_limit_s: Seconds at most; no trial is started that is not expected to end in time.
@@ -174,7 +174,8 @@ def tune(
     posed = pose_dense(call)
     problem, space = posed.problem, posed.space
     goal = Goal(metric=problem.objective, direction=problem.direction, validation_ratio=problem.validation_ratio)
-    chosen, limit = make_strategy(strategy, space, goal=goal, seed=seed, trials=trials, baseline=baseline)
+    given = Given(baseline=baseline)
+    chosen, limit = make_strategy(strategy, space, goal=goal, seed=seed, trials=trials, given=given)
     listeners = [*make_progress(progress), *callbacks]
     with engine_on(engine, executor) as chosen_engine:
         outer = {}
@@ -184,7 +185,7 @@ def tune(
                 posed.data,
                 nested,
                 pose=lambda rows: pose_rows(rows, space, call),
-                strategy=lambda: make_strategy(strategy, space, goal=goal, seed=seed, trials=trials, baseline=baseline),
+                strategy=lambda: make_strategy(strategy, space, goal=goal, seed=seed, trials=trials, given=given),
                 space=space,
                 engine=chosen_engine,
                 time_limit_s=share,
