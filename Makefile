@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# The tests of a file share what they train, so they stay in one process. A process takes about 2 GB.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -17,10 +19,10 @@ demo: $(STAMP)  ## Tune a network on the breast-cancer data, and show what comes
 	@$(BIN)/unitune demo --overwrite
 
 test: $(STAMP)  ## Run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-fast: $(STAMP)  ## Run the tests that take less than ten seconds each
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 check: $(STAMP)  ## Formatting, lint, types, and the layers of the house
 	$(BIN)/ruff format --check .
