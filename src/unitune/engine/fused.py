@@ -49,6 +49,11 @@ class FusedEngine:
             self._device = this_device(backend_name())
         return self._device
 
+    @device.setter
+    def device(self, device: Device) -> None:
+        """Plans for another device: that of the search which goes on, so that its programs are the same."""
+        self._device = device
+
     def train(
         self,
         jobs: Sequence[Job],
