@@ -5,6 +5,8 @@ def test_public_names_are_these_and_all_exist():
     assert set(unitune.__all__) == {
         *("tune", "compare", "load", "verify", "Result", "Listener"),
         *("Int", "Float", "Choice", "Fixed"),
+        *("HyperParameters", "HyperModel", "Objective"),
+        *("RandomSearch", "GridSearch", "BayesianOptimization", "Hyperband"),
         *("UnituneError", "InputError", "DataError", "SpaceError", "OptionError", "FusionError", "RunFolderError"),
         *("SaveError", "TrainingError"),
     }

@@ -18,21 +18,31 @@ from unitune.errors import (
 
 if TYPE_CHECKING:
     from unitune.execution.ray import Ray
+    from unitune.keras_tuner import BayesianOptimization, GridSearch, Hyperband, Objective, RandomSearch
     from unitune.report.progress import Listener
     from unitune.result import Result, load
     from unitune.space import Choice, Fixed, Float, Int
+    from unitune.space.hyperparameters import HyperParameters
     from unitune.tuner import compare, resume, tune, verify
+    from unitune.tuner.hypermodel import HyperModel
 
 __all__ = [
+    "BayesianOptimization",
     "Choice",
     "DataError",
     "Fixed",
     "Float",
     "FusionError",
+    "GridSearch",
+    "HyperModel",
+    "HyperParameters",
+    "Hyperband",
     "InputError",
     "Int",
     "Listener",
+    "Objective",
     "OptionError",
+    "RandomSearch",
     "Ray",
     "Result",
     "RunFolderError",
@@ -48,6 +58,13 @@ __all__ = [
 ]
 
 _HOMES = {
+    "RandomSearch": "unitune.keras_tuner",
+    "Objective": "unitune.keras_tuner",
+    "Hyperband": "unitune.keras_tuner",
+    "HyperParameters": "unitune.space.hyperparameters",
+    "HyperModel": "unitune.tuner.hypermodel",
+    "GridSearch": "unitune.keras_tuner",
+    "BayesianOptimization": "unitune.keras_tuner",
     "Choice": "unitune.space",
     "Fixed": "unitune.space",
     "Float": "unitune.space",

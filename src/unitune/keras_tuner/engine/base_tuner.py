@@ -1,0 +1,309 @@
+"""The loop of a search, one trial after another, for anything that can be given a score."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+import traceback
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unitune.errors import OptionError, SpaceError
+from unitune.keras_tuner import errors
+from unitune.keras_tuner.engine import tuner_utils
+from unitune.keras_tuner.engine.oracle import Oracle
+from unitune.keras_tuner.engine.stateful import Stateful
+from unitune.keras_tuner.engine.trial import Trial, TrialStatus
+from unitune.space.hyperparameters import HyperParameters
+from unitune.space.hyperparameters.conditions import Parent
+from unitune.tuner.hypermodel import as_hypermodel
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+logger = logging.getLogger(__name__)
+
+IDLE_S = 0.01
+MAX_EXPLORING_BUILDS = 100
+
+
+class BaseTuner(Stateful):
+    """Runs trials that an oracle proposes. Subclasses say in `run_trial` what a trial is.
+
+    Args:
+        oracle: Proposes the trials.
+        hypermodel: A function of `hp` or a `HyperModel`; not needed where `run_trial` does without.
+        directory: Where projects are kept; here if not given.
+        project_name: The project's folder, `"untitled_project"` if not given.
+        overwrite: Whether an older project of that name is deleted; otherwise it is continued.
+    """
+
+    def __init__(
+        self,
+        oracle: Oracle,
+        hypermodel: Any = None,
+        directory: str | Path | None = None,
+        project_name: str | None = None,
+        overwrite: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if not isinstance(oracle, Oracle):
+            raise OptionError(
+                "Expected `oracle` argument to be an instance of `Oracle`", f"got {oracle!r}, a {type(oracle).__name__}"
+            )
+        self.logger = kwargs.pop("logger", None)
+        if self.logger is not None:
+            warnings.warn("The argument `logger` has no effect any more.", DeprecationWarning, stacklevel=3)
+        if kwargs:
+            raise OptionError(f"Unrecognized arguments {sorted(kwargs)} of {type(self).__name__}")
+        self.oracle = oracle
+        self.hypermodel: Any = as_hypermodel(hypermodel)
+        self.directory = directory or "."
+        self.project_name = project_name or "untitled_project"
+        self.tuner_id = os.environ.get("KERASTUNER_TUNER_ID", "tuner0")
+        oracle._set_project_dir(self.directory, self.project_name)
+        folder = Path(str(self.directory)) / self.project_name
+        if overwrite and folder.exists():
+            shutil.rmtree(folder)
+        if not overwrite and self._get_tuner_fname().exists():
+            if self.oracle.verbose:
+                print(f"Continuing the project in {folder}")
+            self.reload()
+        else:
+            self._populate_initial_space()
+
+    # The space --------------------------------------------------------------------------------------------------
+
+    def _populate_initial_space(self) -> None:
+        """Builds the model a few times, to find the hyperparameters under all conditions."""
+        if self.hypermodel is None:
+            return
+        hp = self.oracle.get_space()
+        self.hypermodel.declare_hyperparameters(hp)
+        self.oracle.update_space(hp)
+        self._activate_all_conditions()
+
+    def _activate_all_conditions(self) -> None:
+        seen: list[list[Parent]] = []
+        waiting: list[list[Parent]] = []
+        hp = self.oracle.get_space()
+        for _ in range(MAX_EXPLORING_BUILDS):
+            try:
+                self.hypermodel.build(hp)
+            except SpaceError:
+                raise
+            except Exception as error:
+                # The search tells of a function that raises, and counts its failures; what was asked for is kept.
+                logger.debug("build raised while its space was explored: %s", error)
+            self.oracle.update_space(hp)
+            seen += [scope for scope in hp.active_scopes if scope not in seen]
+            waiting += [scope for scope in hp.inactive_scopes if scope not in waiting]
+            waiting = [scope for scope in waiting if scope not in seen]
+            if not waiting:
+                return
+            # The first may never hold; it is tried once.
+            scope = waiting.pop(0)
+            seen.append(scope)
+            hp = self.oracle.get_space()
+            for condition in scope:
+                hp.values[condition.name] = condition.values[0]
+            hp.ensure_active_values()
+
+    # The search -------------------------------------------------------------------------------------------------
+
+    def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
+        """Runs trials until the oracle has no more.
+
+        Args:
+            *fit_args, **fit_kwargs: Passed to `run_trial`. `verbose=0` also silences the search.
+        """
+        if "verbose" in fit_kwargs:
+            self.oracle.verbose = fit_kwargs["verbose"]
+        self.on_search_begin()
+        try:
+            while True:
+                self.pre_create_trial()
+                trial = self.oracle.create_trial(self.tuner_id)
+                if trial.status == TrialStatus.STOPPED:
+                    break
+                if trial.status == TrialStatus.IDLE:
+                    time.sleep(IDLE_S)
+                    continue
+                self.on_trial_begin(trial)
+                self._try_run_and_update_trial(trial, *fit_args, **fit_kwargs)
+                self.on_trial_end(trial)
+        finally:
+            self.on_search_end()
+
+    def _try_run_and_update_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> None:
+        try:
+            self._run_and_update_trial(trial, *fit_args, **fit_kwargs)
+            trial.status = TrialStatus.COMPLETED
+        except errors.FatalError:
+            raise
+        except Exception as error:
+            self._note_failure(trial, error)
+
+    def _note_failure(self, trial: Trial, error: Exception) -> None:
+        """Keeps the traceback, and prints each different one once."""
+        trial.status = TrialStatus.FAILED if isinstance(error, errors.FailedTrialError) else TrialStatus.INVALID
+        trial.message = "".join(traceback.format_exception(error))
+        shown = "".join(traceback.format_exception_only(error))
+        if self.oracle.verbose and shown not in self._shown_failures:
+            self._shown_failures.add(shown)
+            print(f"\nTrial {trial.trial_id} raised an error:\n{trial.message}")
+
+    @property
+    def _shown_failures(self) -> set[str]:
+        return self.__dict__.setdefault("_failures", set())  # type: ignore[no-any-return]
+
+    def _run_and_update_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> None:
+        results = self.run_trial(trial, *fit_args, **fit_kwargs)
+        if self.oracle.get_trial(trial.trial_id).metrics.exists(self.oracle.objective.name):
+            warnings.warn(
+                "`run_trial` reports its metrics by returning them. Please remove the call of `oracle.update_trial`.",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            return
+        self._take_results(trial, results, "Tuner.run_trial()")
+
+    def _take_results(self, trial: Trial, results: Any, func_name: str) -> None:
+        objective = self.oracle.objective
+        tuner_utils.validate_trial_results(results, objective, func_name)
+        each = results if isinstance(results, list) else [results]
+        trial.executions = [
+            {name: float(value) for name, value in tuner_utils.convert_to_metrics_dict(one, objective).items()}
+            for one in each
+        ]
+        self.oracle.update_trial(
+            trial.trial_id,
+            tuner_utils.convert_to_metrics_dict(results, objective),
+            step=tuner_utils.get_best_step(results, objective),
+        )
+
+    def run_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> Any:
+        """Evaluates the values in `trial.hyperparameters`.
+
+        Returns:
+            A `History`, a mapping from metrics to values, the objective as a number, or a list of one of these.
+        """
+        raise NotImplementedError
+
+    def pre_create_trial(self) -> None:
+        """Called before the oracle is asked for a trial."""
+
+    def on_trial_begin(self, trial: Trial) -> None:
+        """Called before a trial is run."""
+
+    def on_trial_end(self, trial: Trial) -> None:
+        """Called after a trial was run; tells the oracle."""
+        self.oracle.end_trial(trial)
+        self.save()
+
+    def on_search_begin(self) -> None:
+        """Called when the search begins."""
+
+    def on_search_end(self) -> None:
+        """Called when the search ends, in whatever way."""
+
+    # Results ----------------------------------------------------------------------------------------------------
+
+    def save_model(self, trial_id: str, model: Any, step: int = 0) -> None:
+        """Saves the model of a trial."""
+        raise NotImplementedError
+
+    def load_model(self, trial: Trial) -> Any:
+        """Loads the model of a trial."""
+        raise NotImplementedError
+
+    def get_best_models(self, num_models: int = 1) -> list[Any]:
+        """The models of the best trials as they were trained in the search, the best first."""
+        return [self.load_model(trial) for trial in self.oracle.get_best_trials(num_models)]
+
+    def get_best_hyperparameters(self, num_trials: int = 1) -> list[HyperParameters]:
+        """The hyperparameters of the best trials, the best first: `hypermodel.build` takes them."""
+        return [trial.hyperparameters for trial in self.oracle.get_best_trials(num_trials)]
+
+    def results(self) -> pd.DataFrame:
+        """A row for each trial, the best first.
+
+        Returns:
+            `trial`, `status`, `score`, `score_1`, `score_2`, ... for each execution, the hyperparameters (missing
+            where they are inactive), `best_epoch` (counted from 1), `engine` and `engine_reason`.
+        """
+        import pandas as pd
+
+        objective = self.oracle.objective
+        rows = []
+        for trial in self.oracle.get_best_trials(len(self.oracle.trials)):
+            each = [objective.get_value(one) if objective.has_value(one) else None for one in trial.executions]
+            row: dict[str, Any] = {"trial": trial.trial_id, "status": trial.status, "score": trial.score}
+            row |= {f"score_{number}": value for number, value in enumerate(each, 1) if len(each) > 1}
+            row |= trial.hyperparameters.values
+            row["best_epoch"] = (trial.best_step or 0) + 1
+            rows.append(row | {"engine": trial.engine, "engine_reason": trial.engine_reason})
+        table = pd.DataFrame(rows)
+        last = [name for name in ("best_epoch", "engine", "engine_reason") if name in table]
+        first = [name for name in table if str(name) in ("trial", "status", "score") or str(name).startswith("score_")]
+        return table[[*first, *(name for name in table if name not in (*first, *last)), *last]]
+
+    def search_space_summary(self, extended: bool = False) -> None:
+        """Prints the hyperparameters that are known so far."""
+        hp = self.oracle.get_space()
+        print(f"Search space: {len(hp.space)} hyperparameters")
+        for one in hp.space:
+            config = one.get_config()
+            print(f"{config.pop('name')} ({type(one).__name__})")
+            print(config)
+
+    def results_summary(self, num_trials: int = 10) -> None:
+        """Prints the best trials."""
+        print(f"Results in {self.project_dir}: the {num_trials} best trials")
+        print(self.oracle.objective)
+        for trial in self.oracle.get_best_trials(num_trials):
+            print()
+            trial.summary()
+
+    @property
+    def remaining_trials(self) -> int | None:
+        """Trials that may still be made; None without a limit."""
+        return self.oracle.remaining_trials()
+
+    # On disk ----------------------------------------------------------------------------------------------------
+
+    def get_state(self) -> dict[str, Any]:
+        """What the tuner itself knows."""
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Takes a state of `get_state`."""
+
+    def save(self, fname: str | Path | None = None) -> None:
+        """Writes oracle and tuner into the project's folder."""
+        self.oracle.save()
+        super().save(fname or self._get_tuner_fname())
+
+    def reload(self, fname: str | Path | None = None) -> None:
+        """Reads oracle and tuner from the project's folder."""
+        self.oracle.reload()
+        super().reload(fname or self._get_tuner_fname())
+
+    @property
+    def project_dir(self) -> str:
+        """The project's folder, which is made."""
+        folder = Path(str(self.directory)) / self.project_name
+        folder.mkdir(parents=True, exist_ok=True)
+        return str(folder)
+
+    def get_trial_dir(self, trial_id: str) -> str:
+        """The folder of a trial, which is made."""
+        folder = Path(self.project_dir) / f"trial_{trial_id}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return str(folder)
+
+    def _get_tuner_fname(self) -> Path:
+        return Path(str(self.directory)) / self.project_name / f"{self.tuner_id}.json"

@@ -1,0 +1,140 @@
+"""Keras callbacks on the fused path: part of the training, told afterwards, or a reason for plain `fit`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from unitune.engine.lift.base import Unfusable
+from unitune.models import backend
+from unitune.models.blueprint import EarlyStopping, Plateau, Schedule, Training
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Replay:
+    """A callback that only writes down what was logged: it is told when the member is done."""
+
+    callback: Any
+
+    def run(self, history: Mapping[str, Sequence[float]], epochs: Sequence[int], folder: Path | None) -> None:
+        """Tells the callback of every epoch."""
+        if type(self.callback).__name__ == "TensorBoard":
+            _write_scalars(folder or Path(str(self.callback.log_dir)), history, epochs)
+            return
+        self.callback.set_params({"epochs": len(epochs), "steps": None, "verbose": 0})
+        self.callback.on_train_begin()
+        for position, epoch in enumerate(epochs):
+            self.callback.on_epoch_end(epoch, {name: values[position] for name, values in history.items()})
+        self.callback.on_train_end()
+
+
+def read_callbacks(
+    callbacks: Sequence[Any], training: Training, steps: int, *, validates: bool
+) -> tuple[Training, list[Replay], bool]:
+    """Sorts callbacks into the training and those that are told afterwards.
+
+    Args:
+        callbacks: As they were given to `fit`.
+        training: What they are added to.
+        steps: Steps of an epoch.
+        validates: Whether there are validation rows.
+
+    Returns:
+        The training, the callbacks to tell afterwards, and whether the learning rate is logged.
+
+    Raises:
+        Unfusable: One of them needs the model while it is trained.
+    """
+    keras = backend.ensure()
+    replays: list[Replay] = []
+    logs_rate = False
+    for callback in callbacks if isinstance(callbacks, list | tuple) else [callbacks]:
+        name = type(callback).__name__
+        if type(callback) is not getattr(keras.callbacks, name, None):
+            raise Unfusable(f"the callback `{name}` is not one of Keras's own")
+        if name == "EarlyStopping" and training.early_stopping is None:
+            _on_val_loss(callback, validates)
+            if callback.baseline is not None or callback.start_from_epoch:
+                raise Unfusable("`EarlyStopping` with a baseline or a later start has no fused form")
+            training = replace(
+                training,
+                early_stopping=EarlyStopping(
+                    patience=callback.patience,
+                    min_delta=abs(float(callback.min_delta)),
+                    restore_best_weights=bool(callback.restore_best_weights),
+                ),
+            )
+        elif name == "ReduceLROnPlateau" and training.plateau is None:
+            _on_val_loss(callback, validates)
+            logs_rate = True
+            training = replace(
+                training,
+                plateau=Plateau(
+                    factor=float(callback.factor),
+                    patience=int(callback.patience),
+                    min_delta=abs(float(callback.min_delta)),
+                    cooldown=int(callback.cooldown),
+                    min_lr=float(callback.min_lr),
+                ),
+            )
+        elif name == "LearningRateScheduler" and training.schedule == Schedule():
+            logs_rate = True
+            training = _scheduled(callback.schedule, training, steps)
+        elif name in ("TerminateOnNaN", "History", "ProgbarLogger"):
+            pass  # a member whose loss is no number ends in any case; the rest is there anyhow
+        elif name == "CSVLogger" or (name == "TensorBoard" and not callback.histogram_freq):
+            replays.append(Replay(callback=callback))
+        else:
+            raise Unfusable(f"the callback `{name}` needs the model while it is trained")
+    return training, replays, logs_rate
+
+
+def _on_val_loss(callback: Any, validates: bool) -> None:
+    name = type(callback).__name__
+    if callback.monitor != "val_loss" or callback.mode == "max":
+        raise Unfusable(f"`{name}` on `{callback.monitor}` has no fused form, only on `val_loss`")
+    if not validates:
+        raise Unfusable(f"`{name}` without validation rows has no fused form")
+
+
+def _scheduled(function: Any, training: Training, steps: int) -> Training:
+    """The rates that the function gives for each epoch, as a schedule over the steps."""
+    keras = backend.ensure()
+    rates = []
+    rate = training.optimizer.learning_rate
+    for epoch in range(training.epochs):
+        try:
+            rate = float(function(epoch, rate))
+        except TypeError:  # the older form
+            rate = float(function(epoch))
+        rates.append(rate)
+
+    class ByEpoch(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+        def __call__(self, step: Any) -> Any:
+            table = keras.ops.convert_to_tensor(rates, keras.config.floatx())
+            epoch = keras.ops.cast(step, "int32") // steps
+            return keras.ops.take(table, keras.ops.minimum(epoch, len(rates) - 1))
+
+        def get_config(self) -> dict[str, Any]:
+            return {}
+
+    optimizer = replace(training.optimizer, learning_rate=1.0)
+    return replace(training, optimizer=optimizer, schedule=Schedule(name="keras", source=ByEpoch()))
+
+
+def _write_scalars(folder: Path, history: Mapping[str, Sequence[float]], epochs: Sequence[int]) -> None:
+    """The curves as the TensorBoard callback writes them; the writer is TensorFlow's, `tensorboard` is not needed."""
+    import tensorflow as tf
+
+    for part, prefix in (("train", ""), ("validation", "val_")):
+        chosen = {name: values for name, values in history.items() if name.startswith("val_") == bool(prefix)}
+        if not chosen:
+            continue
+        writer = tf.summary.create_file_writer(str(folder / part))
+        with writer.as_default():
+            for position, epoch in enumerate(epochs):
+                for name, values in chosen.items():
+                    tf.summary.scalar(f"epoch_{name.removeprefix(prefix)}", values[position], step=epoch)
+        writer.close()

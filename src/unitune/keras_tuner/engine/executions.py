@@ -1,0 +1,91 @@
+"""How often a trial is trained: executions times folds, each with its rows and its seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unitune.errors import OptionError
+from unitune.tuner.problem import member_seed
+
+if TYPE_CHECKING:
+    from unitune.keras_tuner.engine.tuner import Tuner
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Execution:
+    """One training of a trial.
+
+    `seed` decides initial weights, row order and dropout. It is the same for all trials, which are thereby compared
+    on equal terms.
+    """
+
+    number: int
+    fold: int
+    repeat: int
+    seed: int
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+def executions_of(tuner: Tuner, args: Sequence[Any], kwargs: dict[str, Any]) -> Iterator[Execution]:
+    """The executions of any trial, with the arguments of `fit` for each."""
+    repeats = max(1, int(tuner.executions_per_trial))
+    kwargs = dict(kwargs)
+    folds = kwargs.pop("folds", None) or tuner.folds
+    if not folds:
+        for repeat in range(repeats):
+            seed = member_seed(tuner.oracle.seed, 0, repeat)
+            yield Execution(number=repeat, fold=0, repeat=repeat, seed=seed, args=tuple(args), kwargs=kwargs)
+        return
+    number = 0
+    for repeat in range(repeats):
+        for fold, (rows, held_out) in enumerate(_folds(args, kwargs, folds, tuner.oracle.seed + repeat)):
+            fold_args, fold_kwargs = _on_rows(args, kwargs, rows, held_out)
+            seed = member_seed(tuner.oracle.seed, fold, repeat)
+            yield Execution(
+                number=number, fold=fold, repeat=repeat, seed=seed, args=tuple(fold_args), kwargs=fold_kwargs
+            )
+            number += 1
+
+
+def _folds(args: Sequence[Any], kwargs: dict[str, Any], folds: int, seed: int) -> list[tuple[Any, Any]]:
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    x, y = _x_and_y(args, kwargs)
+    if not hasattr(x, "shape") or y is None or not hasattr(y, "shape"):
+        raise OptionError("`folds` needs `x` and `y` as arrays", f"got a {type(x).__name__} and a {type(y).__name__}")
+    for name in ("validation_data", "validation_split"):
+        if kwargs.get(name):
+            raise OptionError("`folds` stands in the place of validation rows", f"got `{name}` too", "Leave one out.")
+    labels = np.asarray(y).reshape(len(y), -1)
+    by_class = labels.shape[1] == 1 and labels.dtype.kind in "iub"
+    if by_class and np.unique(labels, return_counts=True)[1].min() >= folds:
+        splitter = StratifiedKFold(folds, shuffle=True, random_state=seed % 2**32)
+        return list(splitter.split(np.zeros(len(y)), labels[:, 0]))
+    return list(KFold(folds, shuffle=True, random_state=seed % 2**32).split(np.zeros(len(y))))
+
+
+def _x_and_y(args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    x = args[0] if args else kwargs.get("x")
+    y = args[1] if len(args) > 1 else kwargs.get("y")
+    return x, y
+
+
+def _on_rows(args: Sequence[Any], kwargs: dict[str, Any], rows: Any, held_out: Any) -> tuple[list[Any], dict[str, Any]]:
+    x, y = _x_and_y(args, kwargs)
+    rest = {name: value for name, value in kwargs.items() if name not in ("x", "y")}
+    if rest.get("sample_weight") is not None:
+        weight = np.asarray(rest["sample_weight"])
+        rest["sample_weight"] = weight[rows]
+        rest["validation_data"] = (_take(x, held_out), _take(y, held_out), weight[held_out])
+    else:
+        rest["validation_data"] = (_take(x, held_out), _take(y, held_out))
+    return [_take(x, rows), _take(y, rows), *args[2:]], rest
+
+
+def _take(array: Any, rows: Any) -> Any:
+    return array.iloc[rows] if hasattr(array, "iloc") else np.asarray(array)[rows]

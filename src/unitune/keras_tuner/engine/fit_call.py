@@ -1,0 +1,313 @@
+"""Reads a call of `model.fit` into what the fused engine takes, or into the reason why it cannot."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+
+from unitune.data.arrays import Split
+from unitune.engine.lift.base import Unfusable
+from unitune.engine.losses import metric_name
+from unitune.errors import OptionError
+from unitune.keras_tuner.engine.callbacks import Replay, read_callbacks
+from unitune.keras_tuner.engine.objective import Objective
+from unitune.models import backend
+from unitune.models.blueprint import Blueprint, EarlyStopping, Training
+from unitune.records import Array
+from unitune.tuner.adopted import loss_name
+from unitune.tuner.reading import misplaced_metrics, read_network, why_solo
+
+_ACCURACIES = ("binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
+NEVER = 10**6
+"""A patience that no training outlasts: nothing stops, and the weights of the best epoch are kept."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FitCall:
+    """A call of `fit` that the fused engine can take.
+
+    Attributes:
+        blueprint, training: The network and how it is trained.
+        initial_weights: Where the user set them; None draws them from the seed.
+        split: The number of its rows in `Rows.splits`.
+        metrics: The names under which Keras logs the metrics, in the order of `training.metrics`.
+        replays: Callbacks that are told afterwards what happened.
+        validates: Whether there are validation rows.
+        first_epoch: Epochs before it are not part of the history.
+        keeps_best: Whether the weights that come back are those of the best epoch by the objective.
+        input_shape: Of one row.
+    """
+
+    blueprint: Blueprint
+    training: Training
+    initial_weights: tuple[Array, ...] | None
+    split: int
+    metrics: tuple[str, ...]
+    replays: tuple[Replay, ...]
+    validates: bool
+    first_epoch: int
+    keeps_best: bool
+    input_shape: tuple[int, ...]
+    logs_rate: bool
+
+
+@dataclass(kw_only=True, eq=False)
+class Rows:
+    """The different rows that calls of `fit` brought, each once."""
+
+    splits: list[Split] = field(default_factory=list)
+    _numbers: dict[Any, int] = field(default_factory=dict)
+    _alive: list[Any] = field(default_factory=list)  # keeps the ids below valid
+    _digests: dict[int, bytes] = field(default_factory=dict)
+
+    def number(self, key: tuple[Any, ...], arrays: Sequence[Any], make: Any) -> int:
+        """The number of the split made of these arrays, which is made on first sight."""
+        full = (*key, *(self._digest(array) for array in arrays))
+        if full not in self._numbers:
+            self._numbers[full] = len(self.splits)
+            self.splits.append(make())
+        return self._numbers[full]
+
+    def _digest(self, array: Any) -> Any:
+        if array is None:
+            return None
+        if id(array) not in self._digests:
+            self._alive.append(array)
+            values = np.ascontiguousarray(array)
+            if values.dtype.hasobject:
+                raise Unfusable("the rows are not numbers")
+            text = f"{values.shape}{values.dtype}".encode()
+            self._digests[id(array)] = blake2b(text + values.tobytes(), digest_size=16).digest()
+        return self._digests[id(array)]
+
+
+@contextmanager
+def watched_weights() -> Iterator[set[int]]:
+    """Inside, the ids of Keras variables to which something is assigned: weights that the user set."""
+    keras = backend.ensure()
+    assigned: set[int] = set()
+    original = keras.Variable.assign
+
+    def assign(self: Any, value: Any) -> Any:
+        assigned.add(id(self))
+        return original(self, value)
+
+    keras.Variable.assign = assign
+    try:
+        yield assigned
+    finally:
+        keras.Variable.assign = original
+
+
+def read_fit(
+    model: Any,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    *,
+    rows: Rows,
+    objective: Objective,
+    assigned: set[int],
+) -> FitCall:
+    """Reads a call of `fit`.
+
+    Args:
+        model: The model, compiled.
+        args, kwargs: The arguments of `fit`.
+        rows: Takes the rows.
+        objective: Whose best epoch's weights are wanted.
+        assigned: The ids of the variables that the user set.
+
+    Raises:
+        Unfusable: With the reason why the call must be left to Keras.
+    """
+    keras = backend.ensure()
+    given = inspect.signature(keras.Model.fit).bind(model, *args, **kwargs)
+    given.apply_defaults()
+    call = given.arguments
+    for name in ("steps_per_epoch", "validation_steps"):
+        if call.get(name) is not None:
+            raise Unfusable(f"`{name}` has no fused form")
+    if call.get("validation_freq", 1) != 1:
+        raise Unfusable("`validation_freq` has no fused form")
+    if not isinstance(call["shuffle"], bool | np.bool_):
+        raise Unfusable(f"`shuffle={call['shuffle']!r}` has no fused form")
+    if getattr(model, "optimizer", None) is None or not getattr(model, "compiled", False):
+        raise Unfusable("the model is not compiled")
+    x, y = _array(call["x"], "x"), _array(call["y"], "y")
+    if y is None:
+        raise Unfusable("there is no `y`")
+    weight = _array(call["sample_weight"], "sample_weight")
+    x, y, weight, held_out = _held_out(x, y, weight, call)
+    if call["class_weight"] is not None:
+        weight = _with_class_weights(call["class_weight"], y, weight)
+
+    input_shape = tuple(int(size) for size in x.shape[1:])
+    reason = why_solo(model)
+    if reason:
+        raise Unfusable(reason)
+    try:
+        blueprint, training, initial_weights = read_network(model, input_shape, assigned)
+    except OptionError as error:
+        raise Unfusable(str(error)) from error
+    if not blueprint.layers:
+        raise Unfusable(getattr(blueprint, "solo_reason", "") or "the model is not a chain of layers that can be read")
+
+    sparse = loss_name(training.loss).startswith("sparse_")
+    logged = tuple(_logged_metrics(model, sparse))
+    epochs = int(call["epochs"])
+    training = replace(
+        training,
+        metrics=tuple(dict.fromkeys(plain_metric(name) for name in logged)),
+        batch_size=int(call["batch_size"] or 32),
+        epochs=epochs,
+        shuffle=bool(call["shuffle"]),
+    )
+    steps = -(-len(x) // training.batch_size)
+    training, replays, logs_rate = read_callbacks(
+        call["callbacks"] or [], training, steps, validates=held_out is not None
+    )
+    keeps_best = False
+    if objective.name == "val_loss" and held_out is not None:
+        if training.early_stopping is None:
+            training = replace(training, early_stopping=EarlyStopping(patience=NEVER))
+        keeps_best = training.early_stopping is not None and training.early_stopping.restore_best_weights
+
+    x_val, y_val, w_val = held_out if held_out is not None else (x[:0], y[:0], None)
+    key = (sparse, str(keras.config.floatx()))
+
+    def make() -> Split:
+        return Split(
+            fold=0,
+            repeat=0,
+            x_train=_features(x),
+            y_train=_targets(y, sparse),
+            x_val=_features(x_val),
+            y_val=_targets(y_val, sparse),
+            w_train=None if weight is None else np.asarray(weight, keras.config.floatx()),
+            w_val=None if w_val is None else np.asarray(w_val, keras.config.floatx()),
+        )
+
+    number = rows.number(key, [x, y, weight, x_val, y_val, w_val], make)
+    return FitCall(
+        blueprint=blueprint,
+        training=training,
+        initial_weights=initial_weights,
+        split=number,
+        metrics=logged,
+        replays=tuple(replays),
+        validates=held_out is not None,
+        first_epoch=int(call["initial_epoch"]),
+        keeps_best=keeps_best,
+        input_shape=input_shape,
+        logs_rate=logs_rate,
+    )
+
+
+def _array(value: Any, name: str) -> Any:
+    if value is None:
+        return None
+    if isinstance(value, dict | list | tuple):
+        raise Unfusable(f"`{name}` is a {type(value).__name__}, not one array")
+    if hasattr(value, "to_numpy"):  # a frame
+        value = value.to_numpy()
+    if not isinstance(value, np.ndarray):
+        if not hasattr(value, "__array__"):
+            raise Unfusable(f"`{name}` is a {type(value).__name__}, whose rows come in an order of its own")
+        value = np.asarray(value)
+    if value.dtype.kind not in "fiub":
+        raise Unfusable(f"`{name}` is not of numbers")
+    return value
+
+
+def _held_out(x: Any, y: Any, weight: Any, call: Mapping[str, Any]) -> tuple[Any, Any, Any, Any]:
+    """The training rows, and the validation rows `(x, y, weight)` or None, as `fit` would part them."""
+    data = call["validation_data"]
+    if data is not None:
+        if not isinstance(data, tuple | list) or len(data) not in (2, 3):
+            raise Unfusable("`validation_data` is not a pair of arrays")
+        parts = [_array(part, "validation_data") for part in data]
+        return x, y, weight, (parts[0], parts[1], parts[2] if len(parts) == 3 else None)
+    share = call["validation_split"]
+    if not share:
+        return x, y, weight, None
+    # The last rows, before anything is shuffled.
+    n_train = int(np.floor(len(x) * (1.0 - share)))
+    if not 0 < n_train < len(x):
+        raise Unfusable(f"`validation_split={share}` leaves no rows")
+    held_out = (x[n_train:], y[n_train:], None if weight is None else weight[n_train:])
+    return x[:n_train], y[:n_train], None if weight is None else weight[:n_train], held_out
+
+
+def _with_class_weights(class_weight: Mapping[Any, float], y: Any, weight: Any) -> Any:
+    labels = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1).astype(int)
+    factor = np.array([float(class_weight.get(int(label), 1.0)) for label in labels])
+    return factor if weight is None else factor * weight
+
+
+def _features(x: Any) -> Any:
+    keras = backend.ensure()
+    return np.ascontiguousarray(x, dtype=keras.config.floatx())
+
+
+def _targets(y: Any, sparse: bool) -> Any:
+    keras = backend.ensure()
+    if sparse:
+        if y.ndim > 2 or (y.ndim == 2 and y.shape[1] != 1):
+            raise Unfusable(f"class numbers of shape {y.shape[1:]} for each row have no fused form")
+        return np.ascontiguousarray(y.reshape(-1), dtype="int32")
+    if y.ndim > 2:
+        raise Unfusable(f"targets of shape {y.shape[1:]} for each row have no fused form")
+    return np.ascontiguousarray(y.reshape(len(y), -1), dtype=keras.config.floatx())
+
+
+def _logged_metrics(model: Any, sparse: bool) -> Iterator[str]:
+    """The names under which Keras will log the metrics.
+
+    Raises:
+        Unfusable: One of them is not computed by programs.
+    """
+    config = getattr(getattr(model, "_compile_config", None), "config", None) or model.get_compile_config() or {}
+    metrics = config.get("metrics") or misplaced_metrics(model) or []
+    for name in ("loss_weights", "weighted_metrics"):
+        if config.get(name) and config[name] is not misplaced_metrics(model):
+            raise Unfusable(f"`{name}` has no fused form")
+    if isinstance(metrics, str) or not isinstance(metrics, list | tuple):
+        metrics = [metrics]
+    for metric in metrics:
+        if isinstance(metric, list | tuple) and len(metric) == 1:
+            metric = metric[0]
+        if isinstance(metric, str):
+            own = metric
+        else:
+            settings = metric.get_config() if hasattr(metric, "get_config") else dict(metric.get("config", {}))
+            class_name = type(metric).__name__ if hasattr(metric, "get_config") else metric.get("class_name")
+            own = settings.get("name", "")
+            if class_name not in _OBJECTS or _OBJECTS[class_name] != own:
+                raise Unfusable(f"the metric `{own or class_name}` has no fused form")
+            if settings.get("threshold", 0.5) not in (0.5, None):
+                raise Unfusable(f"the metric `{own}` with a threshold of its own has no fused form")
+        if own in _ACCURACIES and (own == "sparse_categorical_accuracy") != sparse:
+            raise Unfusable(f"the metric `{own}` with this loss has no fused form")
+        metric_name(plain_metric(own))
+        yield own
+
+
+_OBJECTS = {
+    "BinaryAccuracy": "binary_accuracy",
+    "CategoricalAccuracy": "categorical_accuracy",
+    "SparseCategoricalAccuracy": "sparse_categorical_accuracy",
+    "MeanAbsoluteError": "mean_absolute_error",
+    "MeanSquaredError": "mean_squared_error",
+    "RootMeanSquaredError": "root_mean_squared_error",
+}
+
+
+def plain_metric(name: str) -> str:
+    """The name under which programs know a metric."""
+    return "accuracy" if name in _ACCURACIES else name

@@ -1,0 +1,86 @@
+"""Reads the models that a user's function built, at a fraction of what building them would cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from unitune.models import adopt, backend
+from unitune.models.blueprint import Blueprint, LayerSpec, Training
+from unitune.models.shapes import is_known
+from unitune.records import Array
+
+_OWN = ("train_step", "test_step", "compute_loss", "compute_metrics", "make_train_function", "fit")
+
+
+def read_network(
+    model: Any, input_shape: tuple[Any, ...], assigned: set[int]
+) -> tuple[Blueprint, Training, tuple[Array, ...] | None]:
+    """Reads a compiled model, building it only where that is needed.
+
+    Args:
+        model: What the user's function returned.
+        input_shape: Of one row.
+        assigned: The ids of the Keras variables that the user set while building it.
+
+    Returns:
+        The blueprint, the training, and the weights where the user set some; None where they are to be drawn anew.
+
+    Raises:
+        OptionError: It is not compiled, or takes other rows.
+    """
+    known = read_unbuilt(model)
+    if known is not None:
+        return *known, None
+    was_built = bool(model.built)
+    blueprint, training, weights = adopt.adopt(model, input_shape)
+    frozen = any(not layer.trainable for layer in model.layers) or getattr(blueprint, "keeps_weights", False)
+    mine = frozen or (was_built and any(id(variable) in assigned for variable in model.weights))
+    if blueprint.layers:
+        blueprint = replace(blueprint, template=None)  # which would keep the model alive
+    return blueprint, training, tuple(np.array(weight) for weight in weights) if mine else None
+
+
+def read_unbuilt(model: Any) -> tuple[Blueprint, Training] | None:
+    """Reads a compiled Sequential that has no weights yet, without building it; None where that cannot be done.
+
+    Building costs far more than reading. The blueprint keeps nothing of the model alive.
+    """
+    keras = backend.ensure()
+    if type(model) is not keras.Sequential or model.built or any(layer.built for layer in model.layers):
+        return None
+    if not model.layers or getattr(model, "optimizer", None) is None or model.loss is None:
+        return None
+    if not all(layer.trainable for layer in model.layers):
+        return None
+    specs: list[LayerSpec] = []
+    for layer in model.layers:
+        specs += adopt._read(layer) or [LayerSpec(class_name="unknown")]
+    # A layer of another class cannot tell what weights it will have.
+    if not all(is_known(spec) for spec in specs):
+        return None
+    return Blueprint(layers=tuple(specs)), adopt._training(model)
+
+
+def why_solo(model: Any) -> str:
+    """Why a model must be trained by its own `fit`, whatever its layers; empty where it need not."""
+    keras = backend.ensure()
+    for name in _OWN:
+        if getattr(type(model), name, None) is not getattr(keras.Model, name, None):
+            return f"the model has a `{name}` of its own"
+    if getattr(model, "run_eagerly", False):
+        return "`run_eagerly=True` asks for plain `fit`"
+    return ""
+
+
+def misplaced_metrics(model: Any) -> list[str] | None:
+    """Names of metrics that were given to `compile` as its third argument, which was theirs in Keras 2.
+
+    In Keras 3 it is `loss_weights`, where names make `fit` fail.
+    """
+    config = getattr(getattr(model, "_compile_config", None), "config", None) or {}
+    found = config.get("loss_weights")
+    names = isinstance(found, list | tuple) and bool(found) and all(isinstance(one, str) for one in found)
+    return found if names and not config.get("metrics") else None  # type: ignore[return-value]
