@@ -7,6 +7,8 @@ from unitune.integrations.sklearn import (
     KerasMLPClassifier,
     KerasMLPRegressor,
     UnfusedWarning,
+    UnituneClassifier,
+    UnituneRegressor,
 )
 
 __all__ = [
@@ -16,4 +18,6 @@ __all__ = [
     "KerasMLPClassifier",
     "KerasMLPRegressor",
     "UnfusedWarning",
+    "UnituneClassifier",
+    "UnituneRegressor",
 ]

@@ -27,6 +27,7 @@ from unitune.records import Array, Finding, Trial
 from unitune.report import figures
 from unitune.result.certainty import Certainty
 from unitune.result.evidence import evidence_of
+from unitune.result.kept import Kept, KeptModels
 from unitune.result.predictions import probabilities
 from unitune.result.verification import Verification, verify_members
 from unitune.stats import Estimate, OutOfFold
@@ -88,6 +89,20 @@ class Result:
         self._source = source
         self._folder = folder
         self._models: dict[int, keras.Model] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle holds: the tables, and the models that were made; not the rows of the search."""
+        return {
+            "_run": self._run,
+            "_trials": self._trials,
+            "_folder": self._folder,
+            "_make_members": Kept(self._members),
+            "_make_histories": Kept(self._histories),
+            "_make_probes": Kept(self._probes),
+            "_get_predictions": Kept(self._get_predictions()),
+            "_source": self._source if isinstance(self._source, KeptModels) else KeptModels(self._models),
+            "_models": {},
+        }
 
     @property
     def trials(self) -> tuple[Trial, ...]:
@@ -265,6 +280,24 @@ class Result:
         frame.insert(place, "tied", frame["trial"].isin(tied))
         frame.insert(place + 1, "pick", [picks.get(number, "") for number in frame["trial"]])
         return frame
+
+    def pareto(self, objectives: Sequence[str] | None = None) -> pd.DataFrame:
+        """The trials that no other beats in all objectives, the best in the first one first.
+
+        Args:
+            objectives: Metrics, `"parameters"` or `"seconds"`; those of the search if not given, or where it had one,
+                that and the parameters.
+
+        Returns:
+            Rows of `table()`, with a column for each further metric.
+
+        Raises:
+            OptionError: Fewer than two objectives, or one that was not scored.
+        """
+        from unitune.result.pareto import pareto_table
+
+        own = [name for name, _ in self._run.objectives] or [self._run.objective, "parameters"]
+        return pareto_table(self.table(), self._trials, list(objectives or own))
 
     def history(self, trial: Trial | int | None = None) -> pd.DataFrame:
         """The histories of a trial's members, in long form.

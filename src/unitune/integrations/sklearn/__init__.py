@@ -3,6 +3,7 @@
 from unitune.integrations.sklearn.function import KerasEstimator
 from unitune.integrations.sklearn.mlp import KerasMLPClassifier, KerasMLPRegressor
 from unitune.integrations.sklearn.search import FusedGridSearchCV, FusedRandomizedSearchCV, UnfusedWarning
+from unitune.integrations.sklearn.tuned import UnituneClassifier, UnituneRegressor
 
 __all__ = [
     "FusedGridSearchCV",
@@ -11,4 +12,6 @@ __all__ = [
     "KerasMLPClassifier",
     "KerasMLPRegressor",
     "UnfusedWarning",
+    "UnituneClassifier",
+    "UnituneRegressor",
 ]

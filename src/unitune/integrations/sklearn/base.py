@@ -17,8 +17,8 @@ from unitune.data.arrays import Split
 from unitune.data.dataset import Dataset
 from unitune.data.folds import Fold
 from unitune.engine.contract import Job
-from unitune.engine.solo import quiet_arrays
 from unitune.engine.solo import predict as predict_solo
+from unitune.engine.solo import quiet_arrays
 from unitune.errors import SpaceError, TrainingError
 from unitune.integrations.sklearn.forward import forward, is_simple
 from unitune.integrations.sklearn.shared import current
@@ -123,7 +123,7 @@ class KerasBase(Predictor):
     def _rows(self) -> dict[str, Any]:
         return {"normalize": False}
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> KerasBase:  # noqa: N803
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> KerasBase:  # noqa: N803
         """Trains the network.
 
         Args:
@@ -160,8 +160,7 @@ class KerasBase(Predictor):
             raise TrainingError(f"The network could not be trained: {trained.failure}.")
         self._fitted = Fitted(
             network=replace(network, initial_weights=None),
-            # Of the rows only their shape is kept: an estimator is not to carry its training data about.
-            preprocessor=replace(preprocessor, dataset=data.take(np.arange(0))),
+            preprocessor=without_rows(preprocessor),
             task=data.task,
             y_scale=split.y_scale,
             y_offset=split.y_offset,
@@ -184,15 +183,7 @@ class KerasBase(Predictor):
     def _dataset(self, X: Any, y: Any, sample_weight: Any) -> Dataset:  # noqa: N803
         x, y = validate_data(self, X, y, multi_output=True, y_numeric=False, **self._accepts())
         target = self._target(y)
-        weight = None
-        if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
-            if not weight.any():
-                raise ValueError("Sample weights must not be zero in every row.")
-            classes = target.get("classes")
-            if classes is not None and len(np.unique(target["y"][weight > 0])) < 2:
-                raise ValueError("A classifier needs rows of two classes or more whose sample weight is not zero.")
-        return Dataset(x=x, sample_weight=weight, **target, **self._rows())
+        return Dataset(x=x, sample_weight=weights_of(sample_weight, x, target), **target, **self._rows())
 
     def _seed(self) -> int:
         if isinstance(self.random_state, Integral):
@@ -228,6 +219,27 @@ def one(name: str, value: Any, kind: Any = "any", **rules: Any) -> Any:
             f"`{name}` must be one value", f"got {value!r}", "Search over several with `FusedGridSearchCV`."
         )
     return read.value
+
+
+def without_rows(preprocessor: Preprocessor) -> Preprocessor:
+    """Of the rows only their shape: an estimator is not to carry its training data about."""
+    return replace(preprocessor, dataset=preprocessor.dataset.take(np.arange(0)))
+
+
+def weights_of(sample_weight: Any, x: Array, target: dict[str, Any]) -> Array | None:
+    """Sample weights `(row,)`, checked; None where none are given.
+
+    Raises:
+        ValueError: They break a rule, or leave a classifier fewer than two classes.
+    """
+    if sample_weight is None:
+        return None
+    weight: Array = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
+    if not weight.any():
+        raise ValueError("Sample weights must not be zero in every row.")
+    if target.get("classes") is not None and len(np.unique(target["y"][weight > 0])) < 2:
+        raise ValueError("A classifier needs rows of two classes or more with a `sample_weight` above 0.")
+    return weight
 
 
 def classes_of(y: Any) -> dict[str, Any]:

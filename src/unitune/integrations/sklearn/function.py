@@ -102,18 +102,37 @@ class KerasEstimator(KerasBase):
         self.keep_weights = keep_weights
         self.engine = engine
         self.random_state = random_state
-        self._given = tuple(parameters)
-        for name, value in parameters.items():
-            setattr(self, name, value)
+        self._parameters = parameters
 
     # Parameters -------------------------------------------------------------------------------------------------
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The estimator's own parameters and those of `build_fn`; one without a value and a default is None."""
         own: dict[str, Any] = super().get_params(deep=deep)
-        for name, default in self._of_function().items():
-            own[name] = getattr(self, name, None if default is Parameter.empty else default)
-        return own | {name: getattr(self, name) for name in self._given}
+        defaults = self._of_function().items()
+        return own | {n: None if d is Parameter.empty else d for n, d in defaults} | self._parameters
+
+    def set_params(self, **parameters: Any) -> KerasEstimator:
+        """Sets parameters of the estimator and of `build_fn`.
+
+        Raises:
+            ValueError: Neither has a parameter of this name.
+        """
+        if "build_fn" in parameters:
+            self.build_fn = parameters["build_fn"]
+        names = {*self._get_param_names()}
+        known = {*self._of_function(), *self._parameters}
+        anything = callable(self.build_fn) and accepts(self.build_fn)[1]
+        theirs = {n: v for n, v in parameters.items() if n not in names and (n in known or anything)}
+        self._parameters = self._parameters | theirs
+        super().set_params(**{name: value for name, value in parameters.items() if name not in theirs})
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        parameters = self.__dict__.get("_parameters", {})
+        if name not in parameters:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return parameters[name]
 
     def _of_function(self) -> dict[str, Any]:
         """The parameters of `build_fn` that are neither the estimator's own nor told by the data."""
@@ -184,11 +203,12 @@ class KerasEstimator(KerasBase):
                 "`build_fn` must be a function that returns a compiled Keras model", f"got {self.build_fn!r}"
             )
         named, anything = accepts(self.build_fn)
-        arguments = {name: getattr(self, name) for name in self._given}
+        own = super().get_params(deep=False)
+        arguments = {**{name: own[name] for name in named if name in own}, **self._parameters}
         for name, default in named.items():
-            if hasattr(self, name):
-                arguments[name] = getattr(self, name)
-            elif name in ("n_features", "n_outputs"):
+            if name in arguments:
+                continue
+            if name in ("n_features", "n_outputs"):
                 arguments[name] = n_outputs if name == "n_outputs" else int(np.prod(shape))
             elif default is Parameter.empty:
                 raise OptionError(
@@ -216,9 +236,6 @@ class KerasEstimator(KerasBase):
             )
         if data.classes is not None and loss.startswith("binary") and n_outputs != 1:
             raise DataError("a model with a binary loss has 1 output", f"it has {n_outputs}")
-
-    def _dataset(self, X: Any, y: Any, sample_weight: Any) -> Dataset:  # noqa: N803
-        return super()._dataset(X, y, sample_weight)
 
     # Predictions ------------------------------------------------------------------------------------------------
 

@@ -166,7 +166,7 @@ class _Dense(KerasBase):
         return {"normalize": self.normalize}
 
 
-class KerasMLPClassifier(Classifier, _Dense):
+class KerasMLPClassifier(Classifier, _Dense):  # noqa: D101
     __doc__ = f"""A dense Keras network that predicts classes.
 {_PARAMETERS}
         class_weight: From a class to its weight in training, or `"balanced"`.
@@ -230,7 +230,7 @@ class KerasMLPClassifier(Classifier, _Dense):
         return super()._rows() | {"class_weight": class_weights(self.class_weight, self.classes_)}
 
 
-class KerasMLPRegressor(Regressor, _Dense):
+class KerasMLPRegressor(Regressor, _Dense):  # noqa: D101
     __doc__ = f"""A dense Keras network that predicts numbers; targets are standardised inside.
 {_PARAMETERS}
 {_ATTRIBUTES}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import joblib
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.model_selection._validation import _check_method_params
+from sklearn.utils import get_tags, indexable
 from sklearn.utils.metaestimators import _safe_split
 
 from unitune.integrations.sklearn.base import KerasBase
@@ -75,6 +76,11 @@ class _Fused:
             self._forget(self.best_estimator_)
         return self
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.target_tags = get_tags(self.estimator).target_tags
+        return tags
+
     def _forget(self, estimator: Any) -> None:
         kept = [name for name, value in estimator.get_params(deep=True).items() if isinstance(value, Memo)]
         estimator.set_params(**dict.fromkeys(kept))
@@ -114,7 +120,7 @@ class _Task:
     """The rows of a search, and the trainings that its candidates need."""
 
     def __init__(self, X: Any, y: Any) -> None:  # noqa: N803
-        self.X, self.y = X, y
+        self.X, self.y = indexable(X, y)
         self.routed: Any = None
         self.shared = Shared()
         self.reason = ""

@@ -6,9 +6,12 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from joblib.externals import cloudpickle
-
 from unitune.errors import OptionError
+
+try:
+    import cloudpickle
+except ImportError:  # joblib before 1.6 brings its own
+    from joblib.externals import cloudpickle
 
 
 def check_shippable(function: Callable[..., Any] | None) -> None:

@@ -1,0 +1,271 @@
+"""`UnituneClassifier` and `UnituneRegressor`: estimators whose `fit` is `unitune.tune`."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import column_or_1d, validate_data
+
+from unitune.data.dataset import Dataset
+from unitune.engine.solo import quiet_arrays
+from unitune.integrations.sklearn.base import Fitted, Predictor, weights_of, without_rows
+from unitune.integrations.sklearn.mlp import Classifier, Regressor
+from unitune.models import backend, preprocessing
+from unitune.models.dense import blueprint, training
+from unitune.models.heads import head
+from unitune.models.splits import target_scaling
+from unitune.result import Result
+from unitune.tuner import tune
+from unitune.tuner.loop import Network
+
+_PARAMETERS = """
+    The parameters have the names and the meaning of those of `unitune.tune`, which says what each takes. A parameter
+    that is None has the default of `unitune.tune`.
+
+    Args:
+        units, activations, layers, per_layer, optimizers, learning_rates, schedules, dropouts, weight_decays, l1, l2,
+            batch_normalization, initializers, batch_sizes, epochs: What may vary: a value, a list, a range as text.
+        patience: Stop a network after so many epochs without improvement of its validation loss.
+        objective: The metric that ranks the trials.
+        folds, repeats, cv, validation_split: How a configuration is validated.
+        normalize: Whether features are normalised inside the model.
+        strategy, trials, time_limit_s, spend: How the space is searched, and for how long.
+        engine: `"auto"`, `"fused"` or `"solo"`.
+        progress: Whether to tell how it goes, on standard error.
+        random_state: The seed of everything random."""
+
+_ATTRIBUTES = """
+    Attributes:
+        result_: The whole answer, a `unitune.Result`: `result_.table()`, `result_.findings`, `result_.report()`, ...
+        best_params_: The configuration of the recommended trial, whose network predicts: of those that cannot be told
+            apart from the best the cheapest. It is trained on all rows.
+        weights_: Its weights, in the order of `keras.Model.get_weights()`.
+        model_: Its network as a plain `keras.Model`.
+        n_features_in_, feature_names_in_: As in scikit-learn."""
+
+
+class Tuned(Predictor):
+    """Searches in `fit`, predicts with the recommended model."""
+
+    result_: Result
+    normalize: Any
+    random_state: Any
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Tuned:  # noqa: N803
+        """Searches the space on the folds, and trains the recommended configuration on all rows.
+
+        Args:
+            X: Numbers `(row, feature)`.
+            y: The target, `(row,)`; of a regression also `(row, output)`.
+            sample_weight: `(row,)`, 0 or more.
+            groups: `(row,)` labels; rows of one group stay in one fold.
+
+        Returns:
+            The estimator itself.
+
+        Raises:
+            ValueError: The rows or a parameter break a rule.
+            TrainingError: Every trial failed.
+        """
+        x, y = validate_data(self, X, y, multi_output=True, ensure_min_samples=2, **self._accepts())
+        target = self._target(y)
+        weight = weights_of(sample_weight, x, target)
+        given = {name: value for name, value in self.get_params(deep=False).items() if value is not None}
+        seed = given.pop("random_state", None)
+        if not isinstance(seed, Integral):
+            seed = check_random_state(seed).randint(2**31 - 1)
+        if isinstance(given.get("cv"), Integral):  # a number of folds, as everywhere in scikit-learn
+            given["folds"] = int(given.pop("cv"))
+        labels = y if target["task"] == "regression" else column_or_1d(y)
+        result = tune(x, labels, task=target["task"], sample_weight=weight, groups=groups, seed=int(seed), **given)
+        self._take(result, Dataset(x=x, normalize=self.normalize, **target))
+        return self
+
+    def _take(self, result: Result, data: Dataset) -> None:
+        """Keeps the recommended network as numbers."""
+        backend.ensure()
+        trial = result.recommended
+        model = result.model(trial)
+        rows = np.arange(data.n_rows)
+        preprocessor = preprocessing.fit(data, rows)
+        own_head = head(data.task, n_classes=data.n_classes or None, n_outputs=data.n_outputs)
+        scale, offset = target_scaling(data, rows) if data.task == "regression" else (None, None)
+        network = Network(
+            blueprint=blueprint(trial.configuration, own_head), training=training(trial.configuration, own_head)
+        )
+        self._fitted = Fitted(
+            network=network,
+            preprocessor=without_rows(preprocessor),
+            task=data.task,
+            y_scale=scale,
+            y_offset=offset,
+        )
+        self.best_params_ = dict(trial.configuration)
+        self.result_ = result
+        with quiet_arrays():
+            self.weights_ = [np.asarray(weight) for weight in _core_of(model).get_weights()]
+
+
+def _core_of(model: Any) -> Any:
+    """The network inside a model that takes raw rows."""
+    keras = backend.ensure()
+    return next(layer for layer in model.layers if isinstance(layer, keras.Sequential))
+
+
+class UnituneClassifier(Classifier, Tuned):  # noqa: D101
+    __doc__ = f"""Finds a dense Keras network for classes in `fit`, and predicts with it.
+{_PARAMETERS}
+        class_weight: From a class to its weight in training, or `"balanced"`.
+{_ATTRIBUTES}
+        classes_: The labels, sorted.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(60, 4))
+        >>> model = UnituneClassifier(units=[2, 4], activations="relu", epochs=2, random_state=0).fit(x, x[:, 0] > 0)
+        >>> model.predict_proba(x).shape, model.result_.recommended.configuration["units"] in (2, 4)
+        ((60, 2), True)
+    """
+
+    def __init__(
+        self,
+        *,
+        units: Any = None,
+        activations: Any = None,
+        layers: Any = None,
+        per_layer: Any = None,
+        optimizers: Any = None,
+        learning_rates: Any = None,
+        schedules: Any = None,
+        dropouts: Any = None,
+        weight_decays: Any = None,
+        l1: Any = None,
+        l2: Any = None,
+        batch_normalization: Any = None,
+        initializers: Any = None,
+        batch_sizes: Any = None,
+        epochs: Any = None,
+        patience: Any = None,
+        objective: Any = None,
+        folds: Any = None,
+        repeats: int = 1,
+        cv: Any = None,
+        validation_split: float | None = None,
+        class_weight: Any = None,
+        normalize: Any = "auto",
+        strategy: str = "auto",
+        trials: int | None = None,
+        time_limit_s: float | None = None,
+        spend: str | None = None,
+        engine: str = "auto",
+        progress: bool = False,
+        random_state: Any = None,
+    ) -> None:
+        self.units = units
+        self.activations = activations
+        self.layers = layers
+        self.per_layer = per_layer
+        self.optimizers = optimizers
+        self.learning_rates = learning_rates
+        self.schedules = schedules
+        self.dropouts = dropouts
+        self.weight_decays = weight_decays
+        self.l1 = l1
+        self.l2 = l2
+        self.batch_normalization = batch_normalization
+        self.initializers = initializers
+        self.batch_sizes = batch_sizes
+        self.epochs = epochs
+        self.patience = patience
+        self.objective = objective
+        self.folds = folds
+        self.repeats = repeats
+        self.cv = cv
+        self.validation_split = validation_split
+        self.class_weight = class_weight
+        self.normalize = normalize
+        self.strategy = strategy
+        self.trials = trials
+        self.time_limit_s = time_limit_s
+        self.spend = spend
+        self.engine = engine
+        self.progress = progress
+        self.random_state = random_state
+
+
+class UnituneRegressor(Regressor, Tuned):  # noqa: D101
+    __doc__ = f"""Finds a dense Keras network for numbers in `fit`, and predicts with it.
+{_PARAMETERS}
+{_ATTRIBUTES}
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(60, 4))
+        >>> model = UnituneRegressor(units=[2, 4], activations="relu", epochs=2, random_state=0).fit(x, x[:, 0])
+        >>> model.predict(x).shape
+        (60,)
+    """
+
+    def __init__(
+        self,
+        *,
+        units: Any = None,
+        activations: Any = None,
+        layers: Any = None,
+        per_layer: Any = None,
+        optimizers: Any = None,
+        learning_rates: Any = None,
+        schedules: Any = None,
+        dropouts: Any = None,
+        weight_decays: Any = None,
+        l1: Any = None,
+        l2: Any = None,
+        batch_normalization: Any = None,
+        initializers: Any = None,
+        batch_sizes: Any = None,
+        epochs: Any = None,
+        patience: Any = None,
+        objective: Any = None,
+        folds: Any = None,
+        repeats: int = 1,
+        cv: Any = None,
+        validation_split: float | None = None,
+        normalize: Any = "auto",
+        strategy: str = "auto",
+        trials: int | None = None,
+        time_limit_s: float | None = None,
+        spend: str | None = None,
+        engine: str = "auto",
+        progress: bool = False,
+        random_state: Any = None,
+    ) -> None:
+        self.units = units
+        self.activations = activations
+        self.layers = layers
+        self.per_layer = per_layer
+        self.optimizers = optimizers
+        self.learning_rates = learning_rates
+        self.schedules = schedules
+        self.dropouts = dropouts
+        self.weight_decays = weight_decays
+        self.l1 = l1
+        self.l2 = l2
+        self.batch_normalization = batch_normalization
+        self.initializers = initializers
+        self.batch_sizes = batch_sizes
+        self.epochs = epochs
+        self.patience = patience
+        self.objective = objective
+        self.folds = folds
+        self.repeats = repeats
+        self.cv = cv
+        self.validation_split = validation_split
+        self.normalize = normalize
+        self.strategy = strategy
+        self.trials = trials
+        self.time_limit_s = time_limit_s
+        self.spend = spend
+        self.engine = engine
+        self.progress = progress
+        self.random_state = random_state

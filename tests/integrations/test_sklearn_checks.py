@@ -1,0 +1,49 @@
+"""scikit-learn's own checks of estimators."""
+
+import keras
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from unitune.sklearn import (
+    FusedGridSearchCV,
+    FusedRandomizedSearchCV,
+    KerasEstimator,
+    KerasMLPClassifier,
+    KerasMLPRegressor,
+)
+
+MINI_BATCHES = "rows of weight 0 are still part of the mini-batches, whose loss is a mean over their rows"
+
+
+def build(n_outputs, units=8, task="classification"):
+    if task == "regression":
+        head, loss = keras.layers.Dense(n_outputs), "mse"
+    elif n_outputs == 2:
+        head, loss = keras.layers.Dense(1, "sigmoid"), "binary_crossentropy"
+    else:
+        head, loss = keras.layers.Dense(n_outputs, "softmax"), "sparse_categorical_crossentropy"
+    model = keras.Sequential([keras.layers.Dense(units, "relu"), head])
+    model.compile(keras.optimizers.Adam(0.05), loss)
+    return model
+
+
+SHORT = {"epochs": 20, "random_state": 0, "engine": "fused"}
+CLASSIFIER = KerasMLPClassifier(units=8, learning_rate=0.05, **SHORT)
+REGRESSOR = KerasMLPRegressor(units=8, learning_rate=0.05, **SHORT)
+ESTIMATORS = [
+    CLASSIFIER,
+    REGRESSOR,
+    KerasEstimator(build, **SHORT),
+    KerasEstimator(build, task="regression", **SHORT),
+    FusedGridSearchCV(CLASSIFIER, {"units": [4, 8]}, cv=2, error_score="raise"),
+    FusedRandomizedSearchCV(REGRESSOR, {"units": [4, 8]}, n_iter=2, cv=2, random_state=0, error_score="raise"),
+]
+
+
+# The warning is raised inside scikit-learn, where it looks for the kind of a target that holds infinity.
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
+@parametrize_with_checks(
+    ESTIMATORS, expected_failed_checks=lambda _: {"check_sample_weight_equivalence_on_dense_data": MINI_BATCHES}
+)
+def test_check_of_scikit_learn(estimator, check):
+    check(estimator)
