@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Direction = Literal["minimize", "maximize"]
 Task = Literal["binary", "multiclass", "regression"]
-TrialState = Literal["complete", "failed"]
+TrialState = Literal["complete", "failed", "stopped"]
 Configuration = Mapping[str, Any]
 
 

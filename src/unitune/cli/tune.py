@@ -94,6 +94,9 @@ def command(
     config: Annotated[Path | None, _option(WHAT, "A TOML file with any of these flags; flags overrule it.")] = None,
     task: Annotated[Text, _option(HOW, "binary, multiclass or regression; inferred from the target.")] = None,
     objective: Annotated[Text, _option(HOW, "The metric that ranks the trials: accuracy, auc, rmse, loss, ...")] = None,
+    objectives: Annotated[
+        Text, _option(HOW, "Several objectives: accuracy,parameters,seconds; the first ranks the trials.")
+    ] = None,
     direction: Annotated[Text, _option(HOW, "minimize or maximize; follows from the objective.")] = None,
     folds: Annotated[int | None, _option(HOW, "Folds of the cross-validation, stratified for classes.")] = None,
     repeats: Annotated[int | None, _option(HOW, "Repeats of the cross-validation with other seeds.")] = None,
@@ -111,9 +114,23 @@ def command(
     separator: Annotated[Text, _option(DATA, "The separator of a CSV file; found by itself.")] = None,
     decimal: Annotated[Text, _option(DATA, "The decimal sign of a CSV file; found by itself.")] = None,
     encoding: Annotated[Text, _option(DATA, "The encoding of a CSV file; found by itself.")] = None,
-    strategy: Annotated[Text, _option(SEARCH, "grid, random or one-at-a-time.")] = None,
-    baseline: Annotated[Text, _option(SEARCH, "Where one-at-a-time starts: units=64,activation=relu.")] = None,
+    strategy: Annotated[
+        Text, _option(SEARCH, "grid, random, qmc, tpe, gp, cmaes, nsga2, nsga3 or one-at-a-time; chosen by itself.")
+    ] = None,
+    baseline: Annotated[Text, _option(SEARCH, "Values of the first trial: units=64,activation=relu.")] = None,
+    enqueue: Annotated[
+        list[str] | None,
+        _option(SEARCH, "A configuration that is trained first, like --baseline; may be given several times."),
+    ] = None,
+    warm_start: Annotated[
+        Path | None, _option(SEARCH, "A run folder on the same rows, whose trials the strategy learns from.")
+    ] = None,
     trials: Annotated[int | None, _option(SEARCH, "Trials at most.")] = None,
+    member_limit: Annotated[int | None, _option(SEARCH, "Networks at most.")] = None,
+    epoch_limit: Annotated[int | None, _option(SEARCH, "Epochs at most, over all networks.")] = None,
+    target_score: Annotated[
+        float | None, _option(SEARCH, "Begin no further trials once one has reached this score.")
+    ] = None,
     time_limit_s: Annotated[
         float | None, _option(SEARCH, "Seconds at most; nothing is started that cannot end in time.", "--time-limit")
     ] = None,
@@ -147,6 +164,8 @@ def command(
     for key, read in values.READERS.items():
         if isinstance(given.get(key), str):
             given[key] = read(given[key])
+        elif isinstance(given.get(key), list):  # a flag that was given several times
+            given[key] = [read(one) if isinstance(one, str) and key == "enqueue" else one for one in given[key]]
 
     from unitune.tuner import tune
 

@@ -65,6 +65,34 @@ def baseline(text: str) -> dict[str, Any]:
     return {name: _scalar(value) for name, value in _pairs(text, problem)}
 
 
+def enqueue(text: str) -> dict[str, Any]:
+    """A configuration, or a part of one.
+
+    Raises:
+        OptionError: The text has another form.
+
+    Example:
+        >>> enqueue("units=64,layers=2")
+        {'units': 64, 'layers': 2}
+    """
+    problem = OptionError(
+        "`--enqueue` must be `name=value` with commas between",
+        f"got `{text}`",
+        "For example `--enqueue units=64,activation=relu`.",
+    )
+    return {name: _scalar(value) for name, value in _pairs(text, problem)}
+
+
+def names(text: str) -> list[str]:
+    """Names with commas between.
+
+    Example:
+        >>> names("accuracy, parameters")
+        ['accuracy', 'parameters']
+    """
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def splitter(text: str) -> Any:
     """A splitter of `sklearn.model_selection`, from its name and arguments.
 
@@ -110,6 +138,8 @@ READERS: dict[str, Callable[[str], Any]] = {
     "class_weight": class_weight,
     "normalize": normalize,
     "baseline": baseline,
+    "enqueue": enqueue,
+    "objectives": names,
     "cv": splitter,
 }
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from unitune.errors import OptionError
+from unitune.records import Configuration
 from unitune.search.base import Goal
-from unitune.search.study import Refitted
+from unitune.search.study import Refitted, quiet
+from unitune.search.unseen import draw
 from unitune.space import Space
 
 if TYPE_CHECKING:
+    from optuna import Study
     from optuna.samplers import BaseSampler
 
 
@@ -45,6 +51,18 @@ class Gp(Refitted):
     def width(self, told: int) -> int | None:
         """A batch of 16: proposing is what takes time."""
         return 16
+
+    def ask(self, n: int, running: Sequence[Configuration] = ()) -> list[dict[str, Any]]:
+        """`n` new configurations."""
+        with quiet(), np.errstate(all="ignore"):  # a process that has converged is no news
+            return super().ask(n, running)
+
+    def _suggest(self, study: Study, lie: tuple[float, ...]) -> dict[str, Any]:
+        try:
+            return super()._suggest(study, lie)
+        except (ValueError, RuntimeError, ArithmeticError):
+            # Optuna's search for the best place divides by zero once nothing is expected to improve anywhere.
+            return draw(self._space, self._generator)
 
     def _make_sampler(self, seed: int) -> BaseSampler:
         from optuna.samplers import GPSampler

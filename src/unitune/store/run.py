@@ -43,6 +43,7 @@ class Run:
         spent: What `spend="ties"` did: `rounds`, `members`, and `reason`, a sentence; empty if nothing.
         nested: From a metric to the estimate of nested cross-validation (`mean`, `low`, `high`, `method`, `naive`);
             empty without `nested`.
+        objectives: All objectives with their directions, where there are several; the first ranks the trials.
     """
 
     objective: str
@@ -68,6 +69,7 @@ class Run:
     logits: tuple[int, ...] = ()
     spent: Mapping[str, Any] = field(default_factory=dict)
     nested: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    objectives: tuple[tuple[str, Direction], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The record as a tree of JSON values."""
@@ -82,6 +84,7 @@ class Run:
         values["space"] = Space.from_json(tree["space"])
         for name in ("metrics", "notes", "changes", "logits", "plans"):
             values[name] = tuple(values.get(name, ()))
+        values["objectives"] = tuple((name, direction) for name, direction in values.get("objectives", ()))
         return cls(**values)
 
 

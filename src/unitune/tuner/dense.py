@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from unitune.data.dataset import Dataset
 from unitune.data.load import dataset as read_dataset
 from unitune.engine.choose import check_engine
+from unitune.errors import OptionError
 from unitune.models.activations import base_name
 from unitune.models.dense import blueprint, dense_space, training
 from unitune.models.heads import head
 from unitune.models.initializers import suits
 from unitune.report.progress import Listener, make_progress
 from unitune.result import Result
-from unitune.search import Given, Goal, make_strategy
+from unitune.search import Given, Goal, Strategy, make_strategy
 from unitune.space import Space
 from unitune.store import check_folder
+from unitune.tuner.budget import check_budget
 from unitune.tuner.executors import check_executor, engine_on
 from unitune.tuner.loop import Network
 from unitune.tuner.nested import check_nested, nested_estimates
+from unitune.tuner.objectives import first_of, further_objectives
 from unitune.tuner.pose import check_options, pose
 from unitune.tuner.problem import Problem
 from unitune.tuner.run import describe_call, recorded_call, run, run_folder
 from unitune.tuner.spend import check_spend
+from unitune.tuner.warm import warm_trials
 
 
 def tune(
@@ -52,6 +56,7 @@ def tune(
     patience: int | None = None,
     task: str | None = None,
     objective: str | None = None,
+    objectives: Sequence[str] | None = None,
     direction: str | None = None,
     folds: int | None = None,
     repeats: int = 1,
@@ -67,10 +72,15 @@ def tune(
     separator: str | None = None,
     decimal: str | None = None,
     encoding: str | None = None,
-    strategy: str = "auto",
+    strategy: str | Strategy = "auto",
     baseline: Mapping[str, Any] | None = None,
+    enqueue: Sequence[Mapping[str, Any]] | None = None,
+    warm_start: Result | str | Path | None = None,
     trials: int | None = None,
+    member_limit: int | None = None,
+    epoch_limit: int | None = None,
     time_limit_s: float | None = None,
+    target_score: float | None = None,
     spend: str | None = None,
     nested: int | None = None,
     engine: str = "auto",
@@ -110,6 +120,8 @@ def tune(
         patience: Stop after so many epochs without improvement of the validation loss, keeping the best weights.
         task: `"binary"`, `"multiclass"` or `"regression"`; inferred from the target.
         objective: The metric that ranks the trials; accuracy for classes and RMSE for regression if not given.
+        objectives: Several objectives: metrics, `"parameters"`, `"seconds"`. The first ranks the trials; `nsga2`,
+            `nsga3`, `tpe` and `gp` look for the Pareto front of all (`Result.pareto`).
         direction: `"minimize"` or `"maximize"`; must be that of the objective.
         folds: Folds of a cross-validation, stratified for classes; 5, or fewer where a class has fewer rows.
         repeats: How often, with other folds and seeds.
@@ -123,10 +135,18 @@ def tune(
         class_weight: From a class to its weight in training, or `"balanced"`.
         normalize: Whether features are normalised inside the model; `"auto"`: where they need it.
         separator, decimal, encoding: Of a CSV file; found if not given.
-        strategy: `"grid"`, `"random"`, `"one_at_a_time"`; `"auto"` chooses by space and budget.
-        baseline: Values from which `"one_at_a_time"` starts.
+        strategy: `"grid"`, `"random"`, `"qmc"`, `"tpe"`, `"gp"`, `"cmaes"`, `"nsga2"`, `"nsga3"`, `"one_at_a_time"`,
+            or a `unitune.search.Strategy`; `"auto"` chooses by space and budget, and says why.
+        baseline: Values of the first trial, from which `"one_at_a_time"` starts; what is left out is in the middle of
+            its domain.
+        enqueue: Configurations that are trained next, or parts of them.
+        warm_start: A result or run folder on the same rows: its trials are known to the strategy, and its best is
+            trained again.
         trials: Trials at most.
+        member_limit: Networks at most.
+        epoch_limit: Epochs at most, over all networks; no trial is started that could exceed them.
         time_limit_s: Seconds at most; no trial is started that is not expected to end in time.
+        target_score: Begin no further trials once one has reached this mean score in the objective.
         spend: `"ties"`: what the search leaves of the budget (a third is kept where it would use all) goes to repeats
             of the trials that are tied with the best, until they are told apart or repeats would not help.
         nested: Outer folds of nested cross-validation, from 2: the whole search again inside each, its winner trained
@@ -171,10 +191,22 @@ def tune(
     folder = run_folder(out, name, resume=resume, store=store)
     if folder is not None:
         check_folder(folder, overwrite=overwrite, resume=resume)
+    budget = check_budget(member_limit=member_limit, epoch_limit=epoch_limit, target_score=target_score)
+    if nested is not None and not isinstance(strategy, str):
+        raise OptionError("with `nested`, `strategy` must be a name", f"got {strategy!r}", "Each search has its own.")
+    call |= first_of(objectives, objective)
     posed = pose_dense(call)
     problem, space = posed.problem, posed.space
-    goal = Goal(metric=problem.objective, direction=problem.direction, validation_ratio=problem.validation_ratio)
-    given = Given(baseline=baseline)
+    more = further_objectives(problem, objectives)
+    goal = Goal(
+        metric=problem.objective, direction=problem.direction, validation_ratio=problem.validation_ratio, more=more
+    )
+    given = Given(baseline=baseline, enqueue=enqueue or ())
+    if warm_start is not None:
+        if not isinstance(warm_start, Result):
+            call["warm_start"] = str(Path(warm_start).absolute())
+        warm, note = warm_trials(warm_start, problem, space)
+        given = replace(given, warm=warm, notes=(note,))
     chosen, limit = make_strategy(strategy, space, goal=goal, seed=seed, trials=trials, given=given)
     listeners = [*make_progress(progress), *callbacks]
     with engine_on(engine, executor) as chosen_engine:
@@ -214,12 +246,14 @@ def tune(
             store=store,
             resume=resume,
             settings=training_settings(call),
+            budget=budget,
+            objectives=goal.objectives if goal.more else (),
         )
 
 
 def training_settings(call: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that decide what is trained, beside rows and space, as JSON has them."""
-    names = ("patience", "normalize", "nested", "spend", "baseline")
+    names = ("patience", "normalize", "nested", "spend", "baseline", "enqueue", "objectives")
     return {name: value for name, value in recorded_call(call).items() if name in names}
 
 

@@ -20,8 +20,10 @@ from unitune.search import Strategy
 from unitune.store import MemberBlock
 from unitune.store.members import keys_of, only
 from unitune.store.run import ranked
+from unitune.tuner.budget import Budget
 from unitune.tuner.collect import Batch
 from unitune.tuner.problem import Problem
+from unitune.tuner.proposals import Proposals
 from unitune.tuner.recorder import Recorder, trained
 
 MEMBERS_PER_BATCH = 10_000
@@ -46,7 +48,8 @@ class Network:
 class Searched:
     """What the loop leaves behind: trials and members, the numbers of trials with logits, and how it ended.
 
-    `more_folds` are those of repeats beyond the problem's, which `spend="ties"` trained.
+    `more_folds` are those of repeats beyond the problem's, which `spend="ties"` trained. `proposing_s` are the seconds
+    that the strategy took, `waited_s` those of them in which nothing was trained.
     """
 
     trials: list[Trial] = field(default_factory=list)
@@ -55,6 +58,8 @@ class Searched:
     more_folds: list[Fold] = field(default_factory=list)
     left_out: str = ""
     interrupted: bool = False
+    proposing_s: float = 0.0
+    waited_s: float = 0.0
 
 
 def search(
@@ -70,6 +75,7 @@ def search(
     size: float = float("inf"),
     recorder: Recorder | None = None,
     interrupted: Callable[[], bool] = lambda: False,
+    budget: Budget | None = None,
 ) -> Searched:
     """Runs a strategy to its end.
 
@@ -86,7 +92,9 @@ def search(
         size: How many configurations the strategy could propose, to say how many were left out.
         recorder: Keeps what is trained, and gives what was trained before.
         interrupted: Whether the user asked to stop: what is being trained is finished, and nothing else is started.
+        budget: Limits beside trials and time.
     """
+    budget = budget or Budget()
     recorder = recorder or Recorder()
     seeds = {(fold, repeat): seed for fold, repeat, seed in problem.places}
     clock = _Clock(limit_s=time_limit_s, started=started)
@@ -94,22 +102,37 @@ def search(
     found = Searched(blocks=collector.blocks)
     n_members = problem.n_members
     best: Trial | None = None
-    begun = 0
+    begun = told_so_far = epochs = 0
+    grows = time_limit_s is not None or budget.target_score is not None
     batch_limit = max(1, MEMBERS_PER_BATCH // n_members)
-    if time_limit_s is not None:
+    if grows:
         batch_limit = 1 if engine.name == "solo" else max(1, MEMBERS_OF_FIRST_TIMED_BATCH // n_members)
+    most = min((n for n in (trials, budget.trials(n_members)) if n is not None), default=None)
+    proposals = Proposals(strategy)
+    ended_by = ""
+
+    def next_batch() -> int:
+        """How many configurations are to be asked for next."""
+        wanted = [batch_limit, strategy.width(told_so_far), None if most is None else most - begun]
+        return min(n for n in wanted if n is not None)
+
     try:
-        while not strategy.done and (trials is None or begun < trials):
-            n = min(clock.affordable(batch_limit), batch_limit)
-            if trials is not None:
-                n = min(n, trials - begun)
-            n = recorder.agree(n)
-            if n < 1:
-                break
-            configurations = strategy.ask(n)
+        while not proposals.done and (most is None or begun < most):
+            if proposals.waiting:
+                asked = proposals.take()
+                configurations = asked[: max(0, clock.affordable(len(asked)))]
+            else:
+                n = recorder.agree(min(clock.affordable(batch_limit), next_batch()))
+                if n < 1:
+                    break
+                configurations = asked = proposals.ask(n)
+            networks = [network(configuration) for configuration in configurations]
+            fitting = budget.n_fitting([one.training.epochs for one in networks], n_members, epochs)
+            if fitting < len(networks):
+                ended_by = "epochs"
+                configurations, networks = configurations[:fitting], networks[:fitting]
             if not configurations:
                 break
-            networks = [network(configuration) for configuration in configurations]
             counts = [n_parameters(one.blueprint, problem.input_shape) for one in networks]
             logits = [one.logits for one in networks]
             numbers = range(begun + 1, begun + 1 + len(configurations))
@@ -117,6 +140,8 @@ def search(
             batch = collector.start(numbers, configurations, counts, logits)
             begun += len(configurations)
             found.logits += [number for number, is_logits in zip(numbers, logits, strict=True) if is_logits]
+            if strategy.asks_ahead and len(configurations) == len(asked) and next_batch() > 0:
+                proposals.ask_ahead(recorder.agree(next_batch()))
             batch_started = time.perf_counter()
             told: list[Trial] = []
             for block, finished in trained(
@@ -130,6 +155,7 @@ def search(
                 interrupted=interrupted,
             ):
                 tell_members(listeners, block, seeds)
+                epochs += int(np.sum(block.n_epochs))
                 for trial in finished:
                     best = ranked([trial] if best is None else [best, trial], problem.objective, problem.direction)[0]
                     found.trials.append(trial)
@@ -138,22 +164,33 @@ def search(
                         listener.on_trial(trial, best if best.state == "complete" else None)
                 clock.note(time.perf_counter() - batch_started, len(told), len(configurations))
             clock.settle()
-            strategy.tell(sorted(told, key=lambda trial: trial.number))
+            proposals.tell(sorted(told, key=lambda trial: trial.number))
+            told_so_far += len(told)
             if interrupted():
                 found.interrupted = True
-            if len(told) < len(configurations) or found.interrupted:
+            if len(told) < len(configurations) or found.interrupted or ended_by:
                 break
-            if time_limit_s is not None:
+            if budget.is_reached(best, problem.objective, problem.direction):
+                ended_by = "target"
+                break
+            if grows:
                 batch_limit = min(batch_limit * GROWTH_OF_TIMED_BATCHES, max(1, MEMBERS_PER_BATCH // n_members))
     except KeyboardInterrupt:
         found.interrupted = True
+    finally:
+        proposals.close()
     if found.interrupted and not found.trials:
         raise KeyboardInterrupt
     found.trials.sort(key=lambda trial: trial.number)
     # Members of trials that were cut short are no part of the result.
     complete = [trial.number for trial in found.trials]
     found.blocks = [only(block, complete) for block in collector.blocks]
-    found.left_out = _left_out(found, strategy, trials, time_limit_s, size)
+    found.proposing_s, found.waited_s = proposals.proposing_s, proposals.waited_s
+    if not found.interrupted and not ended_by and budget.members is not None and begun == budget.trials(n_members):
+        ended_by = "members" if begun < min(size, float("inf") if trials is None else trials) else ""
+    found.left_out = _ended(found, budget, ended_by, best, problem) or _left_out(
+        found, strategy, trials, time_limit_s, size
+    )
     return found
 
 
@@ -205,6 +242,19 @@ def _left_out(found: Searched, strategy: Strategy, trials: int | None, time_limi
         rest = f"{size - done:,.0f} of {size:,.0f} trials were" if size != float("inf") else "The search was"
         end = "left out" if size != float("inf") else f"cut short after {done:,} trials"
         return f"{rest} {end}: they would not have ended within {time_limit_s:g} s."
+    return ""
+
+
+def _ended(found: Searched, budget: Budget, ended_by: str, best: Trial | None, problem: Problem) -> str:
+    """Which limit of the budget ended the search, as a sentence; empty if none."""
+    done = f"{len(found.trials):,} trial{'s' if len(found.trials) != 1 else ''}"
+    if ended_by == "target" and best is not None:
+        reached = f"{problem.objective} reached {best.scores[problem.objective].mean:.4g}"
+        return f"Stopped after {done}: {reached} (`target_score={budget.target_score:g}`)."
+    if ended_by == "epochs":
+        return f"Stopped after {done}: the next might have exceeded the epochs (`epoch_limit={budget.epochs}`)."
+    if ended_by == "members":
+        return f"Stopped after {done}: the next would have exceeded the networks (`member_limit={budget.members}`)."
     return ""
 
 

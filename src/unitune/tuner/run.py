@@ -21,12 +21,13 @@ from unitune.diagnosis import best_single_feature
 from unitune.engine.contract import Engine, Job
 from unitune.errors import OptionError, SaveError, TrainingError
 from unitune.models import backend
-from unitune.records import Array, Trial
+from unitune.records import Array, Direction, Trial
 from unitune.report.progress import Listener, Plan
 from unitune.result import Result, Source
 from unitune.search import OneAtATime, Strategy
 from unitune.space import Space
 from unitune.store import Run, history_table, member_table, probe_table
+from unitune.tuner.budget import Budget
 from unitune.tuner.interruption import Interruption
 from unitune.tuner.loop import Network, search
 from unitune.tuner.predictions import out_of_fold
@@ -76,6 +77,8 @@ def run(
     store: str | None = None,
     resume: bool = False,
     settings: Mapping[str, Any] | None = None,
+    budget: Budget | None = None,
+    objectives: Sequence[tuple[str, Direction]] = (),
 ) -> Result:
     """Searches, puts the result together, and saves it where a folder was given.
 
@@ -84,17 +87,19 @@ def run(
     and all else is the same.
 
     With `spend="ties"` a search that would use its whole budget leaves a third of it for repeats of the tied trials.
+    `budget` has limits beside trials and time; `objectives` are all of them, where there are several.
     """
     phases = _Phases(last=started, seconds={})
     phases.end("data")
-    size = float("inf") if isinstance(strategy, OneAtATime) else space.size
+    size = float("inf") if strategy.name == OneAtATime.name else space.size
     first_limit, first_time_s = limit, time_limit_s
     if spend:
         if limit is not None and limit < size:
             first_limit = max(1, round(limit * (1 - KEPT_FOR_TIES)))
         if time_limit_s is not None:
             first_time_s = time_limit_s * (1 - KEPT_FOR_TIES)
-    n_trials = first_limit if size == float("inf") else int(min(size, first_limit if first_limit is not None else size))
+    most = [n for n in (first_limit, (budget or Budget()).trials(problem.n_members)) if n is not None]
+    n_trials = int(min([*most, size])) if most or size != float("inf") else None
     plan = Plan(
         objective=problem.objective,
         direction=problem.direction,
@@ -126,6 +131,7 @@ def run(
         call=call or {},
         notes=(*notes, *strategy.notes),
         nested=nested or {},
+        objectives=tuple(objectives),
     )
     session = None
     if folder is not None:
@@ -152,8 +158,11 @@ def run(
                 size=size,
                 recorder=recorder,
                 interrupted=lambda: interruption.asked,
+                budget=budget,
             )
             phases.end("search")
+            if strategy.learns:
+                phases.seconds |= {"proposing": found.proposing_s, "waited for proposals": found.waited_s}
             if not any(trial.state == "complete" for trial in found.trials):
                 reason = found.trials[0].failure if found.trials else "no trial was finished"
                 if session is not None and not found.interrupted:
@@ -187,7 +196,7 @@ def run(
             left_out=left_out,
             interrupted=found.interrupted,
             logits=tuple(found.logits),
-            changes=tuple(asdict(c) for c in strategy.changes) if isinstance(strategy, OneAtATime) else (),
+            changes=tuple(asdict(c) for c in strategy.changes),
             spent=spent,
         )
 
