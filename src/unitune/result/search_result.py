@@ -299,6 +299,24 @@ class Result:
         own = [name for name, _ in self._run.objectives] or [self._run.objective, "parameters"]
         return pareto_table(self.table(), self._trials, list(objectives or own))
 
+    def pareto(self, objectives: Sequence[str] | None = None) -> pd.DataFrame:
+        """The trials that no other beats in all objectives, the best in the first one first.
+
+        Args:
+            objectives: Metrics, `"parameters"` or `"seconds"`; those of the search if not given, or where it had one,
+                that and the parameters.
+
+        Returns:
+            Rows of `table()`, with a column for each further metric.
+
+        Raises:
+            OptionError: Fewer than two objectives, or one that was not scored.
+        """
+        from unitune.result.pareto import pareto_table
+
+        own = [name for name, _ in self._run.objectives] or [self._run.objective, "parameters"]
+        return pareto_table(self.table(), self._trials, list(objectives or own))
+
     def history(self, trial: Trial | int | None = None) -> pd.DataFrame:
         """The histories of a trial's members, in long form.
 
