@@ -65,3 +65,15 @@ def test_interval_fills_its_width(low: float, high: float) -> None:
     line = view.interval((low + high) / 2, low, high, low, high, 21).plain
     assert len(line) == 21
     assert line[10] == "●"
+
+
+def test_the_best_the_recommended_and_the_tied_are_marked() -> None:
+    frame = table(pick=["best", "recommended", ""], tied=[True, True, False])
+    for width in (75, 120):
+        lines = drawn(frame, width)
+        assert "best" in lines[2].split()
+        assert "recommended" in lines[3].split()
+    tied = drawn(table(pick=["best, recommended", "", ""], tied=[True, True, False]), 100)
+    assert "best, recommended" in tied[2]
+    assert "tied" in tied[3].split()
+    assert "tied" not in tied[4]

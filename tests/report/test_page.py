@@ -164,6 +164,6 @@ def test_a_recommended_trial_that_is_not_the_best_shows_its_own_score(make):
     own, best = page(make()), page(make(recommended=3))
     assert "accuracy, mean over the folds" in own
     assert "corrected estimate of the best" in own
-    assert re.search(r"the best: <b>0\.94\S*, corrected for the choice", own)
+    assert re.search(r"The best, corrected for the choice: 0\.94", own)
     assert "accuracy, corrected" in best
     assert "corrected estimate of the best" not in best

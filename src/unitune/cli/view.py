@@ -166,6 +166,8 @@ def trials(table: pd.DataFrame, *, objective: str, width: int) -> Table:
         low, high = float(table["low"].min()), float(table["high"].max())
         strips = scores(lambda row: interval(row["mean"], row["low"], row["high"], low, high, STRIP))
         columns.append(_Column(title=_ends(number(low), number(high)), cells=strips, keep=0, right=False))
+    if "pick" in table.columns:
+        columns.append(_Column(title="", cells=scores(_mark), keep=5, right=False))
     columns.append(_Column(title="train", cells=scores(lambda row: number(row["train"])), keep=3))
     columns.append(_Column(title="parameters", cells=[f"{row['parameters']:,}" for row in rows], keep=1))
     columns.append(_Column(title="time", cells=[seconds(row["seconds"]) for row in rows], keep=2))
@@ -177,8 +179,19 @@ def trials(table: pd.DataFrame, *, objective: str, width: int) -> Table:
         grid.add_column(column.title, justify="right" if column.right else "left", no_wrap=column.keep is not None)
     for index in range(len(rows)):
         cells = [column.cells[index] for column in columns]
-        grid.add_row(*cells, style="red" if failed[index] else "bold green" if rows[index]["rank"] == 1 else "")
+        grid.add_row(*cells, style="red" if failed[index] else _style(rows[index]))
     return grid
+
+
+def _mark(row: dict[str, Any]) -> str:
+    """What the row is: the pick, or tied with the best."""
+    return str(row["pick"]) or ("tied" if row["tied"] else "")
+
+
+def _style(row: dict[str, Any]) -> str:
+    if row["rank"] == 1:
+        return "bold green"
+    return "bold cyan" if "recommended" in str(row.get("pick", "")) else ""
 
 
 def interval(mean: float, low: float, high: float, left: float, right: float, width: int) -> Text:

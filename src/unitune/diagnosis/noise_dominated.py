@@ -91,7 +91,7 @@ def find(evidence: Evidence) -> list[Finding]:
     needed = repeats_needed(evidence)
     now = evidence.values.shape[1]
     if math.isfinite(needed) and needed <= 20 * now:
-        advice = f"Use {math.ceil(max(needed, now + 1) / now)} times as many members (`repeats=`) to settle it, or take"
+        advice = f"Use {math.ceil(max(needed, now + 1) / now)} times as many repeats (`repeats=`) to settle it, or take"
     else:
         advice = "More repeats on these rows would not settle it; take"
     return [

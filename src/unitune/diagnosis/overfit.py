@@ -22,7 +22,7 @@ def signs(evidence: Evidence) -> Signs:
     train_then, train_end = at(train, epoch), at(train, n)
     numbers = {
         "rise": evidence.per_trial(ratio(end - low, low)),
-        "material": evidence.per_trial(ratio(end - low, evidence.scale)),
+        "rise_over_baseline": evidence.per_trial(ratio(end - low, evidence.scale)),
         "train_fall": evidence.per_trial(ratio(train_then - train_end, train_then)),
         "began_epoch": evidence.per_trial(np.where(epoch > 0, epoch, np.nan)),
         "val_loss_lowest": evidence.per_trial(low),
@@ -34,7 +34,7 @@ def signs(evidence: Evidence) -> Signs:
     }
     found = (
         (numbers["rise"] >= t.OVERFIT_RISE)
-        & (numbers["material"] >= t.OVERFIT_MATERIAL)
+        & (numbers["rise_over_baseline"] >= t.OVERFIT_MATERIAL)
         & (numbers["train_fall"] >= t.OVERFIT_TRAIN_FALL)
         & (numbers["n_epochs"] - numbers["began_epoch"] >= 2)
     )

@@ -26,12 +26,12 @@ def signs(evidence: Evidence) -> Signs:
     fall = np.where(at_end & ~stopped, ratio(before - end, before) * n / (4 * quarter), 0.0)
     numbers = {
         "fall_last_quarter": evidence.per_trial(fall),
-        "material": evidence.per_trial(ratio(before - end, evidence.scale)),
+        "fall_over_baseline": evidence.per_trial(ratio(before - end, evidence.scale)),
         "val_loss_end": evidence.per_trial(end),
         "fall_before": evidence.per_trial(ratio(earlier - before, earlier)),
         "n_epochs": evidence.per_trial(n),
     }
-    found = (numbers["fall_last_quarter"] >= t.EPOCHS_FALL) & (numbers["material"] >= t.EPOCHS_MATERIAL)
+    found = (numbers["fall_last_quarter"] >= t.EPOCHS_FALL) & (numbers["fall_over_baseline"] >= t.EPOCHS_MATERIAL)
     return Signs(found=found, numbers=numbers)
 
 

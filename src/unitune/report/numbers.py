@@ -73,18 +73,22 @@ def axis_name(name: str) -> str:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Round numbers for a logarithmic axis, at most seven.
+    """Round numbers for a logarithmic axis, at most seven of them between its ends.
 
     Example:
-        >>> log_ticks(513, 8193), log_ticks(3, 20_000)
-        ([500.0, 1000.0, 2000.0, 5000.0, 10000.0], [1.0, 10.0, 100.0, 1000.0, 10000.0, 100000.0])
+        >>> log_ticks(513, 8193), log_ticks(0.0016, 0.0027)
+        ([500.0, 1000.0, 2000.0, 5000.0, 10000.0], [0.0015, 0.002, 0.003])
     """
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    fine = [float(f"{digit}e{power}") for power in range(first, last + 1) for digit in (1, 2, 5)]
-    below = max((tick for tick in fine if tick <= low), default=fine[0])
-    above = min((tick for tick in fine if tick >= high), default=fine[-1])
-    fine = [tick for tick in fine if below <= tick <= above]
-    return fine if len(fine) <= 7 else [float(f"1e{power}") for power in range(first, last + 1)]
+    # The finest scale that is not crowded: a narrow axis needs numbers in between.
+    for digits in (("1", "1.5", "2", "3", "4", "5", "7"), ("1", "2", "5"), ("1",)):
+        ticks = [float(f"{digit}e{power}") for power in range(first, last + 1) for digit in digits]
+        below = max((tick for tick in ticks if tick <= low), default=ticks[0])
+        above = min((tick for tick in ticks if tick >= high), default=ticks[-1])
+        ticks = [tick for tick in ticks if below <= tick <= above]
+        if len(ticks) <= (7 if len(digits) < 7 else 5):
+            break
+    return ticks
 
 
 def short(text: str, length: int = 46) -> str:
@@ -95,3 +99,19 @@ def short(text: str, length: int = 46) -> str:
         'units 64…'
     """
     return text if len(text) <= length else text[: length - 1].rstrip(", ") + "…"
+
+
+def two_lines(text: str, length: int = 36) -> list[str]:
+    """A long label in two lines of about the same length, broken after a comma.
+
+    Example:
+        >>> two_lines("units 64, gelu"), two_lines("units 128, tanh, learning rate 0.03, dropout 0.2")
+        (['units 64, gelu'], ['units 128, tanh,', 'learning rate 0.03, dropout 0.2'])
+    """
+    if len(text) <= length:
+        return [text]
+    breaks = [place + 1 for place in range(len(text) - 1) if text[place : place + 2] == ", "]
+    if not breaks:
+        return [short(text, length)]
+    middle = min(breaks, key=lambda place: abs(2 * place - len(text)))
+    return [short(text[:middle].rstrip(), length + 10), short(text[middle:].strip(), length + 10)]

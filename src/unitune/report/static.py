@@ -17,7 +17,7 @@ from unitune.report import colors, figures
 from unitune.report.draw.parts import KINDS, term_name
 from unitune.report.draw.training import COLOR, DASH, limits_near
 from unitune.report.gallery import Gallery
-from unitune.report.numbers import log_ticks, short
+from unitune.report.numbers import log_ticks, short, two_lines
 from unitune.report.prepared.architecture import shape_text
 from unitune.report.prepared.heatmap import outline
 from unitune.report.prepared.intervals import TOP
@@ -66,8 +66,8 @@ def _intervals(gallery: Gallery, top: int = TOP) -> Figure:
     if not rows:
         return _nothing("no trial has a score")
     estimate = facts.estimates.get(facts.objective)
-    labels = [short(row.label) for row in rows] + (["corrected estimate"] if estimate else [])
-    figure = _sheet(8, 1.0 + 0.27 * len(labels))
+    labels = ["\n".join(two_lines(row.label)) for row in rows] + (["corrected estimate"] if estimate else [])
+    figure = _sheet(8, 1.0 + (0.38 if any("\n" in label for label in labels) else 0.27) * len(labels))
     axes = figure.add_subplot()
     for place, row in enumerate(rows):
         color = colors.RECOMMENDED if row.recommended else colors.TIED if row.tied else colors.NOT_TIED

@@ -28,6 +28,7 @@ NOISE = (0.5, 1.0)
 # within these bounds. Found by simulation, see docs/explanation/statistics.md.
 AGREEMENT = (2.0, -0.15)
 CHOICE_SHARE = (0.25, 0.9)
+MOST_BY_CHOICE = 3.0
 OUT_OF_BAG = np.exp(-1.0)
 
 SHARES = ("accuracy", "auc", "f1", "balanced_accuracy")
@@ -160,9 +161,9 @@ def corrected_estimates(
     bags = np.concatenate([rows_once(predictions), resamples(predictions, bags_wanted, generator)])
     scores = cell_scores(predictions, metrics[0], bags)
     chosen = {noise: _choices(predictions, metrics[0], sign, bags, scores, noise) for noise in NOISE}
-    wanted = np.unique(np.concatenate([one.ravel() for one in chosen.values()]))
-    wanted = wanted[wanted >= 0]
     near = _near(scores, sign, chosen[NOISE[0]])
+    wanted = np.unique(np.concatenate([*(one.ravel() for one in chosen.values()), near]))
+    wanted = wanted[wanted >= 0]
     share = _share_of_rows(predictions)
     method = NOTHING_CHOSEN if predictions.n_trials == 1 else FOLDS
     estimates = {}
@@ -229,11 +230,14 @@ def _extrapolate(
     with np.errstate(invalid="ignore"):
         fixed = np.einsum("btc,tc->bc", np.where(often > 0, scores[1:], 0.0), often)
     v_fixed = float(np.nanvar(nanmean(fixed), ddof=1)) if n_bags > 1 else np.nan
-    variance = v_fixed + _choice_share(often) * max(0.0, v_again - v_fixed)
+    # One trial that wins now and then, with a wild score in one fold, is not what the estimate varies by.
+    variance = v_fixed + _choice_share(often) * min(max(0.0, v_again - v_fixed), MOST_BY_CHOICE * v_fixed)
     # Extrapolated, a network's luck counts with the weight that it has in both estimates.
     reach = _reach(first, second, share)
     weight = float((((1 + reach) * often - reach * less_often) ** 2).sum(axis=0).mean())
-    variance += max(1.0, weight) * member_variance(scores[:, near]) / scores.shape[2]
+    variance += (
+        max(1.0, weight) * member_variance(scores[:, near], 1 / len(near) + often[near].mean(axis=1)) / scores.shape[2]
+    )
     half = 1.96 * np.sqrt(variance)
     low, high = _bounded(metric, mean, mean - half, mean + half, n_rows, transform=True)
     return Estimate(metric=metric, mean=mean, low=low, high=high, method=method, naive=naive)
@@ -305,12 +309,13 @@ def _prune(predictions: OutOfFold, metric: str, sign: float) -> OutOfFold:
 
 
 def _near(scores: Array, sign: float, winner: Array) -> Array:
-    """The trials whose networks' spread stands for the winner's: of the best twenty those that win at times, and the
-    best three. Networks of poor trials may vary more, which says nothing of the winner."""
+    """The trials whose networks' spread stands for the winner's: of the best twenty the better half of all, three at
+    least, and those that win at times. Networks of poor trials may vary more, which says nothing of the winner."""
     means = nanmean(scores[:1])[0]
     order = np.argsort(np.where(np.isnan(means), np.inf, -sign * means), kind="stable")[:NEAR]
     won = np.bincount(winner[winner >= 0], minlength=len(means)) >= WINS * max(1, (winner >= 0).sum())
-    return np.asarray(order[won[order] | (np.arange(len(order)) < 3)])
+    half = max(3, -(-len(means) // 2))
+    return np.asarray(order[won[order] | (np.arange(len(order)) < half)])
 
 
 def _share_of_rows(predictions: OutOfFold) -> float:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import special
 
 from unitune.records import Array
 from unitune.stats.out_of_fold import OutOfFold
 from unitune.stats.weighted import scorer
 
+ENOUGH_FOR_MEDIAN = 5
 LARGE = 20_000_000  # Bags times rows: more rows than this allows get fewer bags.
 
 
@@ -62,24 +64,35 @@ def nanmean(values: Array) -> Array:
     return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
 
 
-def member_variance(scores: Array) -> float:
+def member_variance(scores: Array, weights: Array | None = None) -> float:
     """The variance of networks of one trial over cells, beyond what their rows explain.
+
+    Of each trial the trial-by-cell interaction is compared with its variance under resampling; the median over trials
+    counts, so that one trial whose networks vary wildly does not speak for all.
 
     Args:
         scores: `(1 + bag, trial, cell)`, the first under the rows as they are, the others under resampled rows.
+        weights: `(trial,)`, how much each trial counts in the median; all alike if not given.
 
     Returns:
-        The excess of the trial-by-cell interaction over its variance under resampling, 0 or more; 0 with one trial.
+        The excess, 0 or more; 0 with one trial.
     """
-    complete = scores[:, np.isfinite(scores).all(axis=(0, 2))]
+    known = np.isfinite(scores).all(axis=(0, 2))
+    complete = scores[:, known]
     trials, cells = complete.shape[1:]
     if trials < 2 or cells < 2:
         return 0.0
-    rest = (
-        complete
-        - complete.mean(axis=1, keepdims=True)
-        - complete.mean(axis=2, keepdims=True)
-        + complete.mean(axis=(1, 2), keepdims=True)
-    )
-    excess = float((rest[0] ** 2).mean() - rest[1:].var(axis=0).mean())
-    return max(0.0, float(excess * trials * cells / ((trials - 1) * (cells - 1))))
+    # What a cell does to all trials is its median where there are enough of them: a mean would hand on what is wild.
+    robust = trials >= ENOUGH_FOR_MEDIAN
+    centre = np.median(complete, axis=1, keepdims=True) if robust else complete.mean(axis=1, keepdims=True)
+    rest = complete - centre
+    rest = rest - rest.mean(axis=2, keepdims=True)
+    # The centre is made of the trials too, which takes a part of their variance away.
+    factor = cells / (cells - 1) / (1 - (0.5 if robust else 1.0) / trials)
+    # The median of a variance of few degrees of freedom is less than its mean.
+    spread = (rest[0] ** 2).mean(axis=1) * (cells - 1) / float(special.chdtri(cells - 1, 0.5))
+    excess = factor * (spread - rest[1:].var(axis=0).mean(axis=1))
+    counted = np.ones(trials) if weights is None else np.asarray(weights, dtype=np.float64)[known]
+    order = np.argsort(excess)
+    reached = np.cumsum(counted[order]) / counted.sum()
+    return max(0.0, float(excess[order[np.searchsorted(reached, 0.5)]]))

@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from unitune.report import colors
 from unitune.report.draw import theme
-from unitune.report.numbers import axis_name, log_ticks, score_format, short, short_format
+from unitune.report.numbers import axis_name, log_ticks, score_format, short, short_format, two_lines
 from unitune.report.prepared.heatmap import Grid, outline
 from unitune.report.prepared.intervals import Interval
 from unitune.report.prepared.marginals import MarginalPanel
@@ -110,7 +110,8 @@ def draw_intervals(
         return theme.nothing("No trial has a score.")
     number = score_format([value for row in rows for value in (row.mean, row.low, row.high)])
     figure = theme.figure(
-        height=92 + 30 * (len(rows) + (estimate is not None)),
+        height=92
+        + (38 if any(len(two_lines(row.label)) > 1 for row in rows) else 30) * (len(rows) + (estimate is not None)),
         margin={"l": 20, "r": 16, "t": 34, "b": 52},
         xaxis={"title": {"text": theme.safe(objective)}, "nticks": 6},
         yaxis={"showgrid": False, "fixedrange": True},
@@ -147,7 +148,7 @@ def draw_intervals(
             ],
             hovertemplate="%{hovertext}<extra></extra>",
         )
-    ticks = [theme.safe(short(row.label)) for row in rows]
+    ticks = ["<br>".join(map(theme.safe, two_lines(row.label))) for row in rows]
     if estimate is not None:
         ticks.append("<b>corrected estimate</b>")
         figure.add_scatter(
@@ -167,7 +168,7 @@ def draw_intervals(
             marker={"symbol": "diamond", "size": 11, "color": colors.GREEN},
             hovertemplate=f"{number(estimate.mean)} [{number(estimate.low)}, {number(estimate.high)}]<extra></extra>",
         )
-        figure.add_hline(y=len(rows) - 0.5, line={"color": colors.GRID, "width": 1})
+        figure.add_hline(y=len(rows) - 0.5, line={"color": colors.rgba(colors.GREY, 0.4), "width": 1})
     figure.update_yaxes(
         tickvals=list(range(len(ticks))),
         ticktext=ticks,

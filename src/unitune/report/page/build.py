@@ -186,8 +186,8 @@ def _recommended(facts: Facts, chosen: int | None) -> dict[str, Any] | None:
     number = score_format([mean, low, high])
     of_best = ""
     if main is not None and not is_best:
-        of_best = f"{number(main.mean)}, corrected for the choice"
-        of_best += "" if math.isnan(main.low) else f" ({number(main.low)} to {number(main.high)})"
+        spread = "" if math.isnan(main.low) else f" ({number(main.low)} to {number(main.high)})"
+        of_best = f"The best, corrected for the choice: {number(main.mean)}{spread}"
     return {
         "label": facts.labels[chosen],
         "number": chosen,

@@ -24,7 +24,7 @@
 
   function wrapped(text, width) {
     const lines = [""];
-    for (const word of text.split(" ")) {
+    for (const word of text.replaceAll("<br>", " ").split(" ")) {
       if ((lines[lines.length - 1] + word).length > width && lines[lines.length - 1]) lines.push("");
       lines[lines.length - 1] += (lines[lines.length - 1] ? " " : "") + word;
     }
