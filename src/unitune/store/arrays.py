@@ -26,7 +26,7 @@ def pack(arrays: Mapping[str, Array]) -> bytes:
     """
     from safetensors.numpy import save
 
-    return zlib.compress(save({name: np.ascontiguousarray(values) for name, values in arrays.items()}), LEVEL)
+    return zlib.compress(save({name: np.asarray(values, order="C") for name, values in arrays.items()}), LEVEL)
 
 
 def unpack(content: bytes) -> dict[str, Array]:

@@ -29,12 +29,12 @@ class Driver:
 
     Args:
         store: The run.
-        lease_s: After so many seconds of silence its claims may be taken over.
+        lease_s: After so many seconds of silence its claims may be taken over; 30 if not given.
     """
 
-    def __init__(self, store: RunStore, *, lease_s: float = LEASE_S) -> None:
+    def __init__(self, store: RunStore, *, lease_s: float | None = None) -> None:
         self._store = store
-        self._lease_s = lease_s
+        self._lease_s = LEASE_S if lease_s is None else lease_s
         self._ended = threading.Event()
         with store.engine.begin() as connection:
             row = {"host": socket.gethostname(), "pid": os.getpid(), "ended": False, "run_id": store.id}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, insert, select
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 
@@ -90,11 +90,17 @@ def open_folder(folder: Path) -> Database:
 
     @event.listens_for(engine, "connect")
     def _settings(connection: Any, _: Any) -> None:
+        # Python's driver would begin a transaction before some statements only: not before those that make tables.
+        connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")  # readers see whole chunks while one is written
         cursor.execute("PRAGMA synchronous=NORMAL")  # survives kill -9; a power cut may cost the last chunks
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
 
     return _prepared(engine, where=str(path), shared=False)
 

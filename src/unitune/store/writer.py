@@ -15,7 +15,9 @@ from unitune.store.run_store import RunStore
 
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 5.0
-PATIENCE_S = 60.0
+# A server comes back by itself, room on a disk seldom does.
+PATIENCE_S = {True: 60.0, False: 5.0}
+"""For how long a store is waited for that is away or full, by whether it is shared."""
 
 T = TypeVar("T")
 
@@ -55,13 +57,16 @@ class Writer:
         if self._clock() >= self._next_try:
             self._try()
 
-    def flush(self, patience_s: float = PATIENCE_S) -> None:
+    def flush(self, patience_s: float | None = None) -> None:
         """Records what waits.
 
+        Args:
+            patience_s: For how long to try; `PATIENCE_S` if not given.
+
         Raises:
-            SaveError: It could not be done for `patience_s` seconds.
+            SaveError: It could not be done for so long.
         """
-        end = self._clock() + patience_s
+        end = self._clock() + (PATIENCE_S[self._store.shared] if patience_s is None else patience_s)
         while self._blocks or self._finished:
             self._try()
             if self.problem is None:
@@ -92,15 +97,13 @@ class Writer:
         )
 
 
-def patiently(
-    do: Callable[[], T], *, where: str, patience_s: float = PATIENCE_S, sleep: Callable[[float], None] = time.sleep
-) -> T:
+def patiently(do: Callable[[], T], store: RunStore) -> T:
     """Does something with a store, again and again while it is away.
 
     Raises:
-        SaveError: It was away for `patience_s` seconds.
+        SaveError: It was away for `PATIENCE_S`.
     """
-    end, pause_s = time.monotonic() + patience_s, FIRST_PAUSE_S
+    end, pause_s = time.monotonic() + PATIENCE_S[store.shared], FIRST_PAUSE_S
     while True:
         try:
             return do()
@@ -109,10 +112,10 @@ def patiently(
                 raise
             if time.monotonic() + pause_s > end:
                 raise SaveError(
-                    f"`{where}` cannot be reached: {reason(error)}. What was recorded before is kept; bring the store "
-                    "back, then `unitune resume`."
+                    f"`{store.where}` cannot be used: {reason(error)}. What was recorded before is kept. Make room or "
+                    "bring the store back, then `unitune resume`."
                 ) from error
-        sleep(pause_s)
+        time.sleep(pause_s)
         pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
 
 

@@ -100,7 +100,7 @@ class Collector:
             logits=np.array(logits, dtype=bool),
             scores={(split, metric): np.full(shape, np.nan) for split in SPLITS for metric in self._metrics},
             missing=np.full(shape[0], self._n_members),
-            elapsed_s=np.zeros(shape[0]),
+            elapsed_s=np.zeros(shape),
         )
 
     def add(self, batch: Batch, outcome: Outcome) -> list[Trial]:
@@ -141,7 +141,7 @@ class Collector:
         place = (block.repeat - self._first_repeat) * self._n_folds + block.fold
         for split, metric in batch.scores:
             batch.scores[split, metric][trial, place] = block.scores[f"{split}_{metric}"]
-        np.add.at(batch.elapsed_s, trial, block.elapsed_s)
+        batch.elapsed_s[trial, place] = block.elapsed_s
         np.subtract.at(batch.missing, trial, 1)
         for position, index in enumerate(trial.tolist()):
             if block.failure[position]:
@@ -251,7 +251,7 @@ class Collector:
                     state="failed" if failure else "complete",
                     scores=scores,
                     n_parameters=batch.n_parameters[index],
-                    elapsed_s=float(batch.elapsed_s[index]),
+                    elapsed_s=float(batch.elapsed_s[index].sum()),
                     engine=engine,
                     engine_reason=reason,
                     failure=failure,

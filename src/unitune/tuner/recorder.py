@@ -43,7 +43,7 @@ class Recorder:
         """Waits while other drivers train these jobs; whether there is more to take from them, or to take over."""
         return False
 
-    def flush(self, patience_s: float = 0.0) -> None:
+    def flush(self, patience_s: float | None = None) -> None:
         """Waits until everything is kept."""
 
 

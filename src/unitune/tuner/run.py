@@ -215,7 +215,7 @@ def run(
         if folder is not None and session is not None:
             failed = False
             try:
-                recorder.flush(session.patience_s)
+                recorder.flush()
             except SaveError as error:
                 error.result = result
                 raise

@@ -23,8 +23,6 @@ from unitune.store.run import Run
 from unitune.store.run_store import RunStore
 from unitune.tuner.store_recorder import StoreRecorder
 
-PATIENCE_S = {False: 5.0, True: 60.0}
-
 
 class Session:
     """A search in a store, from its begin to its end in this process.
@@ -103,11 +101,6 @@ class Session:
             assert found is not None
         check_same(found.identity, ours, where=self.folder)
         return found
-
-    @property
-    def patience_s(self) -> float:
-        """For how long a store that is away or full is waited for at the end."""
-        return PATIENCE_S[self.store.shared]
 
     def agreed(self, name: str, value: Any) -> Any:
         """What the run's first session said of this; `value` if it is the first."""

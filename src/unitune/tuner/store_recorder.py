@@ -20,7 +20,7 @@ from unitune.space import Space
 from unitune.store.claims import Driver
 from unitune.store.members import Key, MemberBlock, keys_of, pick
 from unitune.store.run_store import RunStore
-from unitune.store.writer import PATIENCE_S, Writer, patiently
+from unitune.store.writer import Writer, patiently
 from unitune.tuner.recorder import Recorder
 
 POLL_S = 0.2
@@ -122,7 +122,7 @@ class StoreRecorder(Recorder):
             time.sleep(POLL_S)
         return False
 
-    def flush(self, patience_s: float = PATIENCE_S) -> None:
+    def flush(self, patience_s: float | None = None) -> None:
         """Writes what could not be written yet; `SaveError` where that stays so."""
         self._writer.flush(patience_s)
 
@@ -147,7 +147,7 @@ class StoreRecorder(Recorder):
                 self._have.update(keys_of(block))
 
     def _patiently(self, do: Callable[[], Any]) -> Any:
-        return patiently(do, where=self.store.where)
+        return patiently(do, self.store)
 
 
 def _key(job: Job) -> Key:

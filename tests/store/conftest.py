@@ -1,0 +1,8 @@
+"""Lets the tests of the store import what they share."""
+
+import sys
+from pathlib import Path
+
+HERE = str(Path(__file__).parent)
+if HERE not in sys.path:
+    sys.path.insert(0, HERE)
