@@ -1,5 +1,9 @@
 """scikit-learn's own checks of estimators."""
 
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
 import keras
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -10,9 +14,16 @@ from unitune.sklearn import (
     KerasEstimator,
     KerasMLPClassifier,
     KerasMLPRegressor,
+    UnituneClassifier,
+    UnituneRegressor,
 )
 
+sys.path.insert(0, str(Path(__file__).parent))
+from quick_engine import QuickEngine, quick_fit
+
 MINI_BATCHES = "rows of weight 0 are still part of the mini-batches, whose loss is a mean over their rows"
+
+FOLDS = "a row of weight 0 still counts where rows are dealt out to folds"
 
 
 def build(n_outputs, units=8, task="classification"):
@@ -46,4 +57,23 @@ ESTIMATORS = [
     ESTIMATORS, expected_failed_checks=lambda _: {"check_sample_weight_equivalence_on_dense_data": MINI_BATCHES}
 )
 def test_check_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+SMALL = {"units": [8, 16], "activations": "tanh", "folds": 2, "random_state": 0}
+
+
+@pytest.fixture
+def _quick(monkeypatch):
+    """What these estimators add to `tune` is under test, and not training."""
+    monkeypatch.setattr("unitune.tuner.dense.engine_on", lambda *_: nullcontext(QuickEngine()))
+    monkeypatch.setattr("unitune.tuner.refit.fit_member", quick_fit)
+
+
+@pytest.mark.usefixtures("_quick")
+@parametrize_with_checks(
+    [UnituneClassifier(**SMALL), UnituneRegressor(**SMALL)],
+    expected_failed_checks=lambda _: {"check_sample_weight_equivalence_on_dense_data": FOLDS},
+)
+def test_check_of_scikit_learn_with_a_search_inside(estimator, check):
     check(estimator)

@@ -34,6 +34,7 @@ _PARAMETERS = """
         normalize: Whether features are normalised inside the model.
         strategy, trials, time_limit_s, spend: How the space is searched, and for how long.
         engine: `"auto"`, `"fused"` or `"solo"`.
+        executor: Where networks are trained: on threads, or by Ray.
         progress: Whether to tell how it goes, on standard error.
         random_state: The seed of everything random."""
 
@@ -160,6 +161,7 @@ class UnituneClassifier(Classifier, Tuned):  # noqa: D101
         time_limit_s: float | None = None,
         spend: str | None = None,
         engine: str = "auto",
+        executor: Any = None,
         progress: bool = False,
         random_state: Any = None,
     ) -> None:
@@ -191,6 +193,7 @@ class UnituneClassifier(Classifier, Tuned):  # noqa: D101
         self.time_limit_s = time_limit_s
         self.spend = spend
         self.engine = engine
+        self.executor = executor
         self.progress = progress
         self.random_state = random_state
 
@@ -237,6 +240,7 @@ class UnituneRegressor(Regressor, Tuned):  # noqa: D101
         time_limit_s: float | None = None,
         spend: str | None = None,
         engine: str = "auto",
+        executor: Any = None,
         progress: bool = False,
         random_state: Any = None,
     ) -> None:
@@ -267,5 +271,6 @@ class UnituneRegressor(Regressor, Tuned):  # noqa: D101
         self.time_limit_s = time_limit_s
         self.spend = spend
         self.engine = engine
+        self.executor = executor
         self.progress = progress
         self.random_state = random_state
