@@ -244,15 +244,15 @@ class KerasEstimator(KerasBase):
         kind: Any = Classifier if self.task == "classification" else Regressor
         return np.asarray(kind.predict(self, X))
 
-    @available_if(_classifies)
+    @available_if(_classifies)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Array:  # noqa: N803
         """Probabilities `(row, class)`, in the order of `classes_`."""
         return self._outputs(X)
 
-    @available_if(_classifies)
+    @available_if(_classifies)  # type: ignore[untyped-decorator]
     def predict_log_proba(self, X: Any) -> Array:  # noqa: N803
         """Logarithms of the probabilities, `(row, class)`."""
-        return np.asarray(Classifier.predict_log_proba(self, X))  # type: ignore[arg-type]
+        return np.asarray(Classifier.predict_log_proba(self, X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
         """The accuracy of a classification, the R2 of a regression."""

@@ -112,5 +112,5 @@ def _coarse(size: int, least: int) -> int:
     """The next size of a grid with two sizes to an octave: 16, 24, 32, 48, 64, ..."""
     if size <= least:
         return least
-    step = 2 ** (size.bit_length() - 2)
+    step = 1 << (size.bit_length() - 2)
     return math.ceil(size / step) * step
