@@ -22,6 +22,8 @@ class Job:
         training: How it is trained.
         initial_weights: In the order of `keras.Model.get_weights()`; None draws them from the member's seed with the
             layers' own initializers (`unitune.models.initial`).
+        until: Stop after this epoch, counted from 1, and keep the state; None trains to the end.
+        state: What `Outcome.states` had for this member after an earlier `until`, from which it goes on.
     """
 
     member: Member
@@ -29,6 +31,14 @@ class Job:
     blueprint: Blueprint
     training: Training
     initial_weights: Sequence[Array] | None = None
+    until: int | None = None
+    state: object | None = None
+
+    @property
+    def last_epoch(self) -> int:
+        """The epoch after which it stops at the latest, counted from 1."""
+        epochs = self.training.epochs
+        return epochs if self.until is None else min(self.until, epochs)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,6 +60,8 @@ class Outcome:
         engine: `"fused"` or `"solo"`.
         engine_reason: Why not faster; empty for fused members.
         probes: From a probe's name to `(member, epoch, layer)`.
+        states: For each member what it needs to go on (`Job.state`), None where it is done; empty where all are done.
+            A member that goes on is, with the fused engine, bit-equal to one that never stopped.
     """
 
     jobs: tuple[Job, ...]
@@ -67,6 +79,7 @@ class Outcome:
     engine: str
     engine_reason: str = ""
     probes: Mapping[str, Array] = field(default_factory=dict)
+    states: tuple[object | None, ...] = ()
 
 
 Take = Callable[[Sequence[Job]], Sequence[bool]]

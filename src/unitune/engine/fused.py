@@ -7,15 +7,18 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from unitune.data.arrays import Split
 from unitune.engine.contract import Job, Outcome, Take
 from unitune.engine.device import Device, this_device
 from unitune.engine.lift.base import Unfusable
-from unitune.engine.plan import Plan, Rows, make_plan
+from unitune.engine.plan import Plan, Rows, Tile, going_on, make_plan
 from unitune.engine.programs import compiled_programs
 from unitune.engine.reading import Reader, Reading
 from unitune.engine.run import Run
 from unitune.engine.solo import SoloEngine
+from unitune.engine.state import Paused
 from unitune.errors import FusionError
 from unitune.models.backend import backend_name, ensure
 
@@ -71,14 +74,45 @@ class FusedEngine:
         fusable, readings, refused = read_jobs(jobs, splits)
         self.check(jobs, refused)
         if fusable:
-            plan = self.plan(fusable, readings, splits)
-            self.plans.append(plan)
-            logger.info("plan: %s", plan)
+            tiles = self._tiles(fusable, readings, splits)
             device = self.device
             run = Run(fusable, readings, splits, device.threads, should_stop, take, device.places)
-            yield from run.outcomes(plan.tiles)
+            yield from run.outcomes(tiles)
         if refused and not should_stop():
             yield from self._solo(refused, splits, should_stop, take)
+
+    def prepare(self, jobs: Sequence[Job], splits: Sequence[Split]) -> list[object | None]:
+        """Plans jobs that are to be trained in several calls, so that all calls use the same programs.
+
+        Returns:
+            For each job the state to give it; None where it cannot be fused.
+        """
+        ensure()
+        fusable, readings, refused = read_jobs(jobs, splits)
+        self.check(jobs, refused)
+        if not fusable:
+            return [None] * len(jobs)
+        plan = self.plan(fusable, readings, splits)
+        self.plans.append(plan)
+        keys = {
+            id(fusable[index]): Paused(key=tile.key)
+            for tile in plan.tiles
+            for index in tile.slots.tolist()
+            if index >= 0
+        }
+        return [keys.get(id(job)) for job in jobs]
+
+    def _tiles(self, jobs: Sequence[Job], readings: Sequence[Reading], splits: Sequence[Split]) -> list[Tile]:
+        """Planned tiles of members that begin; those that go on, or were prepared, join others of their program."""
+        new = [index for index, job in enumerate(jobs) if not isinstance(job.state, Paused)]
+        tiles: list[Tile] = []
+        if new:
+            plan = self.plan([jobs[i] for i in new], [readings[i] for i in new], splits)
+            self.plans.append(plan)
+            logger.info("plan: %s", plan)
+            own = np.array([*new, -1])  # the last stands for an empty slot
+            tiles += [replace(tile, slots=own[tile.slots]) for tile in plan.tiles]
+        return tiles + going_on(jobs, readings)
 
     def check(self, jobs: Sequence[Job], refused: Sequence[tuple[Job, str]]) -> None:
         """Makes jobs that cannot be fused an error, if `strict`.

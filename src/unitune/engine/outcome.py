@@ -34,11 +34,12 @@ def make_outcome(
     result: State,
     places: Array,
     progress: Sequence[Progress],
+    states: Sequence[object | None] = (),
 ) -> Outcome:
-    """The outcome of the members at these places of a tile."""
+    """The outcome of the members at these places of a tile; `states` are those of members that can go on."""
     key = program.key
     jobs = tuple(slots.jobs[place] for place in places)
-    limit = np.array([job.training.epochs for job in jobs])
+    limit = np.array([job.last_epoch for job in jobs])
     kept = list(state["kept"] if key.stopping else state["weights"])
     if not key.stopping and program.optimizer.uses_ema:
         for index, average in zip(program.trainable, state["averages"], strict=True):
@@ -76,6 +77,7 @@ def make_outcome(
         elapsed_s=np.array([mine.elapsed_s for mine in progress]),
         engine="fused",
         probes={name: columns("probe", name) for name in (ACTIVATION_PROBES + UPDATE_PROBES if key.probes else ())},
+        states=tuple(states),
     )
 
 

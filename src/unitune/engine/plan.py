@@ -20,6 +20,7 @@ from unitune.engine.lift.base import Key, ProgramNode
 from unitune.engine.lift.optimizer import join_optimizers
 from unitune.engine.program_key import ProgramKey
 from unitune.engine.reading import Reading, member_bytes, member_cost
+from unitune.engine.state import Paused
 from unitune.records import Array
 
 # Core seconds of compiling, as measured: a program of one hidden layer, each further node, each further activation.
@@ -259,7 +260,20 @@ def _tiles(
 
 def cohort(job: Job, reading: Reading) -> Key:
     """What members must share beside the program to be in one tile: rows, their order, and the activations."""
-    return (job.split, job.member.seed, reading.functions)
+    return (job.split, job.member.seed, reading.functions, job.until)
+
+
+def going_on(jobs: Sequence[Job], readings: Sequence[Reading]) -> list[Tile]:
+    """Tiles of members that were planned before: each in its own program, with others that have trained as long."""
+    together: dict[Key, list[int]] = defaultdict(list)
+    for index, (job, reading) in enumerate(zip(jobs, readings, strict=True)):
+        if isinstance(job.state, Paused):
+            together[job.state.key, cohort(job, reading), job.state.epoch].append(index)
+    return [
+        Tile(key=key, split=jobs[members[0]].split, slots=slots, expected_s=0.0)
+        for (key, _, _), members in together.items()
+        for slots in fill(members, key.members)
+    ]
 
 
 def fill(members: Sequence[int], size: int) -> list[Array]:

@@ -30,7 +30,7 @@ from unitune.engine.program import Program
 from unitune.engine.program_key import ProgramKey, State
 from unitune.engine.programs import compile_once, program_for
 from unitune.engine.reading import Reading
-from unitune.engine.state import initial_state, join_parts, part_of, tensors, to_host
+from unitune.engine.state import Paused, initial_state, join_parts, part_of, tensors, to_host
 from unitune.engine.tile import Slots, fill_slots, hyperparameters, rows_of, schedule_of, stacked_weights
 from unitune.records import Array
 
@@ -78,6 +78,12 @@ class Run:
         self._threads = threads
         self._should_stop = should_stop
         self._progress: dict[int, Progress] = defaultdict(Progress)
+        for index, job in enumerate(jobs):
+            if isinstance(job.state, Paused):
+                paused = job.state
+                self._progress[index] = Progress(
+                    history=[*paused.history], rates=[*paused.rates], elapsed_s=paused.elapsed_s, state=paused.part
+                )
         self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._stopped = threading.Event()
         self._guard = threading.Lock()
@@ -86,12 +92,15 @@ class Run:
         self._waiting: dict[_Cohort, list[tuple[int, int]]] = defaultdict(list)  # (epoch, job)
 
     def outcomes(self, tiles: Sequence[Tile]) -> Iterator[Outcome]:
-        """Runs the tiles; outcomes come as members finish. Stops between tiles once `should_stop()` is true."""
+        """Runs the tiles; outcomes come as members finish or pause. Stops between tiles once `should_stop()` is true.
+
+        The members of a tile have all trained the same number of epochs.
+        """
         with ThreadPoolExecutor(max_workers=self._threads, thread_name_prefix="unitune-tile") as pool:
             for tile in tiles:
                 self._running[self._cohort(tile)] += 1
             for tile in tiles:
-                pool.submit(self._work, _Work(tile=tile), pool)
+                pool.submit(self._work, _Work(tile=tile, first_epoch=self._first_epoch(tile)), pool)
             left = len(tiles)
             try:
                 while left:
@@ -129,6 +138,10 @@ class Run:
                 pool.submit(self._work, next_work, pool)
             self._done.put(len(more) - 1)
 
+    def _first_epoch(self, tile: Tile) -> int:
+        state = self._jobs[next(int(i) for i in tile.slots if i >= 0)].state
+        return state.epoch if isinstance(state, Paused) else 0
+
     def _granted(self, work: _Work) -> _Work | None:
         """The work without members that are done already or someone else's; None where nothing is left."""
         if self._take is None or work.first_epoch:
@@ -164,7 +177,7 @@ class Run:
         data = self._data(work.tile, program)
         hyper = tensors(hyperparameters(slots, program), tensor)
         state = self._first_state(work, slots, program)
-        longest = max(job.training.epochs for job in slots.jobs)
+        longest = max(job.last_epoch for job in slots.jobs)
         last_step = math.ceil(len(split.x_train) / key.batch_size) - 1
         first_epoch = work.first_epoch
         nothing = schedule_of(slots, key, len(split.x_train), first_epoch) | _NOTHING
@@ -185,10 +198,10 @@ class Run:
                 plan |= _NOTHING | {"final": np.bool_(True)}
                 _, result = program.run(state, hyper, data, tensors(plan, tensor))
             if dissolves:
-                self._report(work, slots, program, state, result, slots.real & ~active)
+                self._report(work, slots, program, state, result, slots.real & ~active, first_epoch)
                 self._set_aside(work, slots, state, first_epoch, active)
                 return
-        self._report(work, slots, program, state, result, slots.real)
+        self._report(work, slots, program, state, result, slots.real, first_epoch)
 
     def _first_state(self, work: _Work, slots: Slots, program: Program) -> State:
         features = self._splits[work.tile.split].x_train.shape[1]
@@ -246,13 +259,39 @@ class Run:
             self._running[cohort] += len(more)
         return more
 
-    def _report(self, work: _Work, slots: Slots, program: Program, state: State, result: State, chosen: Array) -> None:
+    def _report(
+        self, work: _Work, slots: Slots, program: Program, state: State, result: State, chosen: Array, epoch: int
+    ) -> None:
         places = np.flatnonzero(chosen)
         if not len(places):
             return
         progress = [self._progress.pop(int(work.tile.slots[place])) for place in places]
         split = self._splits[work.tile.split]
-        self._done.put(make_outcome(program, slots, split, state, result, places, progress))
+        paused = self._paused(slots, program, state, places, progress, epoch)
+        self._done.put(make_outcome(program, slots, split, state, result, places, progress, paused))
+
+    def _paused(
+        self, slots: Slots, program: Program, state: State, places: Array, progress: Sequence[Progress], epoch: int
+    ) -> list[Paused | None]:
+        """What members that were to stop before their last epoch need to go on; empty where there are none."""
+        active = np.asarray(state["active"]) if program.key.stopping else np.ones(program.key.members, bool)
+        goes_on = [epoch < slots.jobs[place].training.epochs and bool(active[place]) for place in places]
+        if not any(goes_on):
+            return []
+        host = to_host(state)
+        return [
+            Paused(
+                key=program.key,
+                epoch=epoch,
+                part=part_of(host, int(place)),
+                history=tuple(mine.history),
+                rates=tuple(mine.rates),
+                elapsed_s=mine.elapsed_s,
+            )
+            if on
+            else None
+            for place, mine, on in zip(places, progress, goes_on, strict=True)
+        ]
 
     def _data(self, tile: Tile, program: Program) -> State:
         """A split's rows on the device, shared by the tiles that use them."""

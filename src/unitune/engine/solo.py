@@ -46,6 +46,14 @@ class Fitted:
     failure: str
 
 
+@dataclass(frozen=True)
+class Again:
+    """The state of a member that was to stop before its last epoch: nothing. It is trained again from its start.
+
+    `fit` can go on from an epoch, but not with callbacks that have to remember what came before.
+    """
+
+
 class SoloEngine:
     """Trains each member with `fit`.
 
@@ -83,7 +91,7 @@ class SoloEngine:
         started = time.perf_counter()
         try:
             with quiet_arrays():
-                fitted = fit_member(job, split)
+                fitted = fit_member(job, split, epochs=job.last_epoch)
                 train_predictions = predict(fitted.model, split.x_train)
                 validation_predictions = predict(fitted.model, split.x_val)
                 weights = tuple(np.asarray(weight) for weight in fitted.model.get_weights())
@@ -107,6 +115,7 @@ class SoloEngine:
             elapsed_s=np.array([time.perf_counter() - started]),
             engine=self.name,
             engine_reason=self.reason,
+            states=(Again(),) if len(fitted.train) == job.last_epoch < job.training.epochs else (),
         )
 
 

@@ -152,7 +152,7 @@ def schedule_of(slots: Slots, key: ProgramKey, n_train: int, first_epoch: int) -
     steps = math.ceil(n_train / key.batch_size)
     seed = slots.jobs[0].member.seed
     shuffles = slots.jobs[0].training.shuffle
-    longest = max(job.training.epochs for job in slots.jobs)
+    longest = max(job.last_epoch for job in slots.jobs)
     epochs = min(key.chunk, longest - first_epoch)
     order = np.zeros((key.chunk, key.train_rows), "int32")
     for i in range(epochs):
