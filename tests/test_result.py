@@ -107,7 +107,7 @@ def test_it_shows_itself(saved):
 
 
 def test_the_folder_holds_what_is_promised(saved):
-    assert {path.name for path in saved[1].iterdir()} == FILES
+    assert {path.name for path in saved[1].iterdir()} == FILES | {"store.db"}
     summary = json.loads((saved[1] / "summary.json").read_text())
     assert summary["objective"] == "accuracy"
     assert (summary["n_trials"], summary["n_members"]) == (4, 24)
@@ -187,12 +187,14 @@ def test_a_search_that_cannot_be_saved_is_not_lost(tmp_path, monkeypatch):
 
     monkeypatch.setattr(pd.DataFrame, "to_csv", full)
     assert store.MARK
-    with pytest.raises(SaveError, match="Nothing was saved") as caught:
+    with pytest.raises(SaveError, match=r"Nothing was saved.*What was trained is kept in store\.db") as caught:
         unitune.tune(
             table_of(), target="kind", units=2, activations="relu", epochs=1, folds=2, progress=False, out=tmp_path
         )
     assert len(caught.value.result.trials) == 1
-    assert list(tmp_path.iterdir()) == []
+    (folder,) = tmp_path.iterdir()
+    assert [path.name for path in folder.iterdir()] == ["store.db"]
+    assert len(unitune.load(folder).trials) == 1
 
 
 def test_runs_on_the_same_folds_are_compared_in_pairs(saved):

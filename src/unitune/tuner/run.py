@@ -229,8 +229,8 @@ def run(
             phases.end("refit")
             _tell(listeners, "save")
             phases.seconds["total"] = time.perf_counter() - started
-            session.end("interrupted" if result.interrupted else "finished", result.run)
             _save(result, folder)
+            session.end("interrupted" if result.interrupted else "finished", result.run)
         else:
             phases.seconds["total"] = time.perf_counter() - started
     finally:
@@ -378,9 +378,15 @@ def recorded_call(call: Mapping[str, Any]) -> dict[str, Any]:
             recorded[key] = str(Path(value).absolute())
             continue
         try:
-            recorded[key] = json.loads(json.dumps(value))
+            held = json.loads(json.dumps(value))
         except (TypeError, ValueError):
             missing.append(key)
+            continue
+        # JSON makes text of numbers that are keys: `{0: 1.0}` would come back as another mapping.
+        if isinstance(value, Mapping) and held != dict(value):
+            missing.append(key)
+        else:
+            recorded[key] = held
     return recorded | {"not_recorded": missing}
 
 
