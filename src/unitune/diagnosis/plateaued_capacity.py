@@ -78,8 +78,8 @@ def find(evidence: Evidence) -> list[Finding]:
                     "parameters_of_widest_over_knee": saved,
                 },
                 advice=(
-                    f"Use {knee.name}={show(knee.width.value)} ({saved:.1f} times fewer parameters than the widest)"
-                    + (f", or try fewer: `units=[{_fewer(knee.width.value)}]`." if smallest else ".")
+                    f"{knee.name}={show(knee.width.value)} is wide enough, with {saved:.1f} times fewer parameters "
+                    "than the widest" + (f"; try fewer: `units=[{_fewer(knee.width.value)}]`." if smallest else ".")
                 ),
             )
         )

@@ -126,8 +126,9 @@ def corrected_estimates(
     For each fold the winner is chosen on the *other* folds, under resampled rows, and scored on the fold itself: on
     other rows, and by networks that had no part in the choice. A choice on ``s`` of the rows with the noise of
     resampling is noisier than the search's own, and so picks worse on average: with a share ``λ`` of that noise it is a
-    choice on ``s / (1 + λ)`` of the rows. Two estimates, with λ of 1/2 and 1, are extrapolated in ``(1 + λ) / s`` to
-    the search's own choice, at 1, but not beyond the winner's own score in the metric that it was chosen by.
+    choice on ``s / (1 + λ)`` of the rows. Two estimates, with λ of 1/2 and 1, are extrapolated in the logarithm of
+    ``(1 + λ) / s`` to the search's own choice, at 1. Being unbiased, the estimate may now and then be a little better
+    than the winner's own score.
 
     The interval is ``± 1.96`` standard errors on the logarithm of a positive metric, or the logit of one from 0 to 1.
     Its variance is ``v_fixed + w * (v_again - v_fixed) + v_member / n_cells``: of the bootstrap with the winners held
@@ -182,7 +183,6 @@ def corrected_estimates(
             method,
             _n_rows(predictions),
             near,
-            sign if position == 0 else 0.0,
         )
     return estimates
 
@@ -196,12 +196,8 @@ def _extrapolate(
     method: str,
     n_rows: int,
     near: Array,
-    flattered: float,
 ) -> Estimate:
-    """Scores `(1 + bag, trial, cell)` and winners `(bag, cell)` become an estimate.
-
-    `flattered` is the direction in which the choice flatters the metric: 1, -1, or 0 where it was not chosen for.
-    """
+    """Scores `(1 + bag, trial, cell)` and winners `(bag, cell)` become an estimate."""
     cells = np.arange(scores.shape[2])
     n_bags = scores.shape[0] - 1
     means = {}
@@ -210,12 +206,9 @@ def _extrapolate(
         means[noise] = float(np.nanmean(np.nanmean(picked, axis=0))) if np.isfinite(picked).any() else np.nan
     first, second = NOISE
     mean = means[first] + (means[first] - means[second]) * _reach(first, second, share)
-    # The score that was chosen for is too good on average, never too bad: an extrapolation beyond it is drawn back, as
-    # one is beyond what no score can be.
-    if flattered:
-        mean = min(mean, naive) if flattered > 0 else max(mean, naive)
     if metric in SHARES:
-        mean = float(np.clip(mean, 0.0, 1.0))
+        # An extrapolation to what no score can be, from one that is not perfect, stops halfway.
+        mean = float(np.clip(mean, naive / 2, (1 + naive) / 2))
     if metric in POSITIVE and mean <= 0:
         mean = means[first]
     if not np.isfinite(mean):

@@ -163,6 +163,9 @@ def _recommended(facts: Facts, chosen: int | None) -> dict[str, Any] | None:
     fixed = [(axis_name(name), setting(row[name])) for name in names if name not in facts.settings]
     scores = []
     for metric, score in trial.scores.items():
+        twin = trial.scores.get("log_loss")
+        if metric == "loss" != facts.objective and twin is not None and twin.values == score.values:
+            continue  # The log loss again.
         number = score_format([score.mean, score.train])
         estimate = facts.estimates.get(metric)
         scores.append(
