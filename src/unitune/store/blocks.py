@@ -21,7 +21,10 @@ def chunk_row(block: MemberBlock) -> dict[str, Any]:
     return {
         "engine": block.engine,
         "engine_reason": block.engine_reason,
-        "names": json.dumps({"metrics": block.metrics, "failures": failures}),
+        "names": json.dumps(
+            # Packed arrays do not keep their order, and tables have their columns in that of these.
+            {"metrics": block.metrics, "failures": failures, "scores": [*block.scores], "probes": [*block.probes]}
+        ),
         "arrays": pack(arrays),
     }
 
@@ -53,15 +56,16 @@ def block_of(row: Any, predictions: bytes | None) -> MemberBlock:
         names = json.loads(row.names)
         arrays = unpack(row.arrays)
         failures = {int(position): text for position, text in names["failures"].items()}
+        n = len(arrays["trial"])
         kept = {} if predictions is None else unpack(predictions)
         return MemberBlock(
-            **{name: arrays.pop(name) for name in ARRAYS},
+            **{name: arrays[name] for name in ARRAYS},
             metrics=tuple(names["metrics"]),
-            failure=[failures.get(position, "") for position in range(_length(arrays))],
+            failure=[failures.get(position, "") for position in range(n)],
             engine=row.engine,
             engine_reason=row.engine_reason,
-            scores={name[6:]: values for name, values in arrays.items() if name.startswith("score/")},
-            probes={name[6:]: values for name, values in arrays.items() if name.startswith("probe/")},
+            scores={name: arrays[f"score/{name}"] for name in names["scores"]},
+            probes={name: arrays[f"probe/{name}"] for name in names["probes"]},
             predictions=kept.get("predictions"),
             predicted=kept.get("predicted"),
         )
@@ -73,7 +77,3 @@ def block_of(row: Any, predictions: bytes | None) -> MemberBlock:
             f"a chunk of members cannot be read ({type(error).__name__})",
             "It was changed; run the search again.",
         ) from error
-
-
-def _length(arrays: dict[str, Any]) -> int:
-    return max((len(values) for values in arrays.values()), default=0)
