@@ -156,6 +156,15 @@ def test_members_that_vary_beyond_their_rows():
     assert member_variance(rows[:, :1]) == 0.0
 
 
+def test_one_wild_trial_does_not_speak_for_all():
+    rng = np.random.default_rng(0)
+    scores = np.zeros((200, 8, 5))
+    scores[:, 0] = [0.0, -3.0, 3.0, -2.0, 2.0]  # and rows that explain nothing of it
+    scores[:, 1:] += 0.01 * rng.normal(size=(1, 7, 5))
+    assert np.sqrt(member_variance(scores)) < 0.03
+    assert np.sqrt(member_variance(scores, np.eye(8)[0])) > 1
+
+
 def test_only_keeps_the_order_asked_for():
     oof = predictions(5)
     some = oof.only([4, 2])

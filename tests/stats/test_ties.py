@@ -116,6 +116,21 @@ def test_networks_that_vary_make_trials_tie():
     assert n_tied["moody"] > 5
 
 
+def test_a_poor_trial_whose_networks_vary_wildly_is_not_tied():
+    rng = np.random.default_rng(2)
+    good = predictions([0.93] * 5, folds=5, rows=500, seed=2)
+    cells = []
+    for cell, chance in zip(good.cells, [0.9, 0.3, 0.85, 0.2, 0.8], strict=True):
+        right = rng.random(len(cell.rows)) < chance
+        wild = np.where(right, good.y[cell.rows], 1 - good.y[cell.rows])[None, :, None] * 0.8 + 0.1
+        both = np.concatenate([cell.predictions, wild])
+        cells.append(Cell(fold=cell.fold, repeat=0, rows=cell.rows, trials=np.arange(6), predictions=both))
+    oof = OutOfFold(task="binary", y=good.y, numbers=np.arange(6), cells=tuple(cells))
+    best = int(np.mean([((c.predictions[..., 0] > 0.5) == oof.y[c.rows]).mean(axis=1) for c in cells], axis=0).argmax())
+    found = tied_by_rows(oof, "accuracy", "maximize", best=best, validation_ratio=0.25)
+    assert found.tied.tolist() == [True] * 5 + [False]
+
+
 def test_seeds_count_where_one_set_is_repeated():
     rng = np.random.default_rng(0)
     rows = np.arange(1000)

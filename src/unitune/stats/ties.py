@@ -127,9 +127,9 @@ def _prior(values: Array) -> tuple[float, float]:
 
 
 def _better_half(values: Array) -> Array:
-    """The indices of the better half of the trials, three at least; `values` `(trial, member)`, greater is better."""
+    """The indices of the better half of the trials, four at least; `values` `(trial, member)`, greater is better."""
     means = nanmean(values)
-    return np.argsort(np.where(np.isnan(means), np.inf, -means), kind="stable")[: max(3, -(-len(values) // 2))]
+    return np.argsort(np.where(np.isnan(means), np.inf, -means), kind="stable")[: max(4, -(-len(values) // 2))]
 
 
 def _inverse_trigamma(value: float) -> float:
