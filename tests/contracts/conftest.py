@@ -1,84 +1,8 @@
-"""What the contract of stores needs: their fakes, and a PostgreSQL server of its own."""
+"""What the contract of stores needs: their fakes."""
 
-import contextlib
-import os
-import pwd
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 STORE = str(Path(__file__).parents[1] / "store")
 if STORE not in sys.path:
     sys.path.insert(0, STORE)
-
-
-class Server:
-    """A PostgreSQL server in a folder of its own, reached through a socket in it; `start` and `stop` take a second."""
-
-    def __init__(self, binaries: Path, folder: Path) -> None:
-        self._binaries = binaries
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-        # PostgreSQL refuses to run as the superuser.
-        self._user = "postgres" if os.geteuid() == 0 else None
-        if self._user:
-            with contextlib.suppress(KeyError):
-                pwd.getpwnam(self._user)
-            shutil.chown(folder, self._user)
-        made = self._call(
-            "initdb", "-D", "data", "-U", "unitune", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"
-        )
-        assert made.wait(60) == 0
-        self.start()
-
-    @property
-    def url(self) -> str:
-        return f"postgresql+psycopg://unitune@/postgres?host={self._folder}"
-
-    def start(self) -> None:
-        self._process = self._call("postgres", "-D", "data", "-k", str(self._folder), "-h", "", "-F")
-        for _ in range(200):
-            ready = self._call("pg_isready", "-q", "-h", str(self._folder), "-U", "unitune")
-            if ready.wait(10) == 0:
-                return
-            time.sleep(0.05)
-        raise TimeoutError("PostgreSQL did not start")
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGINT)  # ends connections and then itself
-            self._process.wait(30)
-            self._process = None
-
-    def _call(self, program: str, *arguments: str) -> "subprocess.Popen[bytes]":
-        quiet = subprocess.DEVNULL
-        command = [str(self._binaries / program), *arguments]
-        return subprocess.Popen(command, cwd=self._folder, user=self._user, stdout=quiet, stderr=quiet)
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
-    """A server; the test is skipped where PostgreSQL is not installed, except in CI."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    on_path = shutil.which("initdb")
-    binaries = found[-1].parent if found else Path(on_path).parent if on_path else None
-    if binaries is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("PostgreSQL is not installed")
-        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
-    folder = Path(tempfile.mkdtemp(prefix="unitune-postgres-"))
-    server = None
-    try:
-        server = Server(binaries, folder)
-        yield server
-    finally:
-        if server is not None:
-            server.stop()
-        shutil.rmtree(folder, ignore_errors=True)

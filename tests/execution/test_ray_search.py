@@ -82,7 +82,7 @@ class Saboteur(Listener):
 def table(result: unitune.Result) -> Any:
     """Everything of the table that does not depend on time; of equally large trials the quicker one is recommended."""
     frame = result.table()
-    timed = [name for name in frame.columns if name.endswith("_s") or name == "pick"]
+    timed = [name for name in frame.columns if name in ("seconds", "pick")]
     return frame.drop(columns=timed)
 
 
@@ -101,6 +101,22 @@ def test_a_search_that_loses_a_worker_and_a_node_ends_with_the_table_of_local_th
     assert len(found.trials) == 200
     assert gone(10.0)
     pd.testing.assert_frame_equal(table(found), table(expected), check_exact=True)
+
+
+def test_a_search_in_postgresql_that_loses_a_worker_ends_with_the_same_table(
+    cluster: Any, postgres: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "unitune.engine.fused.this_device", lambda backend: Device(threads=2, tile_bytes=3 * 2**20, max_tile=64)
+    )
+    monkeypatch.setattr("unitune.engine.elsewhere.CALL_S", 0.0)
+    saboteur = Saboteur(cluster)
+    executor = unitune.Ray(address=cluster.address, workers=2)
+    options = {**SPACE, "units": [3, 5]}
+    found = unitune.tune(X, Y, **options, executor=executor, store=postgres.url, name="ray", callbacks=[saboteur])
+    assert saboteur.did == ["worker killed"]
+    assert len(found.trials) == 40
+    pd.testing.assert_frame_equal(table(found), table(unitune.tune(X, Y, **options)), check_exact=True)
 
 
 def test_members_that_cannot_be_fused_go_one_by_one(cluster: Any) -> None:
