@@ -1,4 +1,4 @@
-"""Arrays as bytes: safetensors, which holds numbers only and runs nothing when it is read, compressed."""
+"""Arrays as bytes: safetensors, which holds numbers only and runs nothing when it is read; compressed if it pays."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from unitune.records import Array
 
 # Histories are noisy floats: higher levels take three times as long for one percent.
 LEVEL = 1
+RAW, COMPRESSED = b"\x00", b"\x01"
 
 
-def pack(arrays: Mapping[str, Array]) -> bytes:
-    """Arrays as bytes.
+def pack(arrays: Mapping[str, Array], *, compress: bool = False) -> bytes:
+    """Arrays as bytes: one that says whether the rest is compressed, and safetensors.
 
     Args:
         arrays: From a name to numbers or booleans of any shape.
+        compress: Whether to spend time for room: pays where much is zero, missing or repeated.
 
     Example:
         >>> unpack(pack({"loss": np.array([0.5, 0.25])}))["loss"].tolist()
@@ -26,7 +28,8 @@ def pack(arrays: Mapping[str, Array]) -> bytes:
     """
     from safetensors.numpy import save
 
-    return zlib.compress(save({name: np.asarray(values, order="C") for name, values in arrays.items()}), LEVEL)
+    content = save({name: np.asarray(values, order="C") for name, values in arrays.items()})
+    return COMPRESSED + zlib.compress(content, LEVEL) if compress else RAW + content
 
 
 def unpack(content: bytes) -> dict[str, Array]:
@@ -39,7 +42,8 @@ def unpack(content: bytes) -> dict[str, Array]:
     from safetensors.numpy import load
 
     try:
-        return {name: np.array(values) for name, values in load(zlib.decompress(content)).items()}
+        plain = zlib.decompress(content[1:]) if content[:1] == COMPRESSED else content[1:]
+        return {name: np.array(values) for name, values in load(plain).items()}
     except (zlib.error, SafetensorError, KeyError, ValueError) as error:
         raise RunFolderError(
             "A store must hold what Unitune recorded there",
