@@ -116,21 +116,21 @@ def compare(
     if folder is not None:
         check_folder(folder, overwrite=overwrite)
     backend.ensure()
-    y, one_hot = _labels(models, y)
+    y, one_hot = labels_of(models, y)
     data = read_dataset(
         x,
         y,
         target=target,
-        task=task or _task(models),
+        task=task or task_of(models),
         sample_weight=sample_weight,
         groups=groups,
         class_weight=class_weight,
         normalize=normalize,
     )
     if one_hot and isinstance(validation_data, tuple):
-        validation_data = (validation_data[0], _labels(models, validation_data[1])[0], *validation_data[2:])
+        validation_data = (validation_data[0], labels_of(models, validation_data[1])[0], *validation_data[2:])
     if one_hot and isinstance(test_data, tuple):
-        test_data = (test_data[0], _labels(models, test_data[1])[0], *test_data[2:])
+        test_data = (test_data[0], labels_of(models, test_data[1])[0], *test_data[2:])
     problem, tests, notes = pose(
         data,
         objective=objective,
@@ -196,7 +196,7 @@ def _losses(models: Mapping[str, Any]) -> list[str]:
     return [loss_name(loss) for loss in (getattr(model, "loss", None) for model in models.values()) if loss is not None]
 
 
-def _task(models: Mapping[str, Any]) -> str | None:
+def task_of(models: Mapping[str, Any]) -> str | None:
     """The task that the losses ask for; None where they do not say, or where a classifier's classes decide."""
     losses = _losses(models)
     for task, names in TASK_OF_LOSS.items():
@@ -205,7 +205,7 @@ def _task(models: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _labels(models: Mapping[str, Any], y: Any) -> tuple[Any, bool]:
+def labels_of(models: Mapping[str, Any], y: Any) -> tuple[Any, bool]:
     """One-hot targets of a categorical loss as class numbers."""
     if y is None or isinstance(y, str) or not any(name.startswith("categorical") for name in _losses(models)):
         return y, False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from unitune.space import Space
 from unitune.store import check_folder
 from unitune.tuner.budget import check_budget
 from unitune.tuner.executors import check_executor, engine_on
+from unitune.tuner.function import Function, pose_function, read_rows
+from unitune.tuner.hypermodel import HyperModel
 from unitune.tuner.loop import Network
 from unitune.tuner.nested import check_nested, nested_estimates
 from unitune.tuner.objectives import first_of, further_objectives
@@ -36,7 +39,7 @@ from unitune.tuner.warm import warm_trials
 def tune(
     x: Any,
     y: Any = None,
-    *,
+    *rows: Any,
     target: str | Sequence[str] | None = None,
     units: Any = None,
     activations: Any = None,
@@ -95,6 +98,9 @@ def tune(
     callbacks: Iterable[Listener] = (),
 ) -> Result:
     """Trains dense networks of many configurations on the same folds, and ranks them.
+
+    `tune(build_model, x, y, ...)` searches the hyperparameters that a function `build_model(hp)` asks for, or a
+    `HyperModel`, in place of those of dense networks; `batch_sizes` and `epochs` are searched beside them.
 
     A hyperparameter takes a value (fixed), a list (choices), a range as text (`"16:256:16"`, `"1e-4:1e-2:log"`), or a
     domain (`unitune.Int`, `Float`, `Choice`, `Fixed`).
@@ -181,8 +187,9 @@ def tune(
         >>> len(result.trials), result.best.configuration["units"] in (2, 4)
         (2, True)
     """
-    call = {key: value for key, value in locals().items() if value is not None}
+    call = {key: value for key, value in locals().items() if value is not None and key != "rows"}
     started = time.perf_counter()
+    function = function_of(call, rows)
     check_options(repeats=repeats, trials=trials, time_limit_s=time_limit_s, seed=seed, patience=patience)
     check_spend(spend)
     check_nested(nested, cv=cv, validation_data=validation_data)
@@ -195,7 +202,7 @@ def tune(
     if nested is not None and not isinstance(strategy, str):
         raise OptionError("with `nested`, `strategy` must be a name", f"got {strategy!r}", "Each search has its own.")
     call |= first_of(objectives, objective)
-    posed = pose_dense(call)
+    posed = pose_dense(call) if function is None else pose_by_function(function, call)
     problem, space = posed.problem, posed.space
     more = further_objectives(problem, objectives)
     goal = Goal(
@@ -210,13 +217,15 @@ def tune(
     chosen, limit = make_strategy(strategy, space, goal=goal, seed=seed, trials=trials, given=given)
     listeners = [*make_progress(progress), *callbacks]
     with engine_on(engine, executor) as chosen_engine:
+        if function is not None:
+            chosen_engine = function.failing(chosen_engine)
         outer = {}
         if nested is not None:
             share = None if time_limit_s is None else time_limit_s / (nested + 1)
             outer = nested_estimates(
                 posed.data,
                 nested,
-                pose=lambda rows: pose_rows(rows, space, call),
+                pose=lambda data: pose_rows(data, space, call, function),
                 strategy=lambda: make_strategy(strategy, space, goal=goal, seed=seed, trials=trials, given=given),
                 space=space,
                 engine=chosen_engine,
@@ -305,9 +314,51 @@ def pose_dense(call: Mapping[str, Any]) -> Posed:
     return pose_rows(data, space, call)
 
 
-def pose_rows(data: Dataset, space: Space, call: Mapping[str, Any]) -> Posed:
+def function_of(call: dict[str, Any], rows: Sequence[Any]) -> Function | None:
+    """The model-building function, where `tune` was given one; the rows in `call` are then those after it.
+
+    Raises:
+        OptionError: There are too many arguments, or some that belong to dense networks.
+    """
+    given = call["x"]
+    if not (isinstance(given, HyperModel) or callable(given)):
+        if rows:
+            raise OptionError("`tune` takes `x` and `y`", f"got {2 + len(rows)} arguments without names")
+        return None
+    if "y" not in call or len(rows) > 1:
+        raise OptionError("`tune` takes a function, `x` and `y`", "got no `x`" if "y" not in call else "got more")
+    strange = sorted({*SPACE[:-2], "per_layer"} & set(call))
+    if strange:
+        raise OptionError(
+            "a function that builds models has its own hyperparameters",
+            f"got `{strange[0]}`",
+            f"Ask for it in the function: `hp.Choice({strange[0]!r}, [...])`.",
+        )
+    call["x"] = call.pop("y")
+    if rows:
+        call["y"] = rows[0]
+    settings = {name: call.get(name) for name in ("batch_sizes", "epochs", "patience")}
+    return Function(given, **settings)
+
+
+def pose_by_function(function: Function, call: dict[str, Any]) -> Posed:
+    """Reads and splits the rows for a function's models.
+
+    Raises:
+        InputError: An argument or the data break a rule.
+    """
+    data, further = read_rows(function, call, ROWS)
+    call |= further
+    return pose_rows(data, function.space, call, function)
+
+
+def pose_rows(data: Dataset, space: Space, call: Mapping[str, Any], function: Function | None = None) -> Posed:
     """Splits rows that were read already."""
     evaluation: dict[str, Any] = {name: call.get(name) for name in EVALUATION}
+    if function is not None:
+        problem, tests, notes = pose_function(function, data, evaluation, call)
+        network = partial(function.network, problem=problem)
+        return Posed(data=data, problem=problem, tests=tests, notes=notes, space=space, network=network)
     problem, tests, notes = pose(
         data,
         more_notes=initializer_notes(space),
@@ -318,13 +369,13 @@ def pose_rows(data: Dataset, space: Space, call: Mapping[str, Any]) -> Posed:
     )
     task_head = head(data.task, n_classes=data.n_classes or None, n_outputs=data.n_outputs)
 
-    def network(configuration: Mapping[str, Any]) -> Network:
+    def dense(configuration: Mapping[str, Any]) -> Network:
         return Network(
             blueprint=blueprint(configuration, task_head),
             training=training(configuration, task_head, patience=call.get("patience")),
         )
 
-    return Posed(data=data, problem=problem, tests=tests, notes=notes, space=space, network=network)
+    return Posed(data=data, problem=problem, tests=tests, notes=notes, space=space, network=dense)
 
 
 def initializer_notes(space: Space) -> tuple[str, ...]:

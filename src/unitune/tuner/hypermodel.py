@@ -62,7 +62,7 @@ class FunctionModel(HyperModel):
 
     def __init__(self, function: Callable[[HyperParameters], Any], name: str | None = None) -> None:
         super().__init__(name=name)
-        self._build = function
+        self._build = function  # type: ignore[assignment]
 
 
 FunctionModel.__name__ = FunctionModel.__qualname__ = "DefaultHyperModel"  # as KerasTuner's users see it

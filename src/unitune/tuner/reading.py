@@ -15,8 +15,12 @@ from unitune.records import Array
 _OWN = ("train_step", "test_step", "compute_loss", "compute_metrics", "make_train_function", "fit")
 
 
+class NeedsWeights(Exception):  # noqa: N818 - not a failure: the model is built again
+    """A model must be built with its weights to be read."""
+
+
 def read_network(
-    model: Any, input_shape: tuple[Any, ...], assigned: set[int]
+    model: Any, input_shape: tuple[Any, ...], assigned: set[int], *, light: bool = False
 ) -> tuple[Blueprint, Training, tuple[Array, ...] | None]:
     """Reads a compiled model, building it only where that is needed.
 
@@ -24,12 +28,14 @@ def read_network(
         model: What the user's function returned.
         input_shape: Of one row.
         assigned: The ids of the Keras variables that the user set while building it.
+        light: Whether it was built without its weights (`unitune.tuner.light_build`).
 
     Returns:
         The blueprint, the training, and the weights where the user set some; None where they are to be drawn anew.
 
     Raises:
         OptionError: It is not compiled, or takes other rows.
+        NeedsWeights: It was built without its weights, and they matter.
     """
     known = read_unbuilt(model)
     if known is not None:
@@ -38,6 +44,8 @@ def read_network(
     blueprint, training, weights = adopt.adopt(model, input_shape)
     frozen = any(not layer.trainable for layer in model.layers) or getattr(blueprint, "keeps_weights", False)
     mine = frozen or (was_built and any(id(variable) in assigned for variable in model.weights))
+    if light and (mine or not blueprint.layers):
+        raise NeedsWeights
     if blueprint.layers:
         blueprint = replace(blueprint, template=None)  # which would keep the model alive
     return blueprint, training, tuple(np.array(weight) for weight in weights) if mine else None
@@ -80,7 +88,7 @@ def misplaced_metrics(model: Any) -> list[str] | None:
 
     In Keras 3 it is `loss_weights`, where names make `fit` fail.
     """
-    config = getattr(getattr(model, "_compile_config", None), "config", None) or {}
+    config: Any = getattr(getattr(model, "_compile_config", None), "config", None) or {}
     found = config.get("loss_weights")
     names = isinstance(found, list | tuple) and bool(found) and all(isinstance(one, str) for one in found)
-    return found if names and not config.get("metrics") else None  # type: ignore[return-value]
+    return found if names and not config.get("metrics") else None

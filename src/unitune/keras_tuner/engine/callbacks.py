@@ -50,7 +50,8 @@ def read_callbacks(
     keras = backend.ensure()
     replays: list[Replay] = []
     logs_rate = False
-    for callback in callbacks if isinstance(callbacks, list | tuple) else [callbacks]:
+    each: list[Any] = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
+    for callback in each:
         name = type(callback).__name__
         if type(callback) is not getattr(keras.callbacks, name, None):
             raise Unfusable(f"the callback `{name}` is not one of Keras's own")
@@ -111,7 +112,7 @@ def _scheduled(function: Any, training: Training, steps: int) -> Training:
             rate = float(function(epoch))
         rates.append(rate)
 
-    class ByEpoch(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    class ByEpoch(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc, name-defined]
         def __call__(self, step: Any) -> Any:
             table = keras.ops.convert_to_tensor(rates, keras.config.floatx())
             epoch = keras.ops.cast(step, "int32") // steps

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
@@ -87,24 +86,6 @@ class Rows:
         return self._digests[id(array)]
 
 
-@contextmanager
-def watched_weights() -> Iterator[set[int]]:
-    """Inside, the ids of Keras variables to which something is assigned: weights that the user set."""
-    keras = backend.ensure()
-    assigned: set[int] = set()
-    original = keras.Variable.assign
-
-    def assign(self: Any, value: Any) -> Any:
-        assigned.add(id(self))
-        return original(self, value)
-
-    keras.Variable.assign = assign
-    try:
-        yield assigned
-    finally:
-        keras.Variable.assign = original
-
-
 def read_fit(
     model: Any,
     args: Sequence[Any],
@@ -113,6 +94,7 @@ def read_fit(
     rows: Rows,
     objective: Objective,
     assigned: set[int],
+    light: bool = False,
 ) -> FitCall:
     """Reads a call of `fit`.
 
@@ -122,6 +104,7 @@ def read_fit(
         rows: Takes the rows.
         objective: Whose best epoch's weights are wanted.
         assigned: The ids of the variables that the user set.
+        light: Whether the model was built without its weights.
 
     Raises:
         Unfusable: With the reason why the call must be left to Keras.
@@ -152,7 +135,7 @@ def read_fit(
     if reason:
         raise Unfusable(reason)
     try:
-        blueprint, training, initial_weights = read_network(model, input_shape, assigned)
+        blueprint, training, initial_weights = read_network(model, input_shape, assigned, light=light)
     except OptionError as error:
         raise Unfusable(str(error)) from error
     if not blueprint.layers:
@@ -272,16 +255,14 @@ def _logged_metrics(model: Any, sparse: bool) -> Iterator[str]:
     Raises:
         Unfusable: One of them is not computed by programs.
     """
-    config = getattr(getattr(model, "_compile_config", None), "config", None) or model.get_compile_config() or {}
-    metrics = config.get("metrics") or misplaced_metrics(model) or []
+    config: Any = getattr(getattr(model, "_compile_config", None), "config", None) or model.get_compile_config() or {}
+    metrics: Any = config.get("metrics") or misplaced_metrics(model) or []
     for name in ("loss_weights", "weighted_metrics"):
         if config.get(name) and config[name] is not misplaced_metrics(model):
             raise Unfusable(f"`{name}` has no fused form")
     if isinstance(metrics, str) or not isinstance(metrics, list | tuple):
         metrics = [metrics]
     for metric in metrics:
-        if isinstance(metric, list | tuple) and len(metric) == 1:
-            metric = metric[0]
         if isinstance(metric, str):
             own = metric
         else:

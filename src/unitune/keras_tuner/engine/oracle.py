@@ -389,6 +389,7 @@ class Oracle(Stateful):
     def get_state(self) -> dict[str, Any]:
         """Everything but the trials, which have files of their own."""
         return {
+            "kind": type(self).__name__,
             "ongoing_trials": {tuner: trial.trial_id for tuner, trial in self.ongoing_trials.items()},
             "hyperparameters": self.hyperparameters.get_config(),
             "start_order": list(self.start_order),
@@ -403,7 +404,13 @@ class Oracle(Stateful):
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Takes a state of `get_state`."""
+        """Takes a state of `get_state`.
+
+        Raises:
+            KeyError: It is that of another kind of oracle.
+        """
+        if state["kind"] != type(self).__name__:
+            raise KeyError(state["kind"])
         self.ongoing_trials = {tuner: self.trials[one] for tuner, one in state["ongoing_trials"].items()}
         self.hyperparameters = HyperParameters.from_config(state["hyperparameters"])
         self.start_order, self.end_order = list(state["start_order"]), list(state["end_order"])

@@ -8,11 +8,12 @@ batch, and goes on with the history. Only one such thread runs at a time.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,19 +23,22 @@ import numpy as np
 from unitune.engine.contract import Job
 from unitune.engine.fused import FusedEngine, read_jobs
 from unitune.engine.lift.base import Unfusable
-from unitune.errors import FusionError
+from unitune.errors import FusionError, SpaceError
 from unitune.keras_tuner import errors
 from unitune.keras_tuner.engine import tuner_utils
 from unitune.keras_tuner.engine.executions import Execution, executions_of
-from unitune.keras_tuner.engine.fit_call import FitCall, Rows, read_fit, watched_weights
+from unitune.keras_tuner.engine.fit_call import FitCall, Rows, read_fit
 from unitune.keras_tuner.engine.progress import Progress
 from unitune.keras_tuner.engine.trial import Trial, TrialStatus
 from unitune.models import backend
 from unitune.records import Array, Member
 from unitune.tuner.hypermodel import overrides_fit
+from unitune.tuner.light_build import light_variables, watched_weights
 
 if TYPE_CHECKING:
     from unitune.keras_tuner.engine.tuner import Tuner
+
+logger = logging.getLogger(__name__)
 
 MEMBERS_PER_BATCH = 1_000
 IDLE_S = 0.01
@@ -102,7 +106,9 @@ class _UserFit:
         self.finished = False
         self._answer: Any = None
         self._mine, self._theirs = threading.Semaphore(0), threading.Semaphore(0)
-        self._fit = lambda: tuner.hypermodel.fit(trial.hyperparameters, model, *execution.args, **execution.kwargs)
+        self._fit: Callable[[], Any] = lambda: tuner.hypermodel.fit(
+            trial.hyperparameters, model, *execution.args, **execution.kwargs
+        )
         self._thread = threading.Thread(target=self._run, name="unitune-fit", daemon=True)
 
     def start(self) -> None:
@@ -251,25 +257,46 @@ class Population:
             # The same network with another seed: there is nothing to build.
             call = replace(first.call, replays=self._copied(first, execution))
             return _Run(trial=trial, execution=execution, call=call)
+        if self._user_fit:
+            return self._read_user_fit(trial, execution, rows)
+        try:
+            with light_variables():
+                return self._read_built(trial, execution, rows, light=True)
+        except (errors.FatalError, errors.FailedTrialError, Unfusable, SpaceError):
+            raise
+        except Exception as error:  # the user's function may look at weights, which are not there
+            logger.debug("trial %s is built with its weights: %r", trial.trial_id, error)
+            return self._read_built(trial, execution, rows, light=False)
+
+    def _read_built(self, trial: Trial, execution: Execution, rows: Rows, *, light: bool) -> _Run:
         with watched_weights() as assigned:
             model = self._tuner._try_build(trial.hyperparameters)
-            user = None
-            args, kwargs = execution.args, execution.kwargs
-            if self._user_fit:
-                user = _UserFit(self._tuner, trial, model, execution)
-                user.start()
-                if user.finished:
-                    if user.error is not None:
-                        raise user.error
-                    # It needed no training of a model: there is nothing to wait for.
-                    return _Run(trial=trial, execution=execution, call=None, user=user)
-                assert user.request is not None
-                args, kwargs = user.request
+            call = read_fit(
+                model,
+                execution.args,
+                execution.kwargs,
+                rows=rows,
+                objective=self._oracle.objective,
+                assigned=assigned,
+                light=light,
+            )
+        return _Run(trial=trial, execution=execution, call=call)
+
+    def _read_user_fit(self, trial: Trial, execution: Execution, rows: Rows) -> _Run:
+        with watched_weights() as assigned:
+            model = self._tuner._try_build(trial.hyperparameters)
+            user = _UserFit(self._tuner, trial, model, execution)
+            user.start()
+        if user.error is not None:
+            raise user.error
+        if user.request is None:
+            # It needed no training of a model: there is nothing to wait for.
+            return _Run(trial=trial, execution=execution, call=None, user=user)
+        args, kwargs = user.request
         try:
             call = read_fit(model, args, kwargs, rows=rows, objective=self._oracle.objective, assigned=assigned)
         except BaseException:
-            if user is not None:
-                user.go_on(_GoSolo())
+            user.go_on(_GoSolo())
             raise
         return _Run(trial=trial, execution=execution, call=call, user=user)
 
@@ -278,6 +305,7 @@ class Population:
 
     def _copied(self, first: _Run, execution: Execution) -> Any:
         mine = [c for c in execution.kwargs["callbacks"] if type(c).__name__ in ("CSVLogger", "TensorBoard")]
+        assert first.call is not None
         return tuple(replace(old, callback=new) for old, new in zip(first.call.replays, mine, strict=True))
 
     def _check_lifts(self, runs: Sequence[_Run], rows: Rows) -> None:
@@ -288,13 +316,14 @@ class Population:
             raise Unfusable(refused[0][1])
 
     def _job(self, run: _Run) -> Job:
-        execution = run.execution
+        execution, call = run.execution, run.call
+        assert call is not None
         return Job(
             member=Member(trial=0, fold=execution.fold, repeat=execution.repeat, seed=execution.seed),
-            split=run.call.split,
-            blueprint=run.call.blueprint,
-            training=run.call.training,
-            initial_weights=run.call.initial_weights,
+            split=call.split,
+            blueprint=call.blueprint,
+            training=call.training,
+            initial_weights=call.initial_weights,
         )
 
     def _train(self, runs: Sequence[_Run], rows: Rows) -> None:
@@ -306,16 +335,18 @@ class Population:
         for outcome in self._engine.train(jobs, rows.splits):
             for position, job in enumerate(outcome.jobs):
                 run = of_job[id(job)]
+                call = run.call
+                assert call is not None
                 n = int(outcome.n_epochs[position])
-                first = min(run.call.first_epoch, n)
+                first = min(call.first_epoch, n)
                 history: dict[str, list[float]] = {}
                 for prefix, values in (("", outcome.train), ("val_", outcome.validation)):
-                    if prefix and not run.call.validates:
+                    if prefix and not call.validates:
                         continue
-                    for name in ("loss", *run.call.metrics):
+                    for name in ("loss", *call.metrics):
                         column = outcome.metrics.index(name if name == "loss" else _engine_name(name))
                         history[prefix + name] = [float(v) for v in values[position, first:n, column]]
-                if run.call.logs_rate:
+                if call.logs_rate:
                     history["learning_rate"] = [float(v) for v in outcome.learning_rate[position, first:n]]
                 run.result = _Fitted(history=history, epoch=list(range(first, n)), params={"epochs": n})
                 run.weights = tuple(outcome.weights[position])
@@ -354,8 +385,8 @@ class Population:
         """What the user's `fit` returns, once it has its history and a trained model."""
         user = run.user
         assert user is not None
-        if not user.finished:
-            history = backend.ensure().callbacks.History()
+        if not user.finished and run.call is not None:
+            history: Any = backend.ensure().callbacks.History()
             history.history, history.epoch, history.params = run.result.history, run.result.epoch, run.result.params
             history.set_model(user.model)
             if not user.model.built:
@@ -425,10 +456,10 @@ class Population:
     def _write_weights(self) -> None:
         best = {one.trial_id for one in self._oracle.get_best_trials(max(1, self._tuner.keep))}
         for trial_id, run in self._kept.items():
-            if trial_id in best and run.weights is not None:
+            if trial_id in best and run.weights is not None and run.call is not None:
                 arrays = {f"w{number}": np.asarray(weight) for number, weight in enumerate(run.weights)}
-                shape = np.array(run.call.input_shape)
-                np.savez(Path(self._tuner.get_trial_dir(trial_id)) / "weights.npz", **arrays, input_shape=shape)
+                arrays["input_shape"] = np.array(run.call.input_shape)
+                np.savez(Path(self._tuner.get_trial_dir(trial_id)) / "weights.npz", **arrays)  # type: ignore[arg-type]
 
     def _warn(self) -> None:
         if self._reasons:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import gc
+import importlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,8 +27,6 @@ from unitune.tuner.reading import misplaced_metrics
 
 if TYPE_CHECKING:
     import keras
-
-TRIALS_PER_COLLECTION = 25
 
 
 class Tuner(BaseTuner):
@@ -87,7 +85,6 @@ class Tuner(BaseTuner):
         self.distribution_strategy = distribution_strategy
         self.executions_per_trial = executions_per_trial
         self.folds, self.keep, self.engine, self.progress = folds, keep, engine, progress
-        self._n_built = 0
         super().__init__(
             oracle=oracle,
             hypermodel=hypermodel,
@@ -116,17 +113,12 @@ class Tuner(BaseTuner):
             FailedTrialError: The model is too large.
         """
         keras = backend.ensure()
-        self._n_built += 1
-        if self._n_built % TRIALS_PER_COLLECTION == 0:
-            gc.collect()
         model = self._build_hypermodel(hp)
         if not isinstance(model, keras.Model):
             raise errors.FatalTypeError(
                 "Expected the model-building function, or `HyperModel.build`, to return a compiled Keras model, but "
                 f"got {model!r}, a {type(model).__name__}. Write `return model` at its end."
             )
-        if misplaced_metrics(model):
-            model.compile(optimizer=model.optimizer, loss=model.loss, metrics=list(misplaced_metrics(model) or ()))
         if self.max_model_size is not None and model.built:
             size = sum(math.prod(weight.shape) for weight in model.trainable_weights)
             if size > self.max_model_size:
@@ -208,6 +200,9 @@ class Tuner(BaseTuner):
         keras.utils.clear_session()  # memory does not grow with the trials
         hp = trial.hyperparameters
         model = self._try_build(hp)
+        misplaced = misplaced_metrics(model)
+        if misplaced:
+            model.compile(optimizer=model.optimizer, loss=model.loss, metrics=misplaced)
         results = self.hypermodel.fit(hp, model, *args, **kwargs)
         with contextlib.suppress(Exception):  # a model of the user's own class may have none
             write_json(Path(self.get_trial_dir(trial.trial_id)) / "build_config.json", model.get_build_config())
@@ -231,8 +226,7 @@ class Tuner(BaseTuner):
             folder = self._get_tensorboard_dir(callback.log_dir, trial.trial_id, execution)
             callback.log_dir = folder
             with contextlib.suppress(ImportError, AttributeError):
-                from tensorboard.plugins.hparams import api
-
+                api: Any = importlib.import_module("tensorboard.plugins.hparams.api")
                 hparams = tuner_utils.convert_hyperparams_to_hparams(trial.hyperparameters, api)
                 callbacks.append(api.KerasCallback(writer=folder, hparams=hparams, trial_id=trial.trial_id))
 
@@ -263,6 +257,9 @@ class Tuner(BaseTuner):
             if not model.built:
                 model.build((None, *shape))
             model.set_weights(arrays)
+            misplaced = misplaced_metrics(model)
+            if misplaced:
+                model.compile(optimizer=model.optimizer, loss=model.loss, metrics=misplaced)
             return model
         if not model.built and (folder / "build_config.json").exists():
             model.build_from_config(read_json(folder / "build_config.json"))

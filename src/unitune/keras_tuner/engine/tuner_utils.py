@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -126,7 +127,7 @@ def validate_trial_results(results: Any, objective: Objective, func_name: str) -
 def convert_hyperparams_to_hparams(hyperparams: Any, hparams_api: Any = None) -> dict[Any, Any]:
     """The values of a trial for TensorBoard's table of hyperparameters. Needs `tensorboard`."""
     if hparams_api is None:
-        from tensorboard.plugins.hparams import api as hparams_api
+        hparams_api = importlib.import_module("tensorboard.plugins.hparams.api")
     hparams = {}
     for one in hyperparams.space:
         if one.name not in hyperparams.values:
@@ -145,7 +146,7 @@ def convert_hyperparams_to_hparams(hyperparams: Any, hparams_api: Any = None) ->
 def _callback_classes() -> tuple[type, type]:
     keras = backend.ensure()
 
-    class TunerCallback(keras.callbacks.Callback):  # type: ignore[misc]
+    class TunerCallback(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
         """Tells the tuner of the epochs and batches of a trial."""
 
         def __init__(self, tuner: Any, trial: Any) -> None:
@@ -164,7 +165,7 @@ def _callback_classes() -> tuple[type, type]:
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             self.tuner.on_epoch_end(self.trial, self.model, epoch, logs=logs)
 
-    class SaveBestEpoch(keras.callbacks.Callback):  # type: ignore[misc]
+    class SaveBestEpoch(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
         """Writes the weights at the best epoch so far, over all executions of a trial.
 
         Args:

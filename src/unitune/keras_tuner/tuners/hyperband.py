@@ -78,11 +78,11 @@ class HyperbandOracle(Oracle):
         """Trials of a round."""
         last = self._get_num_brackets() - 1
         first_size = math.ceil(self.factor**bracket_num * (last + 1) / (bracket_num + 1))
-        return math.ceil(first_size / self.factor**round_num)
+        return math.ceil(float(first_size) / float(self.factor) ** round_num)
 
     def _get_epochs(self, bracket_num: int, round_num: int) -> int:
         """Epochs after which a round ends, counted from the start of its trials."""
-        return math.ceil(self.max_epochs / self.factor ** (bracket_num - round_num))
+        return math.ceil(self.max_epochs / float(self.factor) ** (bracket_num - round_num))
 
     # Proposing --------------------------------------------------------------------------------------------------
 
@@ -93,15 +93,13 @@ class HyperbandOracle(Oracle):
             values = self._go_on(bracket, trial_id) or self._begin(bracket, trial_id)
             if values is not None:
                 return {"status": TrialStatus.RUNNING, "values": values}
-        while self._current_iteration < self.hyperband_iterations:
-            bracket = {"bracket_num": self._current_bracket, "rounds": [[]], "exhausted": False}
-            bracket["rounds"] = [[] for _ in range(self._get_num_rounds(self._current_bracket))]
-            self._current_bracket -= 1
+        while self._current_bracket >= 0 or self._current_iteration + 1 < self.hyperband_iterations:
             if self._current_bracket < 0:
                 self._current_bracket = self._get_num_brackets() - 1
-                if self._current_iteration + 1 >= self.hyperband_iterations:
-                    self._no_more = True
                 self._current_iteration += 1
+            rounds: list[list[dict[str, Any]]] = [[] for _ in range(self._get_num_rounds(self._current_bracket))]
+            bracket = {"bracket_num": self._current_bracket, "rounds": rounds, "exhausted": False}
+            self._current_bracket -= 1
             self._brackets.append(bracket)
             values = self._begin(bracket, trial_id)
             if values is not None:
@@ -115,8 +113,6 @@ class HyperbandOracle(Oracle):
                 return {"status": TrialStatus.RUNNING, "values": values}
         self._brackets = []
         return {"status": TrialStatus.STOPPED}
-
-    _no_more = False
 
     def _begin(self, bracket: _Bracket, trial_id: str) -> dict[str, Any] | None:
         """New values for the first round; None where it is full, or nothing new is left."""

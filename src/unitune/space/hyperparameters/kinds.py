@@ -177,7 +177,7 @@ def _check_types(name: str, values: Sequence[Any]) -> None:
 
 def _type_of(value: Any) -> str:
     for kind, types in {"bool": bool, "int": int, "float": float, "str": str, "tuple": tuple}.items():
-        if isinstance(value, types):  # type: ignore[arg-type]
+        if isinstance(value, types):
             return kind
     # Classes and functions, and Keras objects, which can be made again from their configuration.
     return "function" if callable(value) or hasattr(value, "get_config") else ""
@@ -320,15 +320,15 @@ class _Range(HyperParameter):
             else:
                 power = value if self.sampling == "log" else self.max_value + self.min_value - value
                 index = math.log(max(power, 1e-300) / self.min_value) / math.log(self.step)
-            return (min(max(round(index), 0), n - 1) + 0.5) / n
+            return float((min(max(round(index), 0), n - 1) + 0.5) / n)
         low, high = self._bounds()
         if low == high:
             return 0.5
         if self.sampling == "linear":
             return float((value - low) / (high - low))
         if self.sampling == "log":
-            return math.log(value / low) / math.log(high / low)
-        return 1.0 - math.log(1.0 + (high - value) / low) / math.log(high / low)
+            return float(math.log(value / low) / math.log(high / low))
+        return float(1.0 - math.log(1.0 + (high - value) / low) / math.log(high / low))
 
     def _bounds(self) -> tuple[float, float]:
         return self.min_value, self.max_value

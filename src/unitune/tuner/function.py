@@ -1,0 +1,368 @@
+"""`tune(build_model, x, y)`: a function that builds models, or a `HyperModel`, as the networks of a search.
+
+The function is asked a few times before the search, to find out which hyperparameters there are and under which values
+of others each of them exists. What it finds is a space like any other, so that every strategy can search it.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from unitune.data.arrays import Split
+from unitune.data.dataset import Dataset
+from unitune.data.load import dataset as read_dataset
+from unitune.engine.contract import Engine, Job, Outcome
+from unitune.errors import OptionError, SpaceError
+from unitune.models import backend
+from unitune.models.adopt import predicts_logits
+from unitune.models.blueprint import Blueprint, EarlyStopping, OptimizerSpec, Training
+from unitune.space import Condition, Hyperparameter, Space
+from unitune.space.domains import same
+from unitune.space.hyperparameters import HyperParameters
+from unitune.space.parse import domain
+from unitune.tuner.adopted import labels_of, sparse_loss, task_of
+from unitune.tuner.hypermodel import HyperModel, as_hypermodel, overrides_fit
+from unitune.tuner.light_build import light_variables, watched_weights
+from unitune.tuner.loop import Network
+from unitune.tuner.pose import pose
+from unitune.tuner.problem import Problem
+from unitune.tuner.reading import read_network
+
+logger = logging.getLogger(__name__)
+
+RANDOM_BUILDS = 12
+VALUES_TRIED = 32
+FIT_ARGUMENTS = ("batch_size", "epochs", "shuffle", "callbacks", "verbose", "validation_data")
+
+
+class Function:
+    """A model-building function as the source of a search's networks.
+
+    Args:
+        given: A function of `hp`, or a `HyperModel`.
+        batch_sizes, epochs: What the arguments of `fit` may be, as `tune` takes them.
+        patience: For early stopping, as `tune` takes it.
+
+    Raises:
+        OptionError: The function returns no compiled model.
+        SpaceError: A name has two domains.
+    """
+
+    def __init__(self, given: Any, *, batch_sizes: Any = None, epochs: Any = None, patience: int | None = None) -> None:
+        hypermodel = as_hypermodel(given)
+        assert hypermodel is not None
+        self.hypermodel: HyperModel = hypermodel
+        self._patience = patience
+        self._known = HyperParameters()
+        self.failures: dict[int, tuple[Blueprint, str]] = {}
+        self._asked: list[tuple[dict[str, Any], frozenset[str]]] = []
+        self.first = self._build(self._known.copy())
+        self._explore()
+        asked = [
+            Hyperparameter("batch_size", domain("batch_sizes", batch_sizes or 32, "int", low=1)),
+            Hyperparameter("epochs", domain("epochs", epochs or 10, "int", low=1)),
+        ]
+        # What `HyperModel.fit` asks for by these names takes their place.
+        self.space = Space([*self._space(), *(one for one in asked if one.name not in self._known._hps)])
+
+    # The space --------------------------------------------------------------------------------------------------
+
+    def _build(self, hp: HyperParameters) -> Any:
+        """Builds a model, and notes what was asked for."""
+        model = self.hypermodel.build(hp)
+        check_model(model)
+        if overrides_fit(self.hypermodel):
+            fit_arguments(self.hypermodel, hp, model, None, None)
+        known = self._known
+        known.merge([one for one in hp.space if not known._exists(one.name, one.conditions)])
+        names = frozenset(one.name for one in hp._asked if hp.is_active(one))
+        self._asked.append(({name: hp.values[name] for name in names}, names))
+        return model
+
+    def _explore(self) -> None:
+        with light_variables():
+            for values in self._to_try():
+                hp = self._known.copy()
+                hp.values = values
+                hp.ensure_active_values()
+                try:
+                    self._build(hp)
+                except (SpaceError, OptionError):
+                    raise
+                except Exception:
+                    continue  # a combination that cannot be built is a failed trial, not the end
+
+    def _to_try(self) -> Any:
+        """Values for the builds that explore: each scope once, the ends of ranges, and some at random."""
+        tried: list[Any] = []
+        first = dict(self._asked[0][0])
+        while True:
+            scopes = {
+                tuple((c.name, c.values[0]) for c in one.conditions) for one in self._known.space if one.conditions
+            }
+            new = [scope for scope in scopes if scope not in tried]
+            if not new:
+                break
+            tried += new
+            for scope in new:
+                yield {**first, **dict(scope)}
+        for one in list(self._known.space):
+            if not one.conditions and len(one.values) > 1:
+                yield {**first, one.name: one.values[-1]}
+        generator = np.random.default_rng(0)
+        for _ in range(RANDOM_BUILDS):
+            yield {
+                one.name: one.random_sample(int(generator.integers(2**31)))
+                for one in self._known.space
+                if not one.conditions
+            }
+        # Something that is not always asked for hangs on another's value, without saying on which.
+        loose = [one.name for one in self._known.space if not one.conditions and not self._always(one.name)]
+        if loose:
+            for one in list(self._known.space):
+                if not one.conditions and one.name not in loose and 1 < len(one.values) <= VALUES_TRIED:
+                    for value in one.values:
+                        yield {**first, one.name: value}
+
+    def _always(self, name: str) -> bool:
+        return all(name in names for _, names in self._asked)
+
+    def _space(self) -> list[Hyperparameter]:
+        found = []
+        for one in self._known.as_space():
+            if not one.active_if and not self._always(one.name):
+                one = replace(one, active_if=self._condition(one.name))
+            found.append(one)
+        # A parent comes before what hangs on it.
+        order = {one.name: position for position, one in enumerate(found)}
+        return sorted(found, key=lambda one: max([order[one.name], *(order[c.parent] for c in one.active_if)]))
+
+    def _condition(self, name: str) -> tuple[Condition, ...]:
+        """The hyperparameter whose values tell whether this one is asked for, if there is one."""
+        for parent in self._known.space:
+            if parent.name == name or parent.conditions or not self._always(parent.name):
+                continue
+            there = [values[parent.name] for values, names in self._asked if name in names]
+            absent = [values[parent.name] for values, names in self._asked if name not in names]
+            if not any(same(a, b) for a in there for b in absent):
+                values = [value for value in parent.values if any(same(value, other) for other in there)]
+                if values and len(values) < len(parent.values):
+                    return (Condition(parent.name, tuple(values)),)
+        return ()
+
+    # Networks ---------------------------------------------------------------------------------------------------
+
+    def network(self, configuration: Mapping[str, Any], problem: Problem) -> Network:
+        """The network of a configuration; where the function raises, one that `failing` knows."""
+        try:
+            with light_variables():
+                return self._read(configuration, problem, light=True)
+        except SpaceError:
+            raise
+        except Exception:  # the function looks at weights, or raises: with its weights it does so in earnest
+            try:
+                return self._read(configuration, problem, light=False)
+            except SpaceError:
+                raise
+            except Exception as error:
+                return self._unbuilt(error)
+
+    def _unbuilt(self, error: Exception) -> Network:
+        shown = "".join(traceback.format_exception(error))
+        if not self.failures:
+            logger.warning("the model of a trial could not be built:\n%s", shown)
+        blueprint = Blueprint()
+        reason = f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
+        self.failures[id(blueprint)] = (blueprint, f"its model could not be built ({reason})")
+        training = Training(optimizer=OptimizerSpec(class_name="Adam", learning_rate=0.001), loss="mse")
+        return Network(blueprint=blueprint, training=training)
+
+    def failing(self, engine: Engine) -> Engine:
+        """The engine, with members whose models could not be built as failures."""
+        return _Failing(engine, self.failures)
+
+    def _read(self, configuration: Mapping[str, Any], problem: Problem, *, light: bool) -> Network:
+        hp = self._known.copy()
+        hp.values = {name: value for name, value in configuration.items() if name in self._known._hps}
+        with watched_weights() as assigned:
+            model = self.hypermodel.build(hp)
+            check_model(model)
+        blueprint, training, weights = read_network(model, problem.input_shape, assigned, light=light)
+        split = problem.splits[0]
+        training = replace(
+            training,
+            loss=sparse_loss(training.loss),
+            batch_size=configuration.get("batch_size", 32),
+            epochs=configuration.get("epochs", 10),
+            early_stopping=None if self._patience is None else EarlyStopping(patience=self._patience),
+        )
+        if overrides_fit(self.hypermodel):
+            training = _as_fitted(fit_arguments(self.hypermodel, hp, model, split.x_train, split.y_train), training)
+        return Network(
+            blueprint=blueprint, training=training, initial_weights=weights, logits=predicts_logits(training)
+        )
+
+
+class _Failing:
+    """An engine before which members that have no model are sorted out."""
+
+    def __init__(self, engine: Engine, failures: Mapping[int, tuple[Blueprint, str]]) -> None:
+        self.name = engine.name
+        self._engine, self._failures = engine, failures
+
+    @property
+    def plans(self) -> Sequence[object]:
+        return self._engine.plans
+
+    def train(
+        self,
+        jobs: Sequence[Job],
+        splits: Sequence[Split],
+        *,
+        should_stop: Callable[[], bool] = lambda: False,
+        take: Callable[[Sequence[Job]], Sequence[bool]] | None = None,
+    ) -> Iterator[Outcome]:
+        sound = [job for job in jobs if id(job.blueprint) not in self._failures]
+        for job in jobs:
+            if id(job.blueprint) in self._failures and (take is None or take([job])[0]):
+                yield failed(job, splits[job.split], self._failures[id(job.blueprint)][1])
+        if sound:
+            yield from self._engine.train(sound, splits, should_stop=should_stop, take=take)
+
+
+class _Called(BaseException):
+    """Ends a user's `fit` at its call of `model.fit`. Not an `Exception`, which the user's code may catch."""
+
+
+def fit_arguments(hypermodel: HyperModel, hp: HyperParameters, model: Any, x: Any, y: Any) -> dict[str, Any]:
+    """The arguments with which a `HyperModel` calls `model.fit`, whose rows must be those it was given.
+
+    Raises:
+        OptionError: It does not call it, or changes the rows.
+    """
+    found: dict[str, Any] = {}
+
+    def fit(*args: Any, **kwargs: Any) -> Any:
+        found.update(kwargs)
+        found.update(zip(("x", "y", "batch_size", "epochs"), args, strict=False))
+        raise _Called
+
+    model.fit = fit
+    try:
+        hypermodel.fit(hp, model, x, y)
+    except _Called:
+        pass
+    finally:
+        model.__dict__.pop("fit", None)
+    if not found:
+        raise OptionError("`HyperModel.fit` must call `model.fit`", "it did not", "Use `unitune.RandomSearch` for it.")
+    if found.pop("x", None) is not x or found.pop("y", None) is not y:
+        raise OptionError(
+            "`HyperModel.fit` must pass its rows on as they are, so that they can be split into folds",
+            "it changes them",
+            "Put what changes them into the model as a layer, or use `unitune.RandomSearch`.",
+        )
+    unknown = sorted(set(found) - set(FIT_ARGUMENTS))
+    if unknown:
+        raise OptionError("`HyperModel.fit` may decide on batch size, epochs and callbacks", f"got `{unknown[0]}`")
+    return found
+
+
+def _as_fitted(arguments: Mapping[str, Any], training: Training) -> Training:
+    settings: dict[str, Any] = {}
+    for name in ("batch_size", "epochs", "shuffle"):
+        if arguments.get(name) is not None:
+            settings[name] = arguments[name]
+    for callback in arguments.get("callbacks") or ():
+        if type(callback).__name__ != "EarlyStopping" or callback.monitor != "val_loss":
+            raise OptionError(
+                "with `tune`, `HyperModel.fit` may use `EarlyStopping` on `val_loss`",
+                f"got {type(callback).__name__}",
+                "Use `unitune.RandomSearch` for other callbacks.",
+            )
+        settings["early_stopping"] = EarlyStopping(
+            patience=callback.patience,
+            min_delta=abs(float(callback.min_delta)),
+            restore_best_weights=bool(callback.restore_best_weights),
+        )
+    return replace(training, **settings)
+
+
+def failed(job: Job, split: Split, reason: str) -> Outcome:
+    """The outcome of a member that was not trained: no epochs, predictions of NaN."""
+    y = split.y_train
+    outputs = y.shape[1] if y.ndim > 1 else int(y.max(initial=0)) + 1
+    nothing = np.empty((1, 0, 1))
+    return Outcome(
+        jobs=(job,),
+        metrics=("loss",),
+        train=nothing,
+        validation=nothing,
+        learning_rate=np.empty((1, 0)),
+        n_epochs=np.array([0]),
+        best_epoch=np.array([0]),
+        train_predictions=np.full((1, len(y), outputs), np.nan),
+        validation_predictions=np.full((1, len(split.y_val), outputs), np.nan),
+        weights=((),),
+        failures=(reason,),
+        elapsed_s=np.zeros(1),
+        engine="solo",
+        engine_reason="there is no model",
+    )
+
+
+def check_model(model: Any) -> None:
+    """Refuses what is no compiled Keras model.
+
+    Raises:
+        OptionError: It is not.
+    """
+    keras = backend.ensure()
+    if not isinstance(model, keras.Model):
+        raise OptionError(
+            "the function must return a compiled `keras.Model`",
+            f"got {model!r}, a {type(model).__name__}",
+            "Write `return model` at its end.",
+        )
+    if not getattr(model, "compiled", False) or getattr(model, "optimizer", None) is None:
+        raise OptionError(
+            "the function must return a compiled model",
+            f"`{model.name}` is not compiled",
+            "Call `model.compile(optimizer=..., loss=..., metrics=[...])` first.",
+        )
+
+
+def read_rows(function: Function, call: Mapping[str, Any], names: Sequence[str]) -> tuple[Dataset, dict[str, Any]]:
+    """The rows as the function's models take them, and the rows beside them with their classes as numbers."""
+    models = {"model": function.first}
+    y, one_hot = labels_of(models, call.get("y"))
+    rows: dict[str, Any] = {name: call.get(name) for name in names}
+    rows["task"] = rows.get("task") or task_of(models)
+    normalize = call.get("normalize", "auto")
+    data = read_dataset(call["x"], y, normalize=False if normalize == "auto" else normalize, **rows)
+    further = {}
+    for name in ("validation_data", "test_data"):
+        given = call.get(name)
+        if one_hot and isinstance(given, tuple):
+            further[name] = (given[0], labels_of(models, given[1])[0], *given[2:])
+    return data, further
+
+
+def pose_function(
+    function: Function, data: Dataset, evaluation: Mapping[str, Any], call: Mapping[str, Any]
+) -> tuple[Problem, Dataset | None, tuple[str, ...]]:
+    """Splits the rows; they keep their shape and scale, as in the user's own `fit`."""
+    return pose(
+        data,
+        repeats=call.get("repeats", 1),
+        time_ordered=call.get("time_ordered", False),
+        seed=call.get("seed", 0),
+        as_given=True,
+        **evaluation,
+    )
