@@ -1,4 +1,4 @@
-"""Budgets, given configurations, several objectives, asking ahead: the loop around a fake engine."""
+"""Budgets, given configurations, several objectives, stages, asking ahead: the loop around a fake engine."""
 
 import threading
 from collections.abc import Iterator
@@ -27,10 +27,12 @@ class FakeEngine:
     def __init__(self) -> None:
         self.members = 0
         self.calls: list[int] = []
+        self.trained: list[tuple[int, int, int]] = []
 
     def train(self, jobs, splits, *, should_stop=lambda: False, take=lambda jobs: [True] * len(jobs)) -> Iterator:
         jobs = [job for job, mine in zip(jobs, take(jobs), strict=True) if mine]
         self.calls.append(len(jobs))
+        self.trained += [(job.member.trial, job.member.fold, job.last_epoch) for job in jobs]
         for index in sorted({job.split for job in jobs}):
             mine = tuple(job for job in jobs if job.split == index)
             self.members += len(mine)
@@ -41,12 +43,12 @@ class FakeEngine:
         n = len(jobs)
 
         def predictions(y):
-            rng = np.random.default_rng(0)
+            rng = np.random.default_rng(jobs[0].member.seed)
             wrong = rng.random(len(y))[None, :] < 0.05 + 0.2 * np.array(miss)[:, None]
             truth = np.asarray(y).reshape(-1)[None, :] > 0.5
             return np.where(truth ^ wrong, 0.9, 0.1)[:, :, None]
 
-        epochs = np.array([job.training.epochs for job in jobs])
+        epochs = np.array([job.last_epoch for job in jobs])
         curve = np.ones((n, epochs.max(), 2))
         return Outcome(
             jobs=jobs,
@@ -62,6 +64,7 @@ class FakeEngine:
             failures=("",) * n,
             elapsed_s=np.ones(n),
             engine="fused",
+            states=tuple("on" if job.last_epoch < job.training.epochs else None for job in jobs),
         )
 
 
@@ -215,3 +218,90 @@ def test_one_objective_has_a_front_with_the_parameters(engine, rows):
         found.pareto(["accuracy"])
     with pytest.raises(OptionError, match="must have been scored"):
         found.pareto(["accuracy", "size"])
+
+
+def test_racing_drops_what_is_worse_and_says_so(engine, rows):
+    found = tune(rows, strategy="racing", trials=40, folds=5)
+    stopped = [trial for trial in found.trials if trial.state == "stopped"]
+    assert len(found.trials) == 40
+    assert 5 < len(stopped) < 40
+    assert engine.members == sum(len(trial.scores["accuracy"].values) for trial in found.trials) < 180
+    assert all(2 <= len(trial.scores["accuracy"].values) < 5 for trial in stopped)
+    assert stopped[0].failure.startswith("stopped early after ")
+    assert "where the best has" in stopped[0].failure
+    table = found.table()
+    gone = table[table["state"] == "stopped"]
+    assert sorted(gone["trial"]) == [trial.number for trial in stopped]
+    assert gone[["rank", "mean", "low"]].isna().all(axis=None)
+    assert table["state"].tolist() == sorted(table["state"].tolist())  # complete ones first
+    assert not set(found.tied) & set(gone["trial"])
+    assert found.best.state == found.recommended.state == "complete"
+    assert np.isfinite(found.estimate.mean)
+    assert not set(found.pareto()["trial"]) & set(gone["trial"])
+    assert all(number not in {trial.number for trial in stopped} for one in found.findings for number in one.trials)
+
+
+def test_racing_keeps_the_tied_set_of_the_whole_search(engine, rows):
+    whole = tune(rows, strategy="qmc", trials=40, folds=5)
+    raced = tune(rows, strategy="racing", trials=40, folds=5)
+    assert raced.best.configuration == whole.best.configuration
+    dropped = {trial.number for trial in raced.trials if trial.state == "stopped"}
+    assert len(dropped & set(whole.tied)) <= 0.05 * len(whole.tied)
+
+
+def test_racing_is_reported_without_a_hitch(engine, rows, tmp_path):
+    found = tune(rows, strategy="racing", trials=30)
+    page = found.report(tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "stopped" in page
+
+
+def test_racing_needs_three_folds(engine, rows):
+    with pytest.raises(OptionError, match="three folds"):
+        tune(rows, strategy="racing", trials=4, folds=2)
+
+
+@pytest.mark.parametrize(("strategy", "first"), [("halving", {1}), ("hyperband", {1, 3, 9, 27})])
+def test_halving_gives_more_epochs_to_the_better_third(engine, rows, strategy, first):
+    found = tune(rows, strategy=strategy, trials=81, epochs=27)
+    by_trial: dict[int, list[int]] = {}
+    for trial, fold, epoch in engine.trained:
+        if fold == 0:
+            by_trial.setdefault(trial, []).append(epoch)
+    assert {epochs[0] for epochs in by_trial.values()} == first
+    complete = [trial for trial in found.trials if trial.state == "complete"]
+    stopped = [trial for trial in found.trials if trial.state == "stopped"]
+    assert len(complete) + len(stopped) == 81
+    assert all(by_trial[trial.number][-1] == 27 for trial in complete)
+    assert all(by_trial[trial.number][-1] < 27 for trial in stopped)
+    assert {"stopped early after 1 of 27 epochs: others were better"} <= {trial.failure for trial in stopped}
+    if strategy == "halving":
+        reached = [sum(epoch in epochs for epochs in by_trial.values()) for epoch in (1, 3, 9, 27)]
+        assert reached == [81, 27, 9, 3]
+        means = {trial.number: trial.scores["accuracy"].mean for trial in found.trials}
+        assert min(means[t] for t, e in by_trial.items() if len(e) > 1) >= max(
+            means[t] for t, e in by_trial.items() if len(e) == 1
+        )
+    assert found.best.state == "complete"
+    assert len(found.members(stopped[0])) == 4
+
+
+def test_halving_in_several_rounds_and_batches_ends(engine, rows, monkeypatch):
+    monkeypatch.setattr("unitune.tuner.halved.TRIALS_PER_ROUND", 10)
+    monkeypatch.setattr("unitune.tuner.loop.MEMBERS_PER_BATCH", 120)
+    found = tune(rows, strategy="halving", trials=70, epochs=9)
+    assert len(found.trials) == 70
+    assert sum(trial.state == "complete" for trial in found.trials) >= 3
+    again = tune(rows, strategy="halving", trials=70, epochs=9)
+    assert [trial.state for trial in again.trials] == [trial.state for trial in found.trials]
+
+
+def test_halving_keeps_to_its_epochs(engine, rows):
+    found = tune(rows, strategy="halving", epoch_limit=1_000, trials=200, epochs=9)
+    spent = sum(int(found.members(trial)["n_epochs"].sum()) for trial in found.trials)
+    assert 900 < spent <= 1_000
+    assert len(found.trials) > 30  # 27 would have used all, had they run to their end
+
+
+def test_few_trials_have_a_winner_all_the_same(engine, rows):
+    found = tune(rows, strategy="halving", trials=2, epochs=9)
+    assert sorted(trial.state for trial in found.trials) == ["complete", "stopped"]

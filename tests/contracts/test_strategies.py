@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from unitune.records import Score, Trial
-from unitune.search import Enqueued, Goal, Grid, OneAtATime, Qmc, Random, Strategy
+from unitune.search import Enqueued, Goal, Grid, Halving, Hyperband, OneAtATime, Qmc, Racing, Random, Strategy
 from unitune.search.cmaes import CmaEs
 from unitune.search.distributions import Codec
 from unitune.search.gp import Gp
@@ -56,6 +56,9 @@ STRATEGIES: dict[str, Callable[[Space], Strategy]] = {
     "cmaes": lambda space: CmaEs(space, goal=GOAL, seed=1),
     "nsga2": lambda space: Nsga2(space, goal=TWO, seed=1, trials=60),
     "nsga3": lambda space: Nsga3(space, goal=TWO, seed=1, trials=60),
+    "racing": lambda space: Racing(space, goal=GOAL, seed=1, trials=20),
+    "halving": lambda space: Halving(space, goal=GOAL, seed=1, trials=20),
+    "hyperband": lambda space: Hyperband(space, goal=GOAL, seed=1),
     "enqueued": lambda space: Enqueued(
         Tpe(space, goal=GOAL, seed=1), space, [space.active({name: _first(space, name) for name in space.names})]
     ),

@@ -29,7 +29,7 @@ GAP = 2  # Spaces between two columns.
 STRIP = 21  # Width of the drawn intervals.
 SCORES = ("rank", "trial", "mean", "low", "high", "std", "train", "gap")
 MARKS = ("tied", "pick")
-COSTS = ("parameters", "seconds", "engine", "failure")
+COSTS = ("parameters", "seconds", "engine", "state", "failure")
 
 
 def show(result: Result, *, as_json: bool = False, top: int = TOP) -> None:
@@ -153,7 +153,10 @@ def trials(table: pd.DataFrame, *, objective: str, width: int) -> Table:
         if name not in (*SCORES, *MARKS, *COSTS):
             cells = [setting(row[name]) for row in rows]
             columns.append(_Column(title=name, cells=cells, right=_numeric(table[name])))
-    means = [number(row["mean"]) if not gone else "failed" for row, gone in zip(rows, failed, strict=True)]
+    means = [
+        number(row["mean"]) if not gone else str(row.get("state", "failed"))
+        for row, gone in zip(rows, failed, strict=True)
+    ]
     columns.append(_Column(title=objective, cells=means))
     if table["low"].notna().any():
         columns.append(

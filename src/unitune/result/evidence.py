@@ -32,6 +32,12 @@ def evidence_of(
         members, histories, probes: As `member_table`, `history_table` and `probe_table`.
         tied: Numbers of the trials that are tied with the best; empty if unknown.
     """
+    # A trial that was stopped has not shown what it can do.
+    trials = [trial for trial in trials if trial.state != "stopped"]
+    kept = [trial.number for trial in trials]
+    members, histories, probes = (
+        table[table["trial"].isin(kept)].reset_index(drop=True) for table in (members, histories, probes)
+    )
     place = {trial.number: position for position, trial in enumerate(trials)}
     index = pd.MultiIndex.from_frame(members[_MEMBER])
     n_epochs = members["n_epochs"].to_numpy(dtype=int)

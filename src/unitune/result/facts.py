@@ -130,10 +130,11 @@ def _plain_conclusion(result: Result, best: Trial | None) -> tuple[str, ...]:
 def _kinds(result: Result) -> Callable[[int], tuple[str, ...] | None]:
     """The kinds of findings about each trial."""
     judged, _ = _known(lambda: judge(result._evidence))
-    places = {trial.number: place for place, trial in enumerate(result.trials)}
+    judgable = () if judged is None else result._evidence.trials  # without trials that were stopped
+    places = {trial.number: place for place, trial in enumerate(judgable)}
 
     def kinds(number: int) -> tuple[str, ...] | None:
-        if judged is None:
+        if judged is None or number not in places:
             return None
         return tuple(kind for kind, (_, found) in judged.items() if found[places[number]])
 

@@ -299,24 +299,6 @@ class Result:
         own = [name for name, _ in self._run.objectives] or [self._run.objective, "parameters"]
         return pareto_table(self.table(), self._trials, list(objectives or own))
 
-    def pareto(self, objectives: Sequence[str] | None = None) -> pd.DataFrame:
-        """The trials that no other beats in all objectives, the best in the first one first.
-
-        Args:
-            objectives: Metrics, `"parameters"` or `"seconds"`; those of the search if not given, or where it had one,
-                that and the parameters.
-
-        Returns:
-            Rows of `table()`, with a column for each further metric.
-
-        Raises:
-            OptionError: Fewer than two objectives, or one that was not scored.
-        """
-        from unitune.result.pareto import pareto_table
-
-        own = [name for name, _ in self._run.objectives] or [self._run.objective, "parameters"]
-        return pareto_table(self.table(), self._trials, list(objectives or own))
-
     def history(self, trial: Trial | int | None = None) -> pd.DataFrame:
         """The histories of a trial's members, in long form.
 
@@ -374,7 +356,8 @@ class Result:
         """
         chosen = self._find(trial)
         if chosen.state != "complete":
-            raise TrainingError(f"Trial {chosen.number} failed: {chosen.failure}.")
+            what = "was " if chosen.state == "stopped" else "failed: "
+            raise TrainingError(f"Trial {chosen.number} {what}{chosen.failure}.")
         if chosen.number not in self._models:
             self._models[chosen.number] = self._source.model(
                 chosen, self._median_best_epoch(chosen), self._median_rates(chosen)

@@ -77,6 +77,11 @@ class Strategy(ABC):
     asks_ahead: ClassVar[bool] = False
     any_batch: ClassVar[bool] = True
 
+    @property
+    def referee(self) -> Strategy:
+        """What decides which trials are trained to their end, if the strategy does: itself, or one that it holds."""
+        return self
+
     @abstractmethod
     def ask(self, n: int, running: Sequence[Configuration] = ()) -> list[dict[str, Any]]:
         """At most `n` configurations that were not proposed before. An empty list means that none are left.

@@ -12,13 +12,28 @@ from unitune.records import Configuration, Trial
 from unitune.search.base import Goal, Strategy
 from unitune.search.given import Enqueued, completed
 from unitune.search.grid import Grid
+from unitune.search.halving import Halving, Hyperband
 from unitune.search.one_at_a_time import OneAtATime
 from unitune.search.qmc import Qmc
+from unitune.search.racing import Racing, fits
 from unitune.search.random import Random
 from unitune.space import Space
 
-LEARNING = ("tpe", "gp", "cmaes", "nsga2", "nsga3")
-STRATEGIES = ("auto", "grid", "random", "qmc", "one_at_a_time", *LEARNING)
+STRATEGIES = (
+    "auto",
+    "grid",
+    "random",
+    "qmc",
+    "tpe",
+    "gp",
+    "cmaes",
+    "nsga2",
+    "nsga3",
+    "racing",
+    "halving",
+    "hyperband",
+    "one_at_a_time",
+)
 
 GRID_LIMIT = 1_000
 ENDLESS_TRIALS = 100
@@ -84,7 +99,7 @@ def make_strategy(
             notes.append(f"Strategy: {key}, because {reason}.")
         inner = _made(key, space, goal=goal, seed=seed, trials=trials, baseline=given.baseline)
         limit = trials
-        if limit is None and key not in ("grid", "one_at_a_time"):
+        if limit is None and not _ends(key, space):
             limit = ENDLESS_TRIALS
     first = [completed(space, one, what="enqueue") for one in given.enqueue]
     if given.baseline is not None and not isinstance(inner, OneAtATime):
@@ -119,6 +134,11 @@ def choose(space: Space, goal: Goal, trials: int | None) -> tuple[str, str]:
     return "tpe", f"of {size} configurations {budget:,} can be trained, enough to learn where the good ones are"
 
 
+def _ends(key: str, space: Space) -> bool:
+    """Whether a strategy comes to an end by itself, and soon enough."""
+    return key in ("grid", "one_at_a_time") or (key in ("racing", "halving", "hyperband") and fits(space, None))
+
+
 def _made(
     key: str, space: Space, *, goal: Goal, seed: int, trials: int | None, baseline: Mapping[str, Any] | None
 ) -> Strategy:
@@ -142,6 +162,19 @@ def _made(
         from unitune.search.cmaes import CmaEs
 
         return CmaEs(space, goal=goal, seed=seed)
+    if key in ("racing", "halving", "hyperband"):
+        if goal.more:
+            raise OptionError(
+                f'`strategy="{key}"` takes one objective',
+                f"got {', '.join(name for name, _ in goal.objectives)}",
+                "Use `nsga2`, `nsga3` or `tpe`.",
+            )
+        staged: dict[str, type[Racing] | type[Halving]] = {
+            "racing": Racing,
+            "halving": Halving,
+            "hyperband": Hyperband,
+        }
+        return staged[key](space, goal=goal, seed=seed, trials=trials)
     from unitune.search.nsga import Nsga2, Nsga3
 
     return (Nsga2 if key == "nsga2" else Nsga3)(space, goal=goal, seed=seed, trials=trials)

@@ -134,6 +134,11 @@ class Enqueued(Strategy):
         return not self._first and self.strategy.done
 
     @property
+    def referee(self) -> Strategy:
+        """That of the strategy."""
+        return self.strategy.referee
+
+    @property
     def changes(self) -> Sequence[Change]:
         """Those of the strategy."""
         return self.strategy.changes

@@ -133,7 +133,8 @@ def trials_table(
 
     Returns:
         Columns `rank`, `trial`, `mean`, `low`, `high` (95 % interval), `std`, `train`, `gap`, the hyperparameters that
-        vary, `parameters`, `seconds`, `engine`, and where any trial failed `failure`.
+        vary, `parameters`, `seconds`, `engine`, where any trial was stopped early `state`, and where any trial failed or
+        was stopped `failure`. Trials that were not trained to their end have neither rank nor scores.
     """
     shown = metric or run.objective
     names = list(run.space.names) if everything else varying(run.space)
@@ -170,6 +171,8 @@ def trials_table(
         for other in run.metrics:
             for part in SCORE_PARTS:
                 frame[f"{other}_{part}"] = [getattr(t.scores.get(other, nothing), part) for t in order]
+        frame["state"] = [trial.state for trial in order]
+    elif any(trial.state == "stopped" for trial in order):
         frame["state"] = [trial.state for trial in order]
     if everything or any(trial.failure for trial in order):
         frame["failure"] = [trial.failure for trial in order]

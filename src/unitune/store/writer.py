@@ -57,6 +57,10 @@ class Writer:
         if self._clock() >= self._next_try:
             self._try()
 
+    def finish(self, trials: Sequence[Trial]) -> None:
+        """Records trials that are finished without a further member, with the next chunk."""
+        self._finished += trials
+
     def flush(self, patience_s: float | None = None) -> None:
         """Records what waits.
 

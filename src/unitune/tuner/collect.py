@@ -19,6 +19,8 @@ from unitune.store.predictions import BYTES_IN_MEMORY, n_bytes, trimmed
 
 CLASSES_WITH_RECALL = 50
 SPLITS = ("train", "validation")
+STOPPED = "stopped early"
+"""How the reason of a trial begins that was not trained to its end because others are better."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -135,6 +137,35 @@ class Collector:
             predictions=predictions,
         )
 
+    @property
+    def objective(self) -> str:
+        """The metric that ranks."""
+        return self._metrics[0]
+
+    @property
+    def n_members(self) -> int:
+        """Members of a trial."""
+        return self._n_members
+
+    @property
+    def n_folds(self) -> int:
+        """Folds of a repeat."""
+        return self._n_folds
+
+    def stop(self, batch: Batch, indices: Array, reasons: Sequence[str], n_trained: int) -> list[Trial]:
+        """Ends trials of which only the first members were trained.
+
+        Args:
+            batch: The trials.
+            indices: Which of them, in order.
+            reasons: Of each, a clause.
+            n_trained: How many of their members were trained.
+        """
+        for index, reason in zip(indices.tolist(), reasons, strict=True):
+            batch.failures.setdefault(index, (n_trained, f"{STOPPED} {reason}"))
+        batch.missing[indices] = 0
+        return self._finish(batch, indices, n_trained)
+
     def enter(self, batch: Batch, block: MemberBlock) -> list[Trial]:
         """Adds members of a batch that were scored, here or in an earlier session; returns the trials they complete."""
         trial = np.searchsorted(batch.numbers, block.trial)
@@ -200,18 +231,19 @@ class Collector:
         return recall
 
     def _say(self, reason: str, fold: int, repeat: int) -> str:
-        if self._n_members == 1:
+        if self._n_members == 1 or reason.startswith(STOPPED):
             return reason
         single = self._n_folds == self._n_members and not self._first_repeat
         place = f"fold {fold + 1}" if single else f"fold {fold + 1}, repeat {repeat + 1}"
         return f"{place}: {reason}"
 
-    def _finish(self, batch: Batch, indices: Array) -> list[Trial]:
+    def _finish(self, batch: Batch, indices: Array, n: int | None = None) -> list[Trial]:
+        """Puts trials together, from all their members or from the first `n`."""
         if not len(indices):
             return []
         summaries = {
             metric: summarise(
-                batch.scores["validation", metric][indices],
+                batch.scores["validation", metric][indices, :n],
                 validation_ratio=self._validation_ratio,
                 attainable=ATTAINABLE.get(metric, (-np.inf, np.inf)),
             )
@@ -224,8 +256,8 @@ class Collector:
                     summary.std.tolist(),
                     summary.low.tolist(),
                     summary.high.tolist(),
-                    batch.scores["train", metric][indices].mean(axis=-1).tolist(),
-                    batch.scores["validation", metric][indices].tolist(),
+                    batch.scores["train", metric][indices, :n].mean(axis=-1).tolist(),
+                    batch.scores["validation", metric][indices, :n].tolist(),
                     strict=True,
                 )
             )
@@ -237,7 +269,8 @@ class Collector:
             if not failure and np.isnan(rows[self._metrics[0]][position][0]):
                 failure = f"its {self._metrics[0]} is not a number on some validation rows"
             scores = {}
-            if not failure:
+            stopped = failure.startswith(STOPPED)
+            if not failure or stopped:
                 for metric, values in rows.items():
                     mean, std, low, high, train, each = values[position]
                     scores[metric] = Score(
@@ -248,7 +281,7 @@ class Collector:
                 Trial(
                     number=int(batch.numbers[index]),
                     configuration=batch.configurations[index],
-                    state="failed" if failure else "complete",
+                    state="stopped" if stopped else "failed" if failure else "complete",
                     scores=scores,
                     n_parameters=batch.n_parameters[index],
                     elapsed_s=float(batch.elapsed_s[index].sum()),

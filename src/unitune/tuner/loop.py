@@ -24,7 +24,8 @@ from unitune.tuner.budget import Budget
 from unitune.tuner.collect import Batch
 from unitune.tuner.problem import Problem
 from unitune.tuner.proposals import Proposals
-from unitune.tuner.recorder import Recorder, trained
+from unitune.tuner.recorder import Recorder
+from unitune.tuner.stages import evaluation_of
 
 MEMBERS_PER_BATCH = 10_000
 MEMBERS_OF_FIRST_TIMED_BATCH = 100
@@ -110,6 +111,8 @@ def search(
     most = min((n for n in (trials, budget.trials(n_members)) if n is not None), default=None)
     proposals = Proposals(strategy)
     ended_by = ""
+    held: list[dict[str, Any]] = []  # asked for, and waiting for what is left of the epochs
+    evaluate = evaluation_of(strategy, engine, problem)
 
     def next_batch() -> int:
         """How many configurations are to be asked for next."""
@@ -117,8 +120,10 @@ def search(
         return min(n for n in wanted if n is not None)
 
     try:
-        while not proposals.done and (most is None or begun < most):
-            if proposals.waiting:
+        while (held or not proposals.done) and (most is None or begun < most):
+            if held:
+                configurations = asked = held
+            elif proposals.waiting:
                 asked = proposals.take()
                 configurations = asked[: max(0, clock.affordable(len(asked)))]
             else:
@@ -128,11 +133,11 @@ def search(
                 configurations = asked = proposals.ask(n)
             networks = [network(configuration) for configuration in configurations]
             fitting = budget.n_fitting([one.training.epochs for one in networks], n_members, epochs)
-            if fitting < len(networks):
-                ended_by = "epochs"
-                configurations, networks = configurations[:fitting], networks[:fitting]
-            if not configurations:
+            held = configurations[fitting:]
+            if not fitting:
+                ended_by = "epochs" if held else ""
                 break
+            configurations, networks = configurations[:fitting], networks[:fitting]
             counts = [n_parameters(one.blueprint, problem.input_shape) for one in networks]
             logits = [one.logits for one in networks]
             numbers = range(begun + 1, begun + 1 + len(configurations))
@@ -140,11 +145,11 @@ def search(
             batch = collector.start(numbers, configurations, counts, logits)
             begun += len(configurations)
             found.logits += [number for number, is_logits in zip(numbers, logits, strict=True) if is_logits]
-            if strategy.asks_ahead and len(configurations) == len(asked) and next_batch() > 0:
+            if strategy.asks_ahead and not proposals.waiting and len(configurations) == len(asked) and next_batch() > 0:
                 proposals.ask_ahead(recorder.agree(next_batch()))
             batch_started = time.perf_counter()
             told: list[Trial] = []
-            for block, finished in trained(
+            for block, finished in evaluate(
                 engine,
                 jobs_of(problem, networks, numbers),
                 problem.splits,
@@ -168,7 +173,7 @@ def search(
             told_so_far += len(told)
             if interrupted():
                 found.interrupted = True
-            if len(told) < len(configurations) or found.interrupted or ended_by:
+            if len(told) < len(configurations) or found.interrupted:
                 break
             if budget.is_reached(best, problem.objective, problem.direction):
                 ended_by = "target"

@@ -39,6 +39,9 @@ class Recorder:
     def record(self, block: MemberBlock, finished: Sequence[Trial]) -> None:
         """Keeps members that were trained, and the trials that are finished with them."""
 
+    def stop(self, trials: Sequence[Trial]) -> None:
+        """Keeps what became of trials that were stopped before all their members were trained."""
+
     def wait_for_others(self, jobs: Sequence[Job], should_stop: Callable[[], bool]) -> bool:
         """Waits while other drivers train these jobs; whether there is more to take from them, or to take over."""
         return False

@@ -106,6 +106,10 @@ class StoreRecorder(Recorder):
         self._have.update(keys_of(block))
         self._writer.add(block, finished)
 
+    def stop(self, trials: Sequence[Trial]) -> None:
+        """With the next chunk."""
+        self._writer.finish(trials)
+
     def wait_for_others(self, jobs: Sequence[Job], should_stop: Callable[[], bool]) -> bool:
         """Looks at the store every now and then."""
         driver = self._driver
