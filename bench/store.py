@@ -91,7 +91,6 @@ def main() -> None:
         read_run(store)
         read_s = time.perf_counter() - started
         database.close()
-    print(f"{n_trials:,} trials, {n_trials * FOLDS:,} members, {len(chunks):,} chunks, {size / 2**20:.0f} MiB")
     each = f"{1000 * total / n_trials:.3f} ms a trial ({1000 * cpu / n_trials:.3f} of processor time)"
     print(f"{n_trials:,} trials, {n_trials * FOLDS:,} members, {len(chunks):,} chunks, {size / 2**20:.0f} MiB")
     print(f"recorded in {total:.2f} s: {each}, of which {1000 * begun_s / n_trials:.3f} ms to begin it")

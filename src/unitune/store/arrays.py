@@ -12,15 +12,15 @@ from unitune.records import Array
 
 # Histories are noisy floats: higher levels take three times as long for one percent.
 LEVEL = 1
+ZEROS_THAT_PAY = 0.3
 RAW, COMPRESSED = b"\x00", b"\x01"
 
 
-def pack(arrays: Mapping[str, Array], *, compress: bool = False) -> bytes:
+def pack(arrays: Mapping[str, Array]) -> bytes:
     """Arrays as bytes: one that says whether the rest is compressed, and safetensors.
 
     Args:
         arrays: From a name to numbers or booleans of any shape.
-        compress: Whether to spend time for room: pays where much is zero, missing or repeated.
 
     Example:
         >>> unpack(pack({"loss": np.array([0.5, 0.25])}))["loss"].tolist()
@@ -29,7 +29,9 @@ def pack(arrays: Mapping[str, Array], *, compress: bool = False) -> bytes:
     from safetensors.numpy import save
 
     content = save({name: np.asarray(values, order="C") for name, values in arrays.items()})
-    return COMPRESSED + zlib.compress(content, LEVEL) if compress else RAW + content
+    # Zeros and missing epochs are worth it; mere floats take long and stay as large as they are.
+    pays = content.count(0) > ZEROS_THAT_PAY * len(content)
+    return COMPRESSED + zlib.compress(content, LEVEL) if pays else RAW + content
 
 
 def unpack(content: bytes) -> dict[str, Array]:

@@ -25,7 +25,7 @@ def chunk_row(block: MemberBlock) -> dict[str, Any]:
             # Packed arrays do not keep their order, and tables have their columns in that of these.
             {"metrics": block.metrics, "failures": failures, "scores": [*block.scores], "probes": [*block.probes]}
         ),
-        "arrays": pack(arrays, compress=True),
+        "arrays": pack(arrays),
     }
 
 
