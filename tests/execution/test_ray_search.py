@@ -104,7 +104,7 @@ def test_a_search_that_loses_a_worker_and_a_node_ends_with_the_table_of_local_th
 
 
 def test_a_search_in_postgresql_that_loses_a_worker_ends_with_the_same_table(
-    cluster: Any, postgres: Any, monkeypatch: pytest.MonkeyPatch
+    cluster: Any, postgres: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         "unitune.engine.fused.this_device", lambda backend: Device(threads=2, tile_bytes=3 * 2**20, max_tile=64)
@@ -113,7 +113,9 @@ def test_a_search_in_postgresql_that_loses_a_worker_ends_with_the_same_table(
     saboteur = Saboteur(cluster)
     executor = unitune.Ray(address=cluster.address, workers=2)
     options = {**SPACE, "units": [3, 5]}
-    found = unitune.tune(X, Y, **options, executor=executor, store=postgres.url, name="ray", callbacks=[saboteur])
+    found = unitune.tune(
+        X, Y, **options, executor=executor, store=postgres.url, out=tmp_path, name="r", callbacks=[saboteur]
+    )
     assert saboteur.did == ["worker killed"]
     assert len(found.trials) == 40
     pd.testing.assert_frame_equal(table(found), table(unitune.tune(X, Y, **options)), check_exact=True)
