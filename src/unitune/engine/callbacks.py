@@ -33,26 +33,37 @@ def early_stopping(
     carry: State,
     hyper: State,
     epoch: Tensor,
-    train_loss: Tensor,
-    val_loss: Tensor,
+    train: Tensor,
+    validation: Tensor,
     candidates: Sequence[Tensor],
     final: Tensor,
 ) -> State:
-    """What `EarlyStopping` on `val_loss` changes after an epoch. A member also ends at its own number of epochs, and
-    when its training loss is no number."""
+    """What `EarlyStopping` changes after an epoch; `train` and `validation` are `(member, metric)`, the loss first.
+
+    A member also ends at its own number of epochs, and when its training loss is no number."""
     from keras import ops
 
+    logged = ops.concatenate([train, validation], axis=-1)
+    train_loss = train[:, 0]
+
+    def watched(name: str) -> Tensor:
+        chosen = ops.take_along_axis(logged, ops.expand_dims(hyper[name], -1), axis=-1)[:, 0]
+        return chosen * hyper[f"{name}_sign"]
+
+    value, kept_value = watched("monitor"), watched("keep")
     active = ops.logical_and(carry["active"], ops.logical_not(final))
     # The first epoch always improves, whatever it gave: Keras has nothing to compare it with.
-    improved = ops.logical_or(val_loss + hyper["min_delta"] < carry["best"], ops.equal(epoch, 0))
+    improved = ops.logical_or(value + hyper["min_delta"] < carry["best"], ops.equal(epoch, 0))
+    better = ops.logical_or(kept_value + hyper["keep_delta"] < carry["best_kept"], ops.equal(epoch, 0))
     wait = ops.where(improved, 0, carry["wait"] + 1)
     impatient = ops.logical_and(ops.logical_not(improved), wait >= hyper["patience"])
-    keep = ops.logical_and(active, ops.logical_or(improved, ops.logical_not(hyper["restores"])))
+    keep = ops.logical_and(active, ops.logical_or(better, ops.logical_not(hyper["restores"])))
     going = ops.logical_and(ops.logical_not(impatient), epoch + 1 < hyper["epochs"])
     going = ops.logical_and(going, ops.logical_not(ops.isnan(train_loss)))
     return {
         "kept": [ops.where(shaped(keep, w), w, kept) for w, kept in zip(candidates, carry["kept"], strict=True)],
-        "best": ops.where(ops.logical_and(active, improved), val_loss, carry["best"]),
+        "best": ops.where(ops.logical_and(active, improved), value, carry["best"]),
+        "best_kept": ops.where(ops.logical_and(active, better), kept_value, carry["best_kept"]),
         "best_epoch": ops.where(keep, epoch + 1, carry["best_epoch"]),
         "wait": ops.where(active, wait, carry["wait"]),
         "n_epochs": carry["n_epochs"] + ops.cast(active, "int32"),

@@ -21,6 +21,7 @@ from unitune.engine.solo import SoloEngine
 from unitune.engine.state import Paused
 from unitune.errors import FusionError
 from unitune.models.backend import backend_name, ensure
+from unitune.models.blueprint import EarlyStopping
 
 logger = logging.getLogger(__name__)
 
@@ -176,7 +177,8 @@ def read_jobs(jobs: Sequence[Job], splits: Sequence[Split]) -> tuple[list[Job], 
         try:
             if x.ndim != 2:
                 raise Unfusable("the rows are not flat features")
-            if not len(splits[job.split].x_val) and (job.training.early_stopping or job.training.plateau):
+            watches = job.training.plateau or _on_validation(job.training.early_stopping)
+            if not len(splits[job.split].x_val) and watches:
                 raise Unfusable("early stopping without validation rows has no fused form")
             reading = reader.read(job, x.shape[1])
         except Unfusable as reason:
@@ -185,3 +187,10 @@ def read_jobs(jobs: Sequence[Job], splits: Sequence[Split]) -> tuple[list[Job], 
         fusable.append(job)
         readings.append(reading)
     return fusable, readings, refused
+
+
+def _on_validation(stopping: EarlyStopping | None) -> bool:
+    """Whether validation rows decide on stopping, or on the weights that are kept."""
+    if stopping is None:
+        return False
+    return any(name.startswith("val_") for name in (stopping.monitor, (stopping.keep or ("",))[0]))

@@ -350,7 +350,8 @@ def _key(
     early = [jobs[i].training.early_stopping for i in members]
     stopping = any(early) or len(set(epochs)) > 1
     longest = max(epochs)
-    chunk = longest if longest <= MAX_CHUNK and not any(early) else min(MAX_CHUNK, max(5, math.ceil(longest / 8)))
+    may_end = any(one and one.patience < n for one, n in zip(early, epochs, strict=True))
+    chunk = longest if longest <= MAX_CHUNK and not may_end else min(MAX_CHUNK, max(5, math.ceil(longest / 8)))
     most = max(n + v for n, v in zip(rows.train, rows.validation, strict=True))
     return ProgramKey(
         nodes=tuple(nodes),

@@ -370,7 +370,7 @@ class Program:
         epoch = plan["first_epoch"] + here
         if key.stopping:
             candidates = kept_at_the_end(weights, trained.get("averages"), self.trainable, hyper["restores"])
-            new |= early_stopping(carry, hyper, epoch, train[:, 0], validation[:, 0], candidates, final)
+            new |= early_stopping(carry, hyper, epoch, train, validation, candidates, final)
         if key.plateau:
             new |= reduce_on_plateau(carry, hyper, epoch, validation[:, 0], final)
         return new

@@ -168,13 +168,22 @@ def fit_member(
             )
         )
     if validate and training.early_stopping is not None:
+        early = training.early_stopping
         stopping = keras.callbacks.EarlyStopping(
-            monitor="val_loss",
-            patience=training.early_stopping.patience,
-            min_delta=training.early_stopping.min_delta,
-            restore_best_weights=training.early_stopping.restore_best_weights,
+            monitor=early.monitor,
+            mode="max" if early.maximize else "min",
+            patience=early.patience,
+            min_delta=early.min_delta,
+            restore_best_weights=early.restore_best_weights and early.keep is None,
         )
         callbacks.append(stopping)
+        if early.keep is not None:
+            metric, more = early.keep
+            # It never stops anything, and comes after the one that does.
+            stopping = keras.callbacks.EarlyStopping(
+                monitor=metric, mode="max" if more else "min", patience=training.epochs + 1, restore_best_weights=True
+            )
+            callbacks.append(stopping)
     validation = (split.x_val, split.y_val) if split.w_val is None else (split.x_val, split.y_val, split.w_val)
     with quiet_arrays():
         history = model.fit(

@@ -55,6 +55,7 @@ def initial_state(program: Program, weights: Sequence[Any]) -> State:
         state |= {
             "kept": [tensor(w) for w in weights],
             "best": tensor(np.full(members, np.inf, key.dtype)),
+            "best_kept": tensor(np.full(members, np.inf, key.dtype)),
             "wait": tensor(np.zeros(members, "int32")),
             "active": tensor(np.ones(members, "bool")),
             "best_epoch": tensor(np.zeros(members, "int32")),

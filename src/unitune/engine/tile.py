@@ -94,7 +94,13 @@ def hyperparameters(slots: Slots, program: Program) -> State:
         early = [job.training.early_stopping for job in jobs]
         hyper["patience"] = np.array([e.patience if e else _NEVER for e in early], "int32")
         hyper["min_delta"] = np.array([abs(e.min_delta) if e else 0.0 for e in early], dtype)
-        hyper["restores"] = np.array([bool(e and e.restore_best_weights) for e in early])
+        hyper["restores"] = np.array([bool(e and (e.restore_best_weights or e.keep)) for e in early])
+        watched = [(e.monitor, e.maximize) if e else ("val_loss", False) for e in early]
+        kept = [e.keep or seen if e else seen for e, seen in zip(early, watched, strict=True)]
+        for name, pairs in (("monitor", watched), ("keep", kept)):
+            hyper[name] = np.array([_column(program, metric) for metric, _ in pairs], "int32")
+            hyper[f"{name}_sign"] = np.array([-1.0 if more else 1.0 for _, more in pairs], dtype)
+        hyper["keep_delta"] = np.where([bool(e and e.keep) for e in early], 0.0, hyper["min_delta"]).astype(dtype)
     if key.plateau:
         plateau = [job.training.plateau for job in jobs]
         for name, real in {
@@ -110,6 +116,12 @@ def hyperparameters(slots: Slots, program: Program) -> State:
         }.items():
             hyper[f"plateau_{name}"] = np.array(whole, "int32")
     return hyper
+
+
+def _column(program: Program, metric: str) -> int:
+    """Where a metric is in an epoch's row of a history: the training metrics come first."""
+    name = metric.removeprefix("val_")
+    return program.metrics.index(name) + (len(program.metrics) if name != metric else 0)
 
 
 def _seeds(slots: Slots, node: ProgramNode) -> Array:

@@ -66,11 +66,21 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True)
 class EarlyStopping:
-    """The arguments of `keras.callbacks.EarlyStopping` on `val_loss`."""
+    """The arguments of `keras.callbacks.EarlyStopping`.
+
+    Attributes:
+        monitor: A metric as it is logged: `"val_loss"`, `"val_accuracy"`, `"loss"`.
+        maximize: Whether more of it is better.
+        keep: Another metric, and whether more of it is better, whose best epoch's weights are kept in the place of
+            those that `restore_best_weights` means; None where it is the same.
+    """
 
     patience: int
     min_delta: float = 0.0
     restore_best_weights: bool = True
+    monitor: str = "val_loss"
+    maximize: bool = False
+    keep: tuple[str, bool] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

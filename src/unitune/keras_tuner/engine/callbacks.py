@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from unitune.engine.lift.base import Unfusable
+from unitune.engine.losses import metric_name
 from unitune.models import backend
 from unitune.models.blueprint import EarlyStopping, Plateau, Schedule, Training
+
+ACCURACIES = ("binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,7 +59,7 @@ def read_callbacks(
         if type(callback) is not getattr(keras.callbacks, name, None):
             raise Unfusable(f"the callback `{name}` is not one of Keras's own")
         if name == "EarlyStopping" and training.early_stopping is None:
-            _on_val_loss(callback, validates)
+            monitor, maximize = _monitored(callback, training, validates)
             if callback.baseline is not None or callback.start_from_epoch:
                 raise Unfusable("`EarlyStopping` with a baseline or a later start has no fused form")
             training = replace(
@@ -65,6 +68,8 @@ def read_callbacks(
                     patience=callback.patience,
                     min_delta=abs(float(callback.min_delta)),
                     restore_best_weights=bool(callback.restore_best_weights),
+                    monitor=monitor,
+                    maximize=maximize,
                 ),
             )
         elif name == "ReduceLROnPlateau" and training.plateau is None:
@@ -90,6 +95,20 @@ def read_callbacks(
         else:
             raise Unfusable(f"the callback `{name}` needs the model while it is trained")
     return training, replays, logs_rate
+
+
+def _monitored(callback: Any, training: Training, validates: bool) -> tuple[str, bool]:
+    """What early stopping looks at, by the name that programs know, and whether more of it is better."""
+    prefix = "val_" if callback.monitor.startswith("val_") else ""
+    name = callback.monitor.removeprefix("val_")
+    known = {"loss": "loss", **{one: one for one in training.metrics}, **dict.fromkeys(ACCURACIES, "accuracy")}
+    if name not in known or (known[name] != "loss" and known[name] not in training.metrics):
+        raise Unfusable(f"`EarlyStopping` on `{callback.monitor}`, which no program logs, has no fused form")
+    if prefix and not validates:
+        raise Unfusable("`EarlyStopping` without validation rows has no fused form")
+    # Keras takes what is called accuracy or AUC for a metric of which more is better.
+    more = callback.mode == "max" or (callback.mode == "auto" and name.endswith(("acc", "accuracy", "auc")))
+    return prefix + metric_name(known[name]) if known[name] != "loss" else callback.monitor, more
 
 
 def _on_val_loss(callback: Any, validates: bool) -> None:

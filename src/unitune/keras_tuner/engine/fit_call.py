@@ -14,7 +14,7 @@ from unitune.data.arrays import Split
 from unitune.engine.lift.base import Unfusable
 from unitune.engine.losses import metric_name
 from unitune.errors import OptionError
-from unitune.keras_tuner.engine.callbacks import Replay, read_callbacks
+from unitune.keras_tuner.engine.callbacks import ACCURACIES, Replay, read_callbacks
 from unitune.keras_tuner.engine.objective import Objective
 from unitune.models import backend
 from unitune.models.blueprint import Blueprint, EarlyStopping, Training
@@ -22,7 +22,6 @@ from unitune.records import Array
 from unitune.tuner.adopted import loss_name
 from unitune.tuner.reading import misplaced_metrics, read_network, why_solo
 
-_ACCURACIES = ("binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
 NEVER = 10**6
 """A patience that no training outlasts: nothing stops, and the weights of the best epoch are kept."""
 
@@ -39,7 +38,6 @@ class FitCall:
         replays: Callbacks that are told afterwards what happened.
         validates: Whether there are validation rows.
         first_epoch: Epochs before it are not part of the history.
-        keeps_best: Whether the weights that come back are those of the best epoch by the objective.
         input_shape: Of one row.
     """
 
@@ -51,7 +49,6 @@ class FitCall:
     replays: tuple[Replay, ...]
     validates: bool
     first_epoch: int
-    keeps_best: bool
     input_shape: tuple[int, ...]
     logs_rate: bool
 
@@ -155,11 +152,10 @@ def read_fit(
     training, replays, logs_rate = read_callbacks(
         call["callbacks"] or [], training, steps, validates=held_out is not None
     )
-    keeps_best = False
-    if objective.name == "val_loss" and held_out is not None:
-        if training.early_stopping is None:
-            training = replace(training, early_stopping=EarlyStopping(patience=NEVER))
-        keeps_best = training.early_stopping is not None and training.early_stopping.restore_best_weights
+    kept = _kept(objective, logged, validates=held_out is not None)
+    if kept is not None:
+        stopping = training.early_stopping or EarlyStopping(patience=NEVER, monitor=kept[0], maximize=kept[1])
+        training = replace(training, early_stopping=replace(stopping, keep=kept))
 
     x_val, y_val, w_val = held_out if held_out is not None else (x[:0], y[:0], None)
     key = (sparse, str(keras.config.floatx()))
@@ -186,10 +182,22 @@ def read_fit(
         replays=tuple(replays),
         validates=held_out is not None,
         first_epoch=int(call["initial_epoch"]),
-        keeps_best=keeps_best,
         input_shape=input_shape,
         logs_rate=logs_rate,
     )
+
+
+def _kept(objective: Objective, logged: Sequence[str], *, validates: bool) -> tuple[str, bool] | None:
+    """The metric whose best epoch's weights are wanted, by the name that programs know; None where they log none.
+
+    Of several objectives there is no single best epoch: the last one's weights are kept.
+    """
+    prefix = "val_" if objective.name.startswith("val_") else ""
+    name = objective.name.removeprefix("val_")
+    if (prefix and not validates) or name not in ("loss", *logged):
+        return None
+    own = name if name == "loss" else metric_name(plain_metric(name))
+    return prefix + own, objective.direction == "max"
 
 
 def _array(value: Any, name: str) -> Any:
@@ -273,7 +281,7 @@ def _logged_metrics(model: Any, sparse: bool) -> Iterator[str]:
                 raise Unfusable(f"the metric `{own or class_name}` has no fused form")
             if settings.get("threshold", 0.5) not in (0.5, None):
                 raise Unfusable(f"the metric `{own}` with a threshold of its own has no fused form")
-        if own in _ACCURACIES and (own == "sparse_categorical_accuracy") != sparse:
+        if own in ACCURACIES and (own == "sparse_categorical_accuracy") != sparse:
             raise Unfusable(f"the metric `{own}` with this loss has no fused form")
         metric_name(plain_metric(own))
         yield own
@@ -291,4 +299,4 @@ _OBJECTS = {
 
 def plain_metric(name: str) -> str:
     """The name under which programs know a metric."""
-    return "accuracy" if name in _ACCURACIES else name
+    return "accuracy" if name in ACCURACIES else name
