@@ -51,6 +51,7 @@ class Certainty:
     def __init__(self, run: Run, trials: Sequence[Trial], predictions: Callable[[], OutOfFold | None]) -> None:
         self._run = run
         self._ranked = [one for one in ranked(trials, run.objective, run.direction) if one.state == "complete"]
+        self._n_stopped = sum(one.state == "stopped" for one in trials)
         self._get_predictions = predictions
 
     @cached_property
@@ -172,16 +173,20 @@ class Certainty:
         run, best = self._run, self._ranked[0]
         mean = best.scores[run.objective].mean
         n = len(self._ranked)
-        if n == 1:
+        if n == 1 and not self._n_stopped:
             return f"One trial was trained, {name_of(best)}: its {run.objective} is {mean:.4g}."
-        head = f"Of {n:,} trials, {name_of(best)} (trial {best.number}) has the best {run.objective}, {mean:.4g}"
+        many = f"{n:,} trials"
+        if self._n_stopped:
+            many = f"{n + self._n_stopped:,} trials, {self._n_stopped:,} of which were stopped early"
+        head = f"Of {many}, {name_of(best)} (trial {best.number}) has the best {run.objective}, {mean:.4g}"
         others = len(self.tied) - 1
         if self.ties.method == NOTHING:
             return f"{head}; with one score for each trial, nothing tells it from luck."
         if not others:
             return f"{head}, and no other is statistically tied with it."
         if others == n - 1:
-            return f"{head}, but all {n:,} are statistically tied."
+            everyone = f"all {n:,} that were trained to their end" if self._n_stopped else f"all {n:,}"
+            return f"{head}, but {everyone} are statistically tied."
         return f"{head}; {others:,} {'other is' if others == 1 else 'others are'} statistically tied with it."
 
     def _what_to_expect(self) -> str:
