@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-UNITS = [16, 24, 32, 48, 64, 96, 128, 160, 192, 256]
+UNITS = [8, 16, 24, 32, 48, 64, 80, 96, 112, 128]
 ACTIVATIONS = ["relu", "tanh", "gelu", "sigmoid"]
 
 

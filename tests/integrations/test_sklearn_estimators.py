@@ -149,6 +149,18 @@ def test_a_model_without_a_fused_form_is_trained_by_itself_and_rebuilt_out_of_a_
     assert network.predict_proba(X).sum(axis=1) == pytest.approx(np.ones(len(X)))
 
 
+def test_a_function_may_build_a_network_for_images():
+    def flat(n_outputs):
+        model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(n_outputs, "softmax")])
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return model
+
+    images = np.stack([X, -X], axis=2)
+    network = KerasEstimator(flat, epochs=1, random_state=0).fit(images, np.arange(len(X)) % 3)
+    own = network.model_.predict(images.astype("float32"), verbose=0)
+    assert network.predict_proba(images) == pytest.approx(own, abs=1e-6)
+
+
 def test_a_function_that_holds_on_to_something_live_cannot_be_pickled():
     lock = threading.Lock()
 

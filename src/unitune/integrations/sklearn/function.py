@@ -163,6 +163,9 @@ class KerasEstimator(KerasBase):
         target: dict[str, Any] = kind._target(self, y)
         return target
 
+    def _accepts(self) -> dict[str, Any]:
+        return super()._accepts() | {"allow_nd": True}  # images, for networks that take them
+
     def _rows(self) -> dict[str, Any]:
         weights = class_weights(self.class_weight, self.classes_) if self.task == "classification" else None
         return {"normalize": False, "class_weight": weights}

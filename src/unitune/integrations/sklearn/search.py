@@ -55,7 +55,8 @@ class _Fused:
             The search itself.
         """
         if not _networks(self.estimator):
-            _warn(f"`{type(self.estimator).__name__}` holds no Keras network that Unitune could train")
+            if hasattr(self.estimator, "get_params"):
+                _warn(f"`{type(self.estimator).__name__}` holds no Keras network that Unitune could train")
             return super().fit(X, y, **params)  # type: ignore[misc]
         given = self.estimator
         self.estimator = clone(given)
@@ -162,6 +163,8 @@ class _Task:
 
 def _networks(estimator: Any) -> bool:
     """Whether an estimator is, or holds, a network that can be noted."""
+    if not hasattr(estimator, "get_params"):
+        return False  # scikit-learn will say what is wrong
     parts = [estimator, *estimator.get_params(deep=True).values()]
     return any(isinstance(part, KerasBase) for part in parts)
 
