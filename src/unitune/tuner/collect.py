@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -273,6 +274,10 @@ class Collector:
             if not failure or stopped:
                 for metric, values in rows.items():
                     mean, std, low, high, train, each = values[position]
+                    if len(each) == 1:
+                        # A million trials hold a million of each: what is equal is one object.
+                        std = low = high = math.nan
+                        each = (mean,)
                     scores[metric] = Score(
                         metric=metric, mean=mean, std=std, low=low, high=high, train=train, values=tuple(each)
                     )
