@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from unitune.keras_tuner import BayesianOptimization, GridSearch, Hyperband, Objective, RandomSearch
     from unitune.report.progress import Listener
     from unitune.result import Result, load
+    from unitune.result.export import export
     from unitune.space import Choice, Fixed, Float, Int
     from unitune.space.hyperparameters import HyperParameters
     from unitune.tuner import compare, resume, tune, verify
@@ -51,6 +52,7 @@ __all__ = [
     "TrainingError",
     "UnituneError",
     "compare",
+    "export",
     "load",
     "resume",
     "tune",
@@ -72,6 +74,7 @@ _HOMES = {
     "Listener": "unitune.report.progress",
     "Ray": "unitune.execution.ray",
     "Result": "unitune.result",
+    "export": "unitune.result.export",
     "load": "unitune.result",
     "compare": "unitune.tuner",
     "resume": "unitune.tuner",

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from unitune.cli import compare, demo, predict, report, resume, show, tune, verify
+from unitune.cli import compare, dashboard, demo, export, predict, report, resume, show, tune, verify
 from unitune.cli.finish import INTERRUPTED
 from unitune.errors import InputError, SaveError, UnituneError
 
@@ -79,6 +79,8 @@ app.command("demo", epilog=demo.EPILOG)(demo.command)
 app.command("tune", epilog=tune.EPILOG, no_args_is_help=True)(tune.command)
 app.command("resume", epilog=resume.EPILOG, no_args_is_help=True)(resume.command)
 app.command("show", epilog=show.EPILOG, no_args_is_help=True)(show.command)
+app.command("dashboard", epilog=dashboard.EPILOG, no_args_is_help=True)(dashboard.command)
+app.command("export", epilog=export.EPILOG, no_args_is_help=True)(export.command)
 app.command("report", epilog=report.EPILOG, no_args_is_help=True)(report.command)
 app.command("predict", epilog=predict.EPILOG, no_args_is_help=True)(predict.command)
 app.command("compare", epilog=compare.EPILOG, no_args_is_help=True)(compare.command)

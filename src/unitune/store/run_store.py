@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Engine, Table, bindparam, delete, insert, null, select, update
+from sqlalchemy import Connection, Engine, Table, bindparam, delete, func, insert, null, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -270,6 +270,13 @@ class RunStore:
         table = schema.trials
         with self.engine.connect() as connection:
             return list(connection.execute(select(table).where(table.c.run_id == self.id).order_by(table.c.number)))
+
+    def n_finished(self) -> int:
+        """How many trials are complete or have failed."""
+        table = schema.trials
+        query = select(func.count()).where(table.c.run_id == self.id, table.c.state != "running")
+        with self.engine.connect() as connection:
+            return int(connection.execute(query).scalar_one())
 
     def score_rows(self) -> dict[int, dict[str, dict[str, float]]]:
         """From a trial's number and a metric to `mean`, `std`, `low`, `high`, `train`."""
