@@ -81,7 +81,7 @@ REFUSED = {
     ),
     "no-epsilon": (job(**optimizer("Adam", epsilon=0.0)), "epsilon"),
     "own-optimizer": (job(**optimizer("Adam", optimizer=object())), "a class of your own"),
-    "layer": (job(hidden(cases.layer("GaussianNoise", stddev=0.1))), "`GaussianNoise` has no fused form"),
+    "layer": (job(hidden(cases.layer("SpectralNormalization"))), "`SpectralNormalization` has no fused form"),
     "template": (job(Blueprint()), "not a chain of layers"),
     "own-loss": (job(loss=own_loss), "the loss `own_loss` is a function of your own"),
     "metric": (job(metrics=("auc",)), "the metric `auc` has no fused form"),

@@ -109,8 +109,8 @@ def test_frozen_layer_stays_frozen(keras):
     assert len(build_model(blueprint, (2,)).trainable_weights) == 2
 
 
-@pytest.mark.parametrize("kind", ["skip", "shared", "nested", "custom", "adapted", "prelu"])
-def test_what_is_no_chain_of_known_layers_becomes_a_template(keras, kind):
+@pytest.mark.parametrize("kind", ["skip", "shared", "nested", "custom", "adapted", "prelu", "operations", "lambda"])
+def test_any_graph_of_layers_is_read(keras, kind):
     layers = keras.layers
 
     class Mine(layers.Dense):
@@ -125,15 +125,62 @@ def test_what_is_no_chain_of_known_layers_becomes_a_template(keras, kind):
         "custom": lambda: Mine(3)(entry),
         "prelu": lambda: layers.Dense(3, activation=layers.PReLU())(entry),
         "adapted": lambda: layers.Normalization(mean=1.0, variance=2.0)(entry),
+        "operations": lambda: keras.ops.maximum(dense(entry) + entry, 0.5 * entry),
+        "lambda": lambda: layers.Lambda(lambda x: x * 2.0)(dense(entry)),
     }
     model = keras.Model(entry, outputs[kind]())
     model.compile(loss="mse")
     blueprint, training, weights = adopt(model, (3,))
-    assert blueprint.layers == ()
-    assert blueprint.template is model
+    assert blueprint.layers
+    assert blueprint.template is None
+    assert blueprint.keeps_weights == (kind == "nested")
     assert n_parameters(blueprint, (3,)) == model.count_params()
-    if kind != "custom":  # cloning a local class needs it registered
-        rebuilt_equals(blueprint, training, weights, model, (3,))
+    rebuilt_equals(blueprint, training, weights, model, (3,))
+
+
+def test_branches_and_names_are_rebuilt_in_the_order_of_the_weights(keras):
+    layers = keras.layers
+    numbers, words = keras.Input((4,), name="numbers"), keras.Input((6,), dtype="int32", name="words")
+    table = layers.Embedding(9, 3, name="table")(words)
+    attended = layers.MultiHeadAttention(2, 3, name="attention")(table, value=table, use_causal_mask=True)
+    pooled = layers.GlobalAveragePooling1D()(layers.Add()([table, attended]))
+    joined = layers.Concatenate()([layers.Dense(5, "relu", name="wide")(numbers), pooled])
+    model = keras.Model([numbers, words], layers.Dense(2, name="out")(joined), name="both")
+    model.compile(loss="mse")
+    shape = ((4,), (6,))
+    blueprint, _, weights = adopt(model, shape)
+    copy = build_model(blueprint, shape)
+    assert [one.name for one in copy.inputs] == ["numbers", "words"]
+    assert copy.name == "both"
+    assert [w.shape for w in copy.get_weights()] == [w.shape for w in weights]
+    copy.set_weights(weights)
+    rng = np.random.default_rng(0)
+    x = [rng.normal(size=(5, 4)).astype("float32"), rng.integers(0, 9, (5, 6)).astype("int32")]
+    np.testing.assert_allclose(np.asarray(copy(x)), np.asarray(model(x)), rtol=1e-6)
+
+
+def test_what_needs_its_own_fit_says_why(keras):
+    class Mine(keras.Model):
+        def train_step(self, data):
+            return super().train_step(data)
+
+    entry = keras.Input((3,))
+    model = Mine(entry, keras.layers.Dense(1)(entry))
+    model.compile(loss="mse")
+    blueprint, _, _ = adopt(model)
+    assert blueprint.template is model
+    assert blueprint.solo_reason == "the model has a `train_step` of its own"
+    plain = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    plain.compile(loss="mse", run_eagerly=True)
+    blueprint, training, _ = adopt(plain)
+    assert "run_eagerly" in blueprint.solo_reason
+    assert build_model(blueprint, (3,), training).run_eagerly
+
+
+def test_weights_are_read_only_where_they_are_wanted(keras):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    assert adopt(model, weights=False)[2] == ()
 
 
 def test_logits_are_noticed(keras):
@@ -169,5 +216,9 @@ def test_models_that_cannot_be_compared_are_refused(keras):
     first, second = keras.Input((2,)), keras.Input((2,))
     two = keras.Model([first, second], layers.Add()([first, second]))
     two.compile(loss="mse")
-    with pytest.raises(OptionError, match="one input"):
+    with pytest.raises(OptionError, match=r"\(\(2,\), \(2,\)\)"):
         adopt(two, (2,))
+    outputs = keras.Model(first, [layers.Dense(1)(first), layers.Dense(1)(first)])
+    outputs.compile(loss="mse")
+    with pytest.raises(OptionError, match="one output"):
+        adopt(outputs, (2,))

@@ -8,6 +8,7 @@ from unitune.models import backend, dense, heads
 from unitune.models.blueprint import Blueprint, LayerSpec, OptimizerSpec, Schedule, Training
 from unitune.models.build import bare_model, build_model, dropout_seed, n_parameters
 from unitune.models.initial import initial_weights
+from unitune.models.shape_rules import MERGING
 from unitune.models.shapes import KNOWN_LAYERS, output_shape
 
 HEAD = heads.head("binary")
@@ -32,21 +33,80 @@ CHAINS = {
 }
 
 
+CONV = {"filters": 5, "kernel_size": 2}
+IMAGES = {
+    "convolutions": [
+        ("Conv2D", {**CONV, "strides": 2, "padding": "same"}),
+        ("Conv2DTranspose", {**CONV, "strides": 2}),
+    ],
+    "depthwise": [
+        ("DepthwiseConv2D", {"kernel_size": 2, "depth_multiplier": 2}),
+        ("SeparableConv2D", {**CONV, "depth_multiplier": 2}),
+    ],
+    "pooling": [
+        ("MaxPooling2D", {"padding": "same"}),
+        ("AveragePooling2D", {"pool_size": 2, "strides": 1}),
+        ("Flatten", {}),
+    ],
+    "room": [("ZeroPadding2D", {"padding": ((1, 2), (0, 1))}), ("Cropping2D", {}), ("UpSampling2D", {"size": (2, 3)})],
+    "dropout": [("SpatialDropout2D", {"rate": 0.1}), ("Rescaling", {"scale": 2.0}), ("Identity", {})],
+    "reshape": [("Permute", {"dims": (3, 1, 2)}), ("Reshape", {"target_shape": (-1, 4)}), ("GlobalMaxPooling1D", {})],
+    "mean": [("GlobalAveragePooling2D", {"keepdims": True}), ("GlobalMaxPooling2D", {}), ("RepeatVector", {"n": 3})],
+}
+SEQUENCES = {
+    "convolutions": [("Conv1D", {**CONV, "padding": "causal", "dilation_rate": 2}), ("Conv1DTranspose", CONV)],
+    "depthwise": [
+        ("DepthwiseConv1D", {"kernel_size": 3}),
+        ("SeparableConv1D", CONV),
+        ("SpatialDropout1D", {"rate": 0.1}),
+    ],
+    "pooling": [("MaxPooling1D", {"pool_size": 3}), ("UpSampling1D", {}), ("AveragePooling1D", {"pool_size": 2})],
+    "room": [("ZeroPadding1D", {"padding": 2}), ("Cropping1D", {"cropping": (1, 2)}), ("GlobalAveragePooling1D", {})],
+    "recurrent": [
+        ("LSTM", {"units": 4, "return_sequences": True}),
+        ("GRU", {"units": 3, "return_sequences": True}),
+        ("GRU", {"units": 3, "return_sequences": True, "reset_after": False}),
+        ("SimpleRNN", {"units": 2, "use_bias": False}),
+    ],
+    "equation": [
+        ("EinsumDense", {"equation": "abc,cd->abd", "output_shape": (None, 5), "bias_axes": "d"}),
+        ("EinsumDense", {"equation": "...x,xy->...y", "output_shape": 3}),
+    ],
+}
+VOLUMES = {
+    "convolutions": [("Conv3D", CONV), ("Conv3DTranspose", CONV), ("SpatialDropout3D", {"rate": 0.1})],
+    "pooling": [("MaxPooling3D", {"padding": "same"}), ("UpSampling3D", {}), ("AveragePooling3D", {"pool_size": 2})],
+    "room": [("ZeroPadding3D", {}), ("Cropping3D", {"cropping": (1, 0, 1)}), ("GlobalMaxPooling3D", {})],
+    "mean": [("GlobalAveragePooling3D", {})],
+}
+RANKS = [
+    pytest.param(layers, shape, id=f"{len(shape)}-{name}")
+    for table, shape in ((CHAINS, (5,)), (IMAGES, (6, 5, 4)), (SEQUENCES, (9, 4)), (VOLUMES, (4, 5, 4, 2)))
+    for name, layers in table.items()
+]
+
+
 def chain(layers):
     return Blueprint(layers=tuple(LayerSpec(class_name=name, config=config) for name, config in layers))
 
 
-@pytest.mark.parametrize("layers", CHAINS.values(), ids=CHAINS)
-def test_weights_and_parameters_are_those_of_keras(layers):
+@pytest.mark.parametrize(("layers", "shape"), RANKS)
+def test_weights_and_parameters_are_those_of_keras(layers, shape):
     blueprint = chain(layers)
-    model = bare_model(blueprint, (5,))
-    assert n_parameters(blueprint, (5,)) == model.count_params()
-    assert [w.shape for w in initial_weights(blueprint, (5,), 0)] == [w.shape for w in model.get_weights()]
-    assert output_shape(blueprint, (5,)) == model.output_shape[1:]
+    model = bare_model(blueprint, shape)
+    assert n_parameters(blueprint, shape) == model.count_params()
+    for drawn, own in zip(initial_weights(blueprint, shape, 0), model.get_weights(), strict=True):
+        assert drawn.shape == own.shape
+        if own.size >= 40:
+            assert drawn.std() == pytest.approx(own.std(), rel=0.5)
+    known = model(np.zeros((1, *shape))).shape[1:]
+    assert output_shape(blueprint, shape) == known
 
 
 def test_every_known_layer_is_covered():
-    assert {name for layers in CHAINS.values() for name, _ in layers} | {"Flatten"} == KNOWN_LAYERS
+    chains = {name for table in (CHAINS, IMAGES, SEQUENCES, VOLUMES) for layers in table.values() for name, _ in layers}
+    graphs = {"Embedding", "MultiHeadAttention", "Concatenate", *MERGING}
+    assert chains | graphs == KNOWN_LAYERS
 
 
 def test_images_are_flattened_and_shared_axes_counted():
@@ -58,7 +118,7 @@ def test_images_are_flattened_and_shared_axes_counted():
     assert [w.shape for w in initial_weights(blueprint, (4, 3, 2), 0)] == [w.shape for w in model.get_weights()]
 
 
-def test_a_layer_unknown_here_is_left_to_keras():
+def test_a_layer_in_the_middle_may_change_the_rank():
     blueprint = chain([("Dense", {"units": 4}), ("Reshape", {"target_shape": (2, 2)}), ("Dense", {"units": 3})])
     assert n_parameters(blueprint, (5,)) == bare_model(blueprint, (5,)).count_params() == 5 * 4 + 4 + 2 * 3 + 3
     first, again = (initial_weights(blueprint, (5,), seed=3) for _ in range(2))

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from unitune.data.arrays import Split
+from unitune.data.arrays import Split, row_shape
 from unitune.engine.contract import Job, Outcome, Take
 from unitune.engine.device import Device, limit_memory
 from unitune.engine.failed import failed_outcome
@@ -155,7 +155,7 @@ def train_parcel(splits: Sequence[Split], parcel: Parcel) -> list[tuple[list[int
     place_of = {id(job): place for place, job in enumerate(parcel.jobs)}
     if parcel.tiles:
         reader = Reader()
-        readings = [reader.read(job, splits[job.split].x_train.shape[1]) for job in parcel.jobs]
+        readings = [reader.read(job, row_shape(splits[job.split].x_train)) for job in parcel.jobs]
         outcomes = Run(parcel.jobs, readings, splits, 1, lambda: False).outcomes(parcel.tiles)
     else:
         outcomes = SoloEngine(parcel.reason).train(parcel.jobs, splits)

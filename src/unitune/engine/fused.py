@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from unitune.data.arrays import Split
+from unitune.data.arrays import Split, as_inputs, n_rows, row_shape
 from unitune.engine.contract import Job, Outcome, Take
 from unitune.engine.device import Device, this_device
 from unitune.engine.lift.base import Unfusable
@@ -22,6 +22,8 @@ from unitune.engine.state import Paused
 from unitune.errors import FusionError
 from unitune.models.backend import backend_name, ensure
 from unitune.models.blueprint import EarlyStopping
+from unitune.models.shape_rules import Shape
+from unitune.models.shapes import as_shapes
 
 logger = logging.getLogger(__name__)
 
@@ -134,11 +136,11 @@ class FusedEngine:
     def plan(self, jobs: Sequence[Job], readings: Sequence[Reading], splits: Sequence[Split]) -> Plan:
         """What `train` would do with jobs that can all be fused."""
         rows = Rows(
-            train=tuple(len(split.x_train) for split in splits),
-            validation=tuple(len(split.x_val) for split in splits),
-            features=max(split.x_train.shape[1] for split in splits),
+            train=tuple(n_rows(split.x_train) for split in splits),
+            validation=tuple(n_rows(split.x_val) for split in splits),
+            inputs=_largest_rows(splits),
             weighted=any(split.w_train is not None or split.w_val is not None for split in splits),
-            dtype=str(splits[0].x_train.dtype),
+            dtype=_type_of_rows(splits[0]),
         )
         return make_plan(
             jobs,
@@ -166,6 +168,18 @@ class FusedEngine:
                 yield replace(outcome, engine_reason=reason)
 
 
+def _largest_rows(splits: Sequence[Split]) -> tuple[Shape, ...]:
+    """For each input the shape of a row, with the most features of any split."""
+    shapes = [as_shapes(row_shape(split.x_train)) for split in splits]
+    return tuple((*own[0][:-1], max(shape[-1] for shape in own)) for own in zip(*shapes, strict=True))
+
+
+def _type_of_rows(split: Split) -> str:
+    """The floating type of the rows; Keras's usual one where no input has floats."""
+    types = [str(x.dtype) for x in as_inputs(split.x_train)]
+    return next((kind for kind in types if kind in ("float32", "float64")), str(ensure().config.floatx()))
+
+
 def read_jobs(jobs: Sequence[Job], splits: Sequence[Split]) -> tuple[list[Job], list[Reading], list[tuple[Job, str]]]:
     """Sorts jobs into those that can be fused, with their readings, and those that cannot, with the reasons."""
     reader = Reader()
@@ -173,14 +187,12 @@ def read_jobs(jobs: Sequence[Job], splits: Sequence[Split]) -> tuple[list[Job], 
     readings: list[Reading] = []
     refused: list[tuple[Job, str]] = []
     for job in jobs:
-        x = splits[job.split].x_train
+        split = splits[job.split]
         try:
-            if x.ndim != 2:
-                raise Unfusable("the rows are not flat features")
             watches = job.training.plateau or _on_validation(job.training.early_stopping)
-            if not len(splits[job.split].x_val) and watches:
+            if not n_rows(split.x_val) and watches:
                 raise Unfusable("early stopping without validation rows has no fused form")
-            reading = reader.read(job, x.shape[1])
+            reading = reader.read(job, row_shape(split.x_train))
         except Unfusable as reason:
             refused.append((job, str(reason)))
             continue

@@ -63,7 +63,16 @@ class JaxBackend:
         """Which of JAX's uniform numbers keep an input at this dropout rate."""
         return uniform < 1.0 - rate
 
-    def uniform(self, seeds: Tensor, step: Tensor, rows: int, widths: Tensor, width: int, dtype: str) -> Tensor:
+    def uniform(
+        self,
+        seeds: Tensor,
+        step: Tensor,
+        rows: int,
+        widths: Tensor,
+        width: int,
+        dtype: str,
+        units: Tensor | None = None,
+    ) -> Tensor:
         """What `jax.random.uniform(key, (rows, widths[m]))` gives with the raw key `(seeds[m], step)`.
 
         JAX's generator is Threefry-2x32 (Salmon et al. 2011). With `jax_threefry_partitionable`, its default, the
@@ -75,7 +84,8 @@ class JaxBackend:
 
         u32 = jnp.uint32
         row = jnp.arange(rows, dtype=u32)[None, :, None]
-        unit = jnp.arange(width, dtype=u32)[None, None, :]
+        own = jnp.arange(width, dtype=u32)[None, :] if units is None else jnp.maximum(units, 0).astype(u32)
+        unit = own[:, None, :]
         place = row * widths.astype(u32)[:, None, None] + unit
         key = (seeds.astype(u32)[:, None, None], jnp.broadcast_to(step.astype(u32), seeds.shape)[:, None, None])
         first, second = _threefry(key, (jnp.zeros_like(place), place))
@@ -86,6 +96,36 @@ class JaxBackend:
             return jax.lax.bitcast_convert_type(mantissa, jnp.float64) - 1.0
         mantissa = ((first ^ second) >> 9) | u32(127 << 23)
         return jax.lax.bitcast_convert_type(mantissa, jnp.float32) - 1.0
+
+    def normal(
+        self,
+        seeds: Tensor,
+        step: Tensor,
+        rows: int,
+        widths: Tensor,
+        width: int,
+        dtype: str,
+        units: Tensor | None = None,
+    ) -> Tensor:
+        """What `jax.random.normal` gives likewise: the inverse error function of uniform numbers in (-1, 1)."""
+        import jax
+        import jax.numpy as jnp
+        import numpy as np
+
+        uniform = self.uniform(seeds, step, rows, widths, width, dtype, units).astype(dtype)
+        low = np.nextafter(np.array(-1.0, dtype), np.array(0.0, dtype), dtype=dtype)
+        value = jnp.maximum(low, uniform * (np.array(1.0, dtype) - low) + low)
+        return np.array(np.sqrt(2), dtype) * jax.lax.erf_inv(value)
+
+    def scan(self, step: Any, states: tuple[Tensor, ...], inputs: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+        """`step(states, inputs[i]) -> states` for every i; the last states, and the first state of every step."""
+        import jax
+
+        def body(carry: Any, one: Tensor) -> Any:
+            new = step(carry, one)
+            return new, new[0]
+
+        return jax.lax.scan(body, states, inputs)  # type: ignore[no-any-return]
 
 
 def _threefry(key: tuple[Tensor, Tensor], counter: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

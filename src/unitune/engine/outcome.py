@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from unitune.data.arrays import Split
+from unitune.data.arrays import Split, n_rows, row_shape
 from unitune.engine.contract import Outcome
 from unitune.engine.probes import ACTIVATION_PROBES, UPDATE_PROBES
 from unitune.engine.program import Program
@@ -59,9 +59,10 @@ def make_outcome(
     if key.plateau:
         rates = rates * columns("rate")[:, :, 0]
     predictions = np.asarray(result["predictions"])[places]
-    n_val, n_rows = len(split.x_val), len(split.x_val) + len(split.x_train)
+    n_val = n_rows(split.x_val)
+    n_all = n_val + n_rows(split.x_train)
     train = columns("train")
-    own = unpadded(program, slots, [np.asarray(w) for w in kept], split.x_train.shape[1])
+    own = unpadded(program, slots, [np.asarray(w) for w in kept], row_shape(split.x_train))
     return Outcome(
         jobs=jobs,
         metrics=program.metrics,
@@ -70,10 +71,10 @@ def make_outcome(
         learning_rate=rates,
         n_epochs=n_epochs,
         best_epoch=best_epoch,
-        train_predictions=predictions[:, n_val:n_rows],
+        train_predictions=predictions[:, n_val:n_all],
         validation_predictions=predictions[:, :n_val],
         weights=tuple(own[place] for place in places),
-        failures=tuple(_failure(train[i, :n, 0], predictions[i, :n_rows]) for i, n in enumerate(n_epochs)),
+        failures=tuple(_failure(train[i, :n, 0], predictions[i, :n_all]) for i, n in enumerate(n_epochs)),
         elapsed_s=np.array([mine.elapsed_s for mine in progress]),
         engine="fused",
         probes={name: columns("probe", name) for name in (ACTIVATION_PROBES + UPDATE_PROBES if key.probes else ())},

@@ -16,11 +16,12 @@ import numpy as np
 
 from unitune.engine.contract import Job, Take
 from unitune.engine.device import Device
-from unitune.engine.lift.base import Key, ProgramNode
+from unitune.engine.lift.base import Key, ProgramNode, layout_width
 from unitune.engine.lift.optimizer import join_optimizers
 from unitune.engine.program_key import ProgramKey
-from unitune.engine.reading import Reading, member_bytes, member_cost
+from unitune.engine.reading import Reading, member_bytes, member_cost, weight_order
 from unitune.engine.state import Paused
+from unitune.models.shape_rules import Shape
 from unitune.records import Array
 
 # Core seconds of compiling, as measured: a program of one hidden layer, each further node, each further activation.
@@ -41,16 +42,21 @@ class Rows:
     Attributes:
         train: `(split,)` training rows.
         validation: `(split,)` validation rows.
-        features: Most features of any split.
+        inputs: For each input the shape of a row, with the most features of any split.
         weighted: Whether any split has row weights.
         dtype: Floating type of the features.
     """
 
     train: tuple[int, ...]
     validation: tuple[int, ...]
-    features: int
+    inputs: tuple[Shape, ...]
     weighted: bool
     dtype: str
+
+    @property
+    def features(self) -> tuple[int, ...]:
+        """The width of each input."""
+        return tuple(shape[-1] for shape in self.inputs)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -198,10 +204,10 @@ def _buckets(
 
     def cut(chosen: Array, here: float) -> list[Array]:
         best_gain, best = price, None
-        distinct = [np.unique(widths[chosen, layer]) for layer in range(widths.shape[1])]
-        for layer, values in enumerate(distinct):
-            if nodes[layer].kind != "Dense":
+        for layer, node in enumerate(nodes):
+            if node.layout != "own":
                 continue
+            values = np.unique(widths[chosen, layer])
             for value in values[:-1][:: max(1, len(values) // 32)]:
                 low = widths[chosen, layer] <= value
                 gain = here - cost(chosen[low]) - cost(chosen[~low])
@@ -324,9 +330,13 @@ def _key(
     training = jobs[members[0]].training
     own = np.array([readings[i].widths for i in members])
     nodes: list[ProgramNode] = []
-    width_in, activation = rows.features, 0
+    padded = {-1 - k: width for k, width in enumerate(rows.features)}
+    padded |= {index: int(width) for index, width in enumerate(widths)}
+    shapes: dict[int, Shape] = {-1 - k: shape for k, shape in enumerate(rows.inputs)}
+    activation = 0
     for index, node in enumerate(first.nodes):
-        width = int(widths[index])
+        layout = first.graph.layouts[index]
+        width = layout_width(layout, padded)
         used = frozenset(name for name in node.numbers if any(readings[i].nodes[index].numbers[name] for i in members))
         functions: tuple[Key, ...] = ()
         if node.kind == "Activation":
@@ -336,16 +346,20 @@ def _key(
             ProgramNode(
                 index=index,
                 kind=node.kind,
-                width_in=width_in,
-                width=width,
+                inputs=node.inputs,
+                in_shapes=tuple(shapes[i] for i in node.inputs),
+                shape=(*node.shape[:-1], width),
+                layout=layout,
                 static=node.static,
                 weights=node.weights,
                 padded=bool((own[:, index] < width).any()),
                 used=used,
                 functions=functions,
+                random=node.random,
+                owner=node.owner,
             )
         )
-        width_in = width
+        shapes[index] = nodes[-1].shape
     epochs = [jobs[i].training.epochs for i in members]
     early = [jobs[i].training.early_stopping for i in members]
     stopping = any(early) or len(set(epochs)) > 1
@@ -355,12 +369,17 @@ def _key(
     most = max(n + v for n, v in zip(rows.train, rows.validation, strict=True))
     return ProgramKey(
         nodes=tuple(nodes),
+        weight_order=tuple(weight_order(first.nodes)),
+        output=first.graph.output,
         optimizer=join_optimizers([readings[i].optimizer for i in members]),
         loss=first.loss,
         metrics=first.metrics,
         members=size,
-        features=rows.features,
-        outputs=first.nodes[-1].width,
+        inputs=tuple(
+            (shape, dtype or rows.dtype)
+            for shape, dtype in zip(rows.inputs, input_types(jobs[members[0]]), strict=True)
+        ),
+        outputs=nodes[first.graph.output].width,
         batch_size=training.batch_size,
         train_rows=math.ceil(max(rows.train) / training.batch_size) * training.batch_size,
         all_rows=math.ceil(most / BLOCK_ROWS) * BLOCK_ROWS,
@@ -373,6 +392,11 @@ def _key(
         dtype=rows.dtype,
         backend=backend,
     )
+
+
+def input_types(job: Job) -> tuple[str, ...]:
+    """The type of each input, where it is not that of the rows."""
+    return tuple(spec.dtype for spec in job.blueprint.inputs) or ("",)
 
 
 def _interleave(tiles: list[Tile]) -> list[Tile]:

@@ -30,6 +30,13 @@ def activation_probe(node: ProgramNode, output: Tensor, row_mask: Tensor, hyper:
     centre, half = hyper["bounds"][node.index][0], hyper["bounds"][node.index][1]
     rows = ops.cast(row_mask, dtype)[None, None, :]
     rows = ops.broadcast_to(rows, (output.shape[0], 1, output.shape[1]))
+    if len(output.shape) > 3:
+        # A filter is active on a row where it is so at any place; the others are means over places.
+        axes = tuple(range(2, len(output.shape) - 1))
+        some = ops.cast(ops.max(ops.abs(output), axis=axes) > _DEAD, dtype)
+        full = ops.mean(ops.cast(ops.abs(output - centre) > 0.95 * half, dtype), axis=axes)
+        parts = [ops.matmul(rows, one) for one in (some, full, ops.mean(output, axis=axes))]
+        return old + ops.concatenate(parts, axis=1)
     active = ops.where(ops.abs(output) > _DEAD, 1.0, 0.0)
     packed = ops.cast(active + ops.where(ops.abs(output - centre) > 0.95 * half, _PACK, 0.0), dtype)
     counts = ops.matmul(rows, packed)

@@ -8,6 +8,7 @@ pass over all rows at the weights that were kept.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ from unitune.engine.probes import (
     update_probe,
 )
 from unitune.engine.program_key import Backend, ProgramKey, State
+from unitune.models.shape_rules import Shape
 
 
 class Program:
@@ -33,17 +35,20 @@ class Program:
     def __init__(self, key: ProgramKey, backend: Backend) -> None:
         self.key = key
         self.backend = backend
-        self.weight_nodes = [(node, weight) for node in key.nodes for weight in node.weights]
+        owners = [key.nodes[index] for index in key.weight_order]
+        self.weight_nodes = [(node, weight) for node in owners for weight in node.weights]
+        self.first_weight: dict[int, int] = {}
+        for i, (node, _) in enumerate(self.weight_nodes):
+            self.first_weight.setdefault(node.index, i)
         self.trainable = [i for i, (_, weight) in enumerate(self.weight_nodes) if weight.trainable]
-        self.shapes = [(key.members, *weight.shape(node.width_in, node.width)) for node, weight in self.weight_nodes]
+        self.shapes = [(key.members, *node.weight_shape(weight)) for node, weight in self.weight_nodes]
         activations = [node for node in key.nodes if node.kind == "Activation"]
-        self.hidden = [node for node in activations if node.index < len(key.nodes) - 1]
-        self.products = [node for node in key.nodes if node.kind == "Dense"]
+        self.hidden = [node for node in activations if node.index != key.output]
+        self.products = [node for node in owners if node.weights[0].name == "kernel"]
         self.optimizer = StackedOptimizer(key.optimizer, key.dtype)
         trainable_shapes = [self.shapes[i] for i in self.trainable]
         self.slot_values = self.optimizer.slot_values(trainable_shapes)
-        owners = self.optimizer.slot_owner(trainable_shapes)
-        self.slot_shapes = [trainable_shapes[owner] for owner in owners]
+        self.slot_shapes = [trainable_shapes[i] for i in self.optimizer.slot_owner(trainable_shapes)]
         self.metrics = ("loss", *key.metrics)
         self.columns = self._columns()
         self._loss = loss_function(key.loss)
@@ -66,30 +71,43 @@ class Program:
     # The pieces of an epoch -------------------------------------------------------------------------------------
 
     def _forward(
-        self, weights: Sequence[Tensor], x: Tensor, context: Context, outputs: dict[int, Tensor] | None = None
-    ) -> tuple[Tensor, list[Tensor]]:
-        """The output `(member, batch, output)` and the weights as the pass leaves them."""
+        self, weights: Sequence[Tensor], inputs: Sequence[Tensor], context: Context
+    ) -> tuple[dict[int, Tensor], list[Tensor]]:
+        """The nodes' outputs `(member, batch, ..., width)` and the weights as the pass leaves them."""
         from keras import ops
 
-        new_weights: list[Tensor] = []
-        place = 0
-        h = ops.broadcast_to(ops.expand_dims(x, 0), (self.key.members, *x.shape))
+        weights = list(weights)
+        values: dict[int, Tensor] = {
+            -1 - k: ops.broadcast_to(ops.expand_dims(x, 0), (self.key.members, *x.shape)) for k, x in enumerate(inputs)
+        }
         for node in self.key.nodes:
-            mine = list(weights[place : place + len(node.weights)])
-            place += len(node.weights)
-            h, changed = lift_of(node.kind).apply(node, mine, h, context)
-            new_weights.extend(changed)
-            if outputs is not None:
-                outputs[node.index] = h
-        return h, new_weights
+            mine = self._places(node)
+            taken = [values[i] for i in node.inputs]
+            x = taken[0] if len(taken) == 1 else taken
+            values[node.index], weights[mine] = lift_of(node.kind).apply(node, weights[mine], x, context)
+        return values, weights
+
+    def _places(self, node: ProgramNode) -> slice:
+        """Where a node's weights lie among all weights."""
+        first = self.first_weight.get(node.owner if node.owner >= 0 else node.index, 0)
+        return slice(first, first + len(node.weights))
 
     def _context(self, hyper: State, *, training: bool, row_mask: Tensor, n_rows: Tensor, step: Tensor) -> Context:
+        from keras import ops
+
         numbers = hyper["numbers"]
 
-        def keep(node: ProgramNode) -> Tensor:
-            width = hyper["widths"][node.index]
-            seeds = hyper["seeds"][node.index]
-            uniform = self.backend.uniform(seeds, step, int(row_mask.shape[0]), width, node.width, self.key.dtype)
+        def draw(distribution: str, node: ProgramNode, shape: Shape, *, along_width: bool = True) -> Tensor:
+            width, units = hyper["widths"][node.index], hyper["units"].get(node.index)
+            if not along_width:
+                width, units = ops.full_like(width, shape[-1]), None
+            seeds, rows = hyper["seeds"][node.index], int(row_mask.shape[0])
+            generate = self.backend.uniform if distribution == "uniform" else self.backend.normal
+            drawn = generate(seeds, step, rows * math.prod(shape[:-1]), width, shape[-1], self.key.dtype, units)
+            return drawn if len(shape) == 1 else ops.reshape(drawn, (drawn.shape[0], rows, *shape))
+
+        def keep(node: ProgramNode, shape: Shape, *, along_width: bool = True) -> Tensor:
+            uniform = draw("uniform", node, shape, along_width=along_width)
             return self.backend.keep(uniform, shaped(numbers[node.index, "rate"], uniform))
 
         return Context(
@@ -100,19 +118,23 @@ class Program:
             true_width=hyper["true_width"],
             numbers=numbers,
             keep=keep,
+            draw=draw,
             choice=hyper["choice"],
             switch=self.backend.switch,
+            scan=self.backend.scan,
         )
 
     def _penalty(self, weights: Sequence[Tensor], hyper: State, data: State) -> Tensor | None:
-        total, place, width_in = None, 0, data["n_features"]
+        total = None
         for node in self.key.nodes:
-            mine = weights[place : place + len(node.weights)]
-            place += len(node.weights)
+            if not node.weights or node.owner >= 0 or not node.used:
+                continue
+            source = node.inputs[0]
+            width_in = hyper["true_width"][source] if source >= 0 else data["n_features"][-1 - source]
             width = hyper["true_width"][node.index]
-            for term in penalty(node, mine, hyper["numbers"], width_in, width) if node.used else ():
+            real = hyper["real"].get(node.index)
+            for term in penalty(node, weights[self._places(node)], hyper["numbers"], width_in, width, real):
                 total = term if total is None else total + term
-            width_in = width
         return total
 
     def _row_losses(self, y: Tensor, prediction: Tensor) -> Tensor:
@@ -131,7 +153,8 @@ class Program:
         count = ops.minimum(data["n_train"] - first, key.batch_size)
         row_mask = ops.arange(key.batch_size, dtype="int32") < count
         n_rows = ops.cast(count, key.dtype)
-        x, y = _rows(carry["x"], first, key.batch_size), _rows(carry["y"], first, key.batch_size)
+        x = [_rows(one, first, key.batch_size) for one in carry["x"]]
+        y = _rows(carry["y"], first, key.batch_size)
         context = self._context(hyper, training=True, row_mask=row_mask, n_rows=n_rows, step=carry["step"])
         old = carry["weights"]
 
@@ -139,7 +162,8 @@ class Program:
             weights = list(old)
             for index, weight in zip(self.trainable, trained, strict=True):
                 weights[index] = weight
-            prediction, new_weights = self._forward(weights, x, context)
+            values, new_weights = self._forward(weights, x, context)
+            prediction = values[key.output]
             rows = self._row_losses(y, prediction)
             if key.weighted:
                 rows = rows * ops.slice(carry["w"], [first], (key.batch_size,))
@@ -189,13 +213,10 @@ class Program:
 
     def _constrained(self, trained: list[Tensor]) -> list[Tensor]:
         """Constraints come last, after the update and the average."""
-        result = []
-        for index, weight in zip(self.trainable, trained, strict=True):
-            node, _ = self.weight_nodes[index]
-            place = [i for i, (other, _) in enumerate(self.weight_nodes) if other is node].index(index)
-            constraint = node.static[1 + place] if node.kind == "Dense" else None
-            result.append(constrain(constraint, weight))
-        return result
+        return [
+            constrain(self.weight_nodes[index][1].constraint, weight)
+            for index, weight in zip(self.trainable, trained, strict=True)
+        ]
 
     def _train_epoch(self, carry: State, hyper: State, data: State, order: Tensor, rates: Tensor, steps: Tensor) -> Any:
         from keras import ops
@@ -207,7 +228,7 @@ class Program:
             "extra": carry["extra"],
             "step": carry["step"],
             "batch": ops.zeros((), "int32"),
-            "x": ops.take(data["x"], rows, axis=0),
+            "x": [ops.take(x, rows, axis=0) for x in data["x"]],
             "y": ops.take(data["y"], rows, axis=0),
             "sums": ops.zeros((self.key.members, len(self.metrics)), self.key.dtype),
         }
@@ -243,12 +264,12 @@ class Program:
         def body(state: State) -> State:
             first = state["block"] * block
             mask = first + ops.arange(block, dtype="int32") < data["n_val"]
-            x, y = _rows(data["x"], first, block), _rows(data["y"], first, block)
+            x, y = [_rows(one, first, block) for one in data["x"]], _rows(data["y"], first, block)
             context = self._context(
                 hyper, training=False, row_mask=mask, n_rows=ops.cast(block, key.dtype), step=ops.zeros((), "int32")
             )
-            outputs: dict[int, Tensor] | None = {} if key.probes else None
-            prediction, _ = self._forward(weights, x, context, outputs)
+            values, _ = self._forward(weights, x, context)
+            prediction = values[key.output]
             rows = self._row_losses(y, prediction)
             if key.weighted:
                 rows = rows * ops.slice(data["w_val"], [first], (block,))
@@ -261,9 +282,9 @@ class Program:
                 "predictions": ops.slice_update(state["predictions"], [zero, first, zero], prediction),
                 "sums": state["sums"] + ops.stack(sums, axis=-1),
             }
-            if outputs is not None:
+            if key.probes:
                 new["probes"] = [
-                    activation_probe(node, outputs[node.index], mask, hyper, old)
+                    activation_probe(node, values[node.index], mask, hyper, old)
                     for node, old in zip(self.hidden, state["probes"], strict=True)
                 ]
             return new
@@ -289,8 +310,8 @@ class Program:
         Args:
             state: What `initial_state` gives, or a call before.
             hyper: The members' numbers, masks, seeds and limits.
-            data: `x (all_rows, features)`: validation rows first, then training rows; `y`, `w`, `w_val`; `n_val`,
-                `n_train` int32 scalars.
+            data: `x`, for each input `(all_rows, ...)`: validation rows first, then training rows; `y`, `w`, `w_val`;
+                `n_val`, `n_train` int32 scalars.
             plan: `order (chunk, train_rows)` int32, `rates (chunk, steps, member)`, `first_epoch`, `epochs`, `final`.
 
         Returns:

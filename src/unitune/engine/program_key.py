@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from unitune.engine.lift.base import Key, ProgramNode, Tensor
 from unitune.engine.lift.optimizer import OptimizerNode
+from unitune.models.shape_rules import Shape
 
 State = dict[str, Any]
 
@@ -35,8 +36,34 @@ class Backend(Protocol):
         """Applies the chosen function, and only it, with its gradient."""
         ...
 
-    def uniform(self, seeds: Tensor, step: Tensor, rows: int, widths: Tensor, width: int, dtype: str) -> Tensor:
-        """Keras's random numbers for dropout."""
+    def uniform(
+        self,
+        seeds: Tensor,
+        step: Tensor,
+        rows: int,
+        widths: Tensor,
+        width: int,
+        dtype: str,
+        units: Tensor | None = None,
+    ) -> Tensor:
+        """Keras's uniform random numbers."""
+        ...
+
+    def normal(
+        self,
+        seeds: Tensor,
+        step: Tensor,
+        rows: int,
+        widths: Tensor,
+        width: int,
+        dtype: str,
+        units: Tensor | None = None,
+    ) -> Tensor:
+        """Keras's normal random numbers."""
+        ...
+
+    def scan(self, step: Any, states: tuple[Tensor, ...], inputs: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+        """A loop over the first axis of the inputs, with its gradient."""
         ...
 
     def keep(self, uniform: Tensor, rate: Tensor) -> Tensor:
@@ -50,11 +77,14 @@ class ProgramKey:
 
     Attributes:
         nodes: The layers, with padded widths.
+        weight_order: The nodes that own weights, in the order of the stacked weights.
+        output: The node whose output is the network's.
         optimizer: The optimizer and its static settings.
         loss: A key that `engine.losses` resolves.
         metrics: Names beside the loss.
         members: Slots of the tile.
-        features, outputs: Widths of the first input and the last output.
+        inputs: For each input the padded shape of a row and its type.
+        outputs: Width of the output.
         batch_size: Rows of a step.
         train_rows: Training rows, rounded up to whole batches: the length of an epoch's order.
         all_rows: Validation and training rows together, rounded up to whole evaluation blocks.
@@ -69,11 +99,13 @@ class ProgramKey:
     """
 
     nodes: tuple[ProgramNode, ...]
+    weight_order: tuple[int, ...]
+    output: int
     optimizer: OptimizerNode
     loss: Key
     metrics: tuple[str, ...]
     members: int
-    features: int
+    inputs: tuple[tuple[Shape, str], ...]
     outputs: int
     batch_size: int
     train_rows: int

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from unitune.engine.contract import Job
-from unitune.engine.lift.base import Key, Node, Unfusable, lift_of
+from unitune.engine.lift.base import Key, Layout, Node, Unfusable, has_lift, lift_of, runs, sources
 from unitune.engine.lift.optimizer import OptimizerReading, read_optimizer, same_program
 from unitune.engine.losses import loss_key, metric_name
-from unitune.models.blueprint import Blueprint, LayerSpec, Training
+from unitune.models.blueprint import Blueprint, Call, LayerSpec, Training
+from unitune.models.shape_rules import Shape
+from unitune.models.shapes import as_shapes
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Graph:
+    """A network as nodes, in an order in which they can be computed.
+
+    Attributes:
+        nodes: The calls of layers.
+        layouts: How the width of each node's output is put together.
+        exact: Nodes and inputs whose own width must not be padded.
+        output: The node whose output is the network's.
+    """
+
+    nodes: tuple[Node, ...]
+    layouts: tuple[Layout, ...]
+    exact: frozenset[int]
+    output: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -19,7 +39,7 @@ class Reading:
     """One network and its training, as the plan sees them.
 
     Attributes:
-        nodes: The layers.
+        graph: The layers.
         optimizer: Settings sorted into equal and varying ones.
         loss: The loss's key.
         metrics: Names beside the loss.
@@ -28,7 +48,7 @@ class Reading:
         functions: The activations' keys, in the order of the activation nodes.
     """
 
-    nodes: tuple[Node, ...]
+    graph: Graph
     optimizer: OptimizerReading
     loss: Key
     metrics: tuple[str, ...]
@@ -36,37 +56,44 @@ class Reading:
     widths: tuple[int, ...]
     functions: tuple[Key, ...]
 
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The graph's nodes."""
+        return self.graph.nodes
+
 
 class Reader:
     """Reads jobs, each distinct network and training once."""
 
     def __init__(self) -> None:
-        self._chains: dict[tuple[int, int], Any] = {}
-        self._trainings: dict[int, Any] = {}
-        self._joined: dict[tuple[int, int, int], Reading] = {}
+        self._joined: dict[tuple[int, int, Any], Reading] = {}
         self._alive: list[Any] = []  # keeps the ids above valid
 
-    def read(self, job: Job, features: int) -> Reading:
-        """The reading of a job on rows of this many features.
+    def read(self, job: Job, input_shape: tuple[Any, ...]) -> Reading:
+        """The reading of a job on rows of this shape (several shapes for several inputs).
 
         Raises:
             Unfusable: With the reason why no program can train it.
         """
-        key = (id(job.blueprint), id(job.training), features)
+        key = (id(job.blueprint), id(job.training), input_shape)
         if key not in self._joined:
             self._alive.append((job.blueprint, job.training))
-            self._joined[key] = self._join(job, features)
+            self._joined[key] = self._join(job, input_shape)
         return self._joined[key]
 
-    def _join(self, job: Job, features: int) -> Reading:
-        nodes = read_chain(job.blueprint, features)
+    def _join(self, job: Job, input_shape: tuple[Any, ...]) -> Reading:
+        shapes = as_shapes(input_shape)
+        graph = read_graph(job.blueprint, shapes)
+        nodes = graph.nodes
         optimizer, loss, metrics = _read_training(job.training)
         group = (
-            tuple(
-                (n.kind, n.static, tuple(w.axes for w in n.weights), n.layer, n.width if n.exact_width else None)
-                for n in nodes
-            ),
-            nodes[-1].width,
+            tuple((n.kind, n.static, n.weights, n.layer if n.random else 0, n.inputs, n.shape[:-1]) for n in nodes),
+            graph.layouts,
+            tuple((i, nodes[i].width if i >= 0 else shapes[-1 - i][-1]) for i in sorted(graph.exact)),
+            tuple(weight_order(nodes)),
+            graph.output,
+            tuple(shape[:-1] for shape in shapes),
+            tuple(spec.dtype for spec in job.blueprint.inputs),
             same_program(optimizer),
             loss,
             metrics,
@@ -75,7 +102,7 @@ class Reader:
             job.training.shuffle,
         )
         return Reading(
-            nodes=nodes,
+            graph=graph,
             optimizer=optimizer,
             loss=loss,
             metrics=metrics,
@@ -85,39 +112,149 @@ class Reader:
         )
 
 
-def read_chain(blueprint: Blueprint, features: int) -> tuple[Node, ...]:
-    """The nodes of a chain of layers.
+def weight_order(nodes: Any) -> list[int]:
+    """The nodes that own weights, in the order in which these are in `keras.Model.get_weights()`."""
+    owners = [i for i, node in enumerate(nodes) if node.weights and node.owner < 0]
+    return sorted(owners, key=lambda i: nodes[i].layer)
+
+
+def read_graph(blueprint: Blueprint, input_shapes: tuple[Shape, ...]) -> Graph:
+    """The nodes of a network.
 
     Raises:
         Unfusable: With the first layer that has no fused form.
     """
+    if blueprint.solo_reason:
+        raise Unfusable(blueprint.solo_reason)
     if not blueprint.layers:
         raise Unfusable("the model is not a chain of layers that can be read")
-    nodes: list[Node] = []
-    width = features
-    for number, layer in enumerate(blueprint.layers):
+    if len(blueprint.outputs) > 1:
+        raise Unfusable("a model with several outputs has no fused form")
+    if len(input_shapes) != blueprint.n_inputs:
+        raise Unfusable(f"the model has {blueprint.n_inputs} inputs, but the rows have {len(input_shapes)}")
+    builder = _Builder(blueprint, input_shapes)
+    for call in blueprint.graph:
+        builder.call(call)
+    return builder.graph()
+
+
+class _Builder:
+    """Turns the calls of a blueprint into nodes."""
+
+    def __init__(self, blueprint: Blueprint, shapes: tuple[Shape, ...]) -> None:
+        self.blueprint = blueprint
+        self.shapes = shapes
+        self.nodes: list[Node] = []
+        self.values = [-1 - k for k in range(len(shapes))]  # the node of each value
+        self.first: dict[int, int] = {}  # from a layer to the first node that its first call made
+
+    def shape(self, value: int) -> Shape:
+        return self.nodes[value].shape if value >= 0 else self.shapes[-1 - value]
+
+    def call(self, call: Call) -> None:
+        layer = self.blueprint.layers[call.layer]
         _refuse(layer)
-        read = lift_of(layer.class_name).read({"class_name": layer.class_name, **layer.config}, width)
-        for node in read:
+        taken = [self.values[i] for i in call.inputs]
+        name, own = layer.class_name, getattr(layer.config.get("class"), "__module__", "keras.")
+        config: dict[str, Any] = {"class_name": name, **layer.config}
+        if not has_lift(name, users=not own.startswith("keras.")):
+            if not layer.config.get("weightless"):
+                raise Unfusable(f"the layer `{name}` has no fused form")
+            name, config["output_shape"] = "weightless", call.shape
+        elif "class" in layer.config:
+            config |= layer.config["config"]
+        if call.arguments or call.constants:
+            config["call_arguments"] = dict(call.arguments)
+            config["call_constants"] = call.constants
+        read = lift_of(name).read(config, *(self.shape(i) for i in taken))
+        again = call.layer in self.first
+        start = self.first.setdefault(call.layer, len(self.nodes))
+        value = taken[0]
+        for place, node in enumerate(read):
+            if again and node.random:
+                raise Unfusable(f"`{layer.class_name}` draws at random, and is called twice")
+            inputs = tuple(taken) if place == 0 else (value,)
             # A linear activation before another one is nothing; so Dense("relu") and Dense, ReLU share a program.
-            previous = nodes[-1] if nodes else None
-            if node.kind == "Activation" and previous is not None and previous.kind == "Activation":
-                if previous.function == "linear":
-                    nodes.pop()
+            if node.kind == "Activation" and inputs[0] >= 0 and self.nodes[inputs[0]].kind == "Activation":
+                if self.nodes[inputs[0]].function == "linear":
+                    inputs = self.nodes[inputs[0]].inputs
                 elif node.function == "linear":
                     continue
-            nodes.append(replace(node, layer=number if node.kind == "Dropout" else 0))
-        width = nodes[-1].width if nodes else width
-    if not nodes:
-        raise Unfusable("the model has no layer that computes anything")
-    return tuple(nodes)
+            owner = start + place if again and node.weights else -1
+            self.nodes.append(replace(node, layer=call.layer, inputs=inputs, owner=owner))
+            value = len(self.nodes) - 1
+        self.values.append(value)
+
+    def graph(self) -> Graph:
+        """What is needed for the output, with its layouts."""
+        output = self.values[self.blueprint.output]
+        if output < 0:
+            raise Unfusable("the model has no layer that computes anything")
+        if len(self.nodes[output].shape) != 1:
+            raise Unfusable(f"an output of the shape {self.nodes[output].shape} has no fused form")
+        needed: set[int] = set()
+        waiting = [output]
+        while waiting:
+            one = waiting.pop()
+            if one >= 0 and one not in needed:
+                needed.add(one)
+                waiting += [*self.nodes[one].inputs, self.nodes[one].owner]
+        place = {old: new for new, old in enumerate(sorted(needed))}
+        nodes = tuple(
+            replace(
+                self.nodes[old],
+                inputs=tuple(place.get(i, i) for i in self.nodes[old].inputs),
+                owner=place.get(self.nodes[old].owner, -1),
+            )
+            for old in sorted(needed)
+        )
+        layouts, exact = _layouts(nodes, self.shapes)
+        output = place[output]
+        return Graph(nodes=nodes, layouts=layouts, exact=frozenset(exact | sources(layouts[output])), output=output)
+
+
+def _layouts(nodes: tuple[Node, ...], shapes: tuple[Shape, ...]) -> tuple[tuple[Layout, ...], set[int]]:
+    """How each node's width is put together, and whose widths must not be padded."""
+    widths = {i: node.width for i, node in enumerate(nodes)}
+    widths |= {-1 - k: shape[-1] for k, shape in enumerate(shapes)}
+    layouts: list[Layout] = []
+    exact: set[int] = set()
+    for index, node in enumerate(nodes):
+        taken: list[Layout] = [layouts[i] if i >= 0 else (i,) for i in node.inputs]
+        layout: Layout = (index,)
+        if node.layout == "in":
+            layout = taken[0]
+            # Inputs that are put together place by place must lie in the same places.
+            if len(taken) > 1 and len({tuple(runs(one, widths)) for one in taken}) > 1:
+                exact |= {source for one in taken for source in sources(one)}
+                layout = max(taken, key=lambda one: sum(runs(one, widths)))
+        elif node.layout == "first":
+            layout = taken[0]
+        elif node.layout == "repeat":
+            before = nodes[node.inputs[0]].shape if node.inputs[0] >= 0 else shapes[-1 - node.inputs[0]]
+            times = math.prod(before[:-1])
+            layout = taken[0] if times == 1 else ((times, taken[0]),)
+        elif node.layout == "join":
+            layout = tuple(item for one in taken for item in one)
+        if node.exact_width:
+            exact |= {source for one in (*taken, layout) for source in sources(one)}
+        if node.owner >= 0:
+            # Two calls of a layer share its weights, so what they take must lie in the same places.
+            first = [layouts[i] if i >= 0 else (i,) for i in nodes[node.owner].inputs]
+            if first != taken:
+                exact |= {source for one in (*first, *taken) for source in sources(one)}
+            if node.layout == "own":
+                layout = layouts[node.owner]
+        layouts.append(layout)
+    return tuple(layouts), exact
 
 
 def _refuse(layer: LayerSpec) -> None:
     """What any layer can be told and no program can do."""
     import keras
 
-    if layer.config.get("trainable") is False:
+    own = layer.config.get("config", layer.config)
+    if layer.config.get("trainable") is False or (own.get("trainable") is False and not layer.config.get("weightless")):
         raise Unfusable(f"`{layer.class_name}(trainable=False)` has no fused form")
     policy = layer.config.get("dtype") or keras.config.dtype_policy()
     name = getattr(policy, "name", policy)
@@ -126,37 +263,58 @@ def _refuse(layer: LayerSpec) -> None:
 
 
 def _read_training(training: Training) -> tuple[OptimizerReading, Key, tuple[str, ...]]:
+    if training.compile_options:
+        raise Unfusable(f"`compile({training.compile_options[0][0]}=...)` has no fused form")
     metrics = tuple(dict.fromkeys(metric_name(metric) for metric in training.metrics))
     return read_optimizer(training.optimizer), loss_key(training.loss), metrics
 
 
-def member_cost(nodes: tuple[Node, ...], widths: np.ndarray, features: int, batch: int) -> float:
+def _width_in(node: Node, widths: np.ndarray, features: tuple[int, ...]) -> int:
+    first = node.inputs[0]
+    return int(widths[first]) if first >= 0 else features[-1 - first]
+
+
+def _positions(node: Node) -> int:
+    return math.prod(node.shape[:-1])
+
+
+def _parameters(node: Node, width_in: int, width: int) -> int:
+    """The numbers of the first weight, where its layer is a product."""
+    fixed = math.prod(axis for axis in node.weights[0].axes if isinstance(axis, int)) if node.weights else 1
+    return fixed * width_in * int(width)
+
+
+def member_cost(nodes: tuple[Node, ...], widths: np.ndarray, features: tuple[int, ...], batch: int) -> float:
     """An estimate in seconds of one training step of one member at these (padded) widths, on one core.
 
     Measured with XLA on an AVX-512 core: 90 GFLOP/s in matrix products, half a nanosecond for an activation with its
     gradient, 0.3 for a parameter with its optimizer state. The first product needs no gradient of its input.
     """
-    seconds, width_in, products = 1.0e-6, features, 4.0
+    seconds = 1.0e-6
     for node, width in zip(nodes, widths, strict=True):
-        if node.kind == "Dense":
-            seconds += products * batch * width_in * width / 90e9 + 0.3e-9 * width_in * width
-            products = 6.0
+        size = batch * _positions(node) * width
+        if node.work:
+            width_in = _width_in(node, widths, features)
+            products = 4.0 if node.inputs[0] < 0 else 6.0
+            seconds += products * batch * node.work * width_in * width / 90e9
+            seconds += 0.3e-9 * _parameters(node, width_in, width)
         elif node.kind == "Activation":
-            seconds += 0.5e-9 * batch * width
-        elif node.kind == "Dropout":
-            seconds += 3.0e-9 * batch * width
+            seconds += 0.5e-9 * size
+        elif node.random:
+            seconds += 3.0e-9 * size
         else:
-            seconds += 1.5e-9 * batch * width
-        width_in = int(width)
+            seconds += 1.5e-9 * size
     return float(seconds)
 
 
-def member_bytes(nodes: tuple[Node, ...], widths: np.ndarray, features: int, batch: int, itemsize: int = 4) -> int:
+def member_bytes(
+    nodes: tuple[Node, ...], widths: np.ndarray, features: tuple[int, ...], batch: int, itemsize: int = 4
+) -> int:
     """About how much memory one step of one member touches: weights with two slots and a gradient, activations."""
-    total, width_in = 0, features
+    total = 0
     for node, width in zip(nodes, widths, strict=True):
-        if node.kind == "Dense":
-            total += 4 * width_in * int(width)
-        total += 2 * batch * int(width)
-        width_in = int(width)
+        if node.work:
+            width_in = _width_in(node, widths, features)
+            total += 4 * _parameters(node, width_in, int(width))
+        total += 2 * batch * _positions(node) * int(width)
     return total * itemsize

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from unitune.data.arrays import Split
+from unitune.data.arrays import Split, n_rows, row_shape
 from unitune.engine.contract import Job, Outcome, Take
 from unitune.engine.device import at, here
 from unitune.engine.lift.base import Key
@@ -175,17 +175,18 @@ class Run:
         split = self._splits[work.tile.split]
         tensor = program.backend.tensor
         data = self._data(work.tile, program)
-        hyper = tensors(hyperparameters(slots, program), tensor)
+        hyper = tensors(hyperparameters(slots, program, row_shape(split.x_train)), tensor)
         state = self._first_state(work, slots, program)
         longest = max(job.last_epoch for job in slots.jobs)
-        last_step = math.ceil(len(split.x_train) / key.batch_size) - 1
+        rows = n_rows(split.x_train)
+        last_step = math.ceil(rows / key.batch_size) - 1
         first_epoch = work.first_epoch
-        nothing = schedule_of(slots, key, len(split.x_train), first_epoch) | _NOTHING
+        nothing = schedule_of(slots, key, rows, first_epoch) | _NOTHING
         compile_once(program, state, hyper, data, tensors(nothing, tensor))
         finished = False
         while not finished:
             started = time.perf_counter()
-            plan = schedule_of(slots, key, len(split.x_train), first_epoch)
+            plan = schedule_of(slots, key, rows, first_epoch)
             epochs = int(plan["epochs"])
             state, result = program.run(state, hyper, data, tensors(plan, tensor))
             history = np.asarray(result["history"])[:epochs]
@@ -204,9 +205,9 @@ class Run:
         self._report(work, slots, program, state, result, slots.real, first_epoch)
 
     def _first_state(self, work: _Work, slots: Slots, program: Program) -> State:
-        features = self._splits[work.tile.split].x_train.shape[1]
         if work.first_epoch == 0:
-            return initial_state(program, stacked_weights(slots, program, features))
+            shape = row_shape(self._splits[work.tile.split].x_train)
+            return initial_state(program, stacked_weights(slots, program, shape))
         live = work.live
         fillers = iter(live * len(work.tile.slots))
         own = [self._progress[int(i) if i >= 0 else next(fillers)].state for i in work.tile.slots]
@@ -296,7 +297,7 @@ class Run:
     def _data(self, tile: Tile, program: Program) -> State:
         """A split's rows on the device, shared by the tiles that use them."""
         key = program.key
-        where = (here(), tile.split, key.all_rows, key.features, key.weighted, key.dtype)
+        where = (here(), tile.split, key.all_rows, key.inputs, key.weighted, key.dtype)
         with self._guard:
             if where not in self._rows:
                 self._rows[where] = tensors(rows_of(self._splits[tile.split], key), program.backend.tensor)

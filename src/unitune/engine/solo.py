@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unitune.data.arrays import Split
+from unitune.data.arrays import Rows, Split, n_rows, row_shape, take_rows
 from unitune.engine.contract import Job, Outcome, Take
 from unitune.engine.failed import failed_outcome
 from unitune.engine.order import epoch_order
@@ -139,9 +139,8 @@ def fit_member(
     """
     keras = backend.ensure()
     training = job.training
-    input_shape = tuple(split.x_train.shape[1:])
-    n_rows = len(split.x_train)
-    steps = math.ceil(n_rows / training.batch_size)
+    input_shape = row_shape(split.x_train)
+    steps = math.ceil(n_rows(split.x_train) / training.batch_size)
     model = build_model(job.blueprint, input_shape, training, seed=job.member.seed, steps_per_epoch=steps)
     weights = job.initial_weights
     if weights is None:
@@ -222,35 +221,41 @@ def quiet_arrays() -> Iterator[None]:
         yield
 
 
-def predict(model: keras.Model, x: Array) -> Array:
+def predict(model: keras.Model, x: Rows) -> Array:
     """The model's predictions in inference mode, `(row, output)`, without compiling a function for them."""
     keras = backend.ensure()
     parts = [
-        keras.ops.convert_to_numpy(model(x[start : start + ROWS_PER_PREDICTION], training=False))
-        for start in range(0, max(1, len(x)), ROWS_PER_PREDICTION)
+        keras.ops.convert_to_numpy(model(_given(x, slice(start, start + ROWS_PER_PREDICTION)), training=False))
+        for start in range(0, max(1, n_rows(x)), ROWS_PER_PREDICTION)
     ]
     predictions = np.concatenate(parts)
     return predictions.reshape(len(predictions), -1)
 
 
+def _given(x: Rows, chosen: slice) -> Any:
+    """Rows as a model takes them when it is called: several inputs as a list."""
+    rows = take_rows(x, chosen)
+    return list(rows) if isinstance(rows, tuple) else rows
+
+
 def _rows(keras: Any, split: Split, batch_size: int) -> Any:
     """The training rows in batches, in the order of its attribute `order`."""
 
-    class Rows(keras.utils.PyDataset):  # type: ignore[misc]
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
-            self.order = np.arange(len(split.x_train))
+            self.order = np.arange(n_rows(split.x_train))
 
         def __len__(self) -> int:
-            return math.ceil(len(split.x_train) / batch_size)
+            return math.ceil(n_rows(split.x_train) / batch_size)
 
         def __getitem__(self, number: int) -> tuple[Array, ...]:
             chosen = self.order[number * batch_size : (number + 1) * batch_size]
             if split.w_train is None:
-                return split.x_train[chosen], split.y_train[chosen]
-            return split.x_train[chosen], split.y_train[chosen], split.w_train[chosen]
+                return take_rows(split.x_train, chosen), split.y_train[chosen]
+            return take_rows(split.x_train, chosen), split.y_train[chosen], split.w_train[chosen]
 
-    return Rows()
+    return Batches()
 
 
 def _log(keras: Any, rows: Any, seed: int | None) -> Any:

@@ -62,7 +62,16 @@ class TensorFlowBackend:
         """Which of TensorFlow's uniform numbers keep an input at this dropout rate."""
         return uniform >= rate
 
-    def uniform(self, seeds: Tensor, step: Tensor, rows: int, widths: Tensor, width: int, dtype: str) -> Tensor:
+    def uniform(
+        self,
+        seeds: Tensor,
+        step: Tensor,
+        rows: int,
+        widths: Tensor,
+        width: int,
+        dtype: str,
+        units: Tensor | None = None,
+    ) -> Tensor:
         """What `tf.random.stateless_uniform((rows, widths[m]), (seeds[m], step))` gives, for all members at once.
 
         TensorFlow's generator is Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"):
@@ -75,11 +84,62 @@ class TensorFlowBackend:
             rows: Rows of the batch.
             widths: `(member,)` int32, true widths.
             width: The padded width.
+            units: `(member, width)` int32, the number of the true unit at each padded place, where the true ones
+                are not simply the first.
             dtype: `"float32"` or `"float64"`.
 
         Returns:
             `(member, rows, width)` in [0, 1).
         """
+        lanes, lane = self._lanes(seeds, step, rows, widths, width, dtype, units)
+        return _uniform_of(lanes, lane, dtype)
+
+    def normal(
+        self,
+        seeds: Tensor,
+        step: Tensor,
+        rows: int,
+        widths: Tensor,
+        width: int,
+        dtype: str,
+        units: Tensor | None = None,
+    ) -> Tensor:
+        """What `tf.random.stateless_normal` gives likewise: Box and Muller's pairs of uniform numbers."""
+        import numpy as np
+        import tensorflow as tf
+
+        lanes, lane = self._lanes(seeds, step, rows, widths, width, dtype, units)
+        first = lane if dtype == "float64" else lane // 2 * 2
+        if dtype == "float64":
+            low, high = _float64(lanes[0], lanes[1]), _float64(lanes[2], lanes[3])
+        else:
+            low = tf.where(first == 0, _float32(lanes[0]), _float32(lanes[2]))
+            high = tf.where(first == 0, _float32(lanes[1]), _float32(lanes[3]))
+        radius = tf.sqrt(-2.0 * tf.math.log(tf.maximum(low, 1e-7)))
+        angle = high * tf.constant(2.0 * np.pi, high.dtype)
+        return radius * tf.where(lane % 2 == 0, tf.sin(angle), tf.cos(angle))
+
+    def scan(self, step: Any, states: tuple[Tensor, ...], inputs: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+        """`step(states, inputs[i]) -> states` for every i; the last states, and the first state of every step."""
+        import tensorflow as tf
+
+        n = int(inputs.shape[0])
+        given = tf.TensorArray(inputs.dtype, n, element_shape=inputs.shape[1:]).unstack(inputs)
+        every = tf.TensorArray(states[0].dtype, n, element_shape=states[0].shape)
+
+        def body(i: Tensor, states: tuple[Tensor, ...], every: Any) -> Any:
+            states = step(states, given.read(i))
+            return i + 1, states, every.write(i, states[0])
+
+        _, states, every = tf.while_loop(
+            lambda i, *_: i < n, body, (tf.constant(0), states, every), maximum_iterations=n
+        )
+        return states, every.stack()
+
+    def _lanes(
+        self, seeds: Tensor, step: Tensor, rows: int, widths: Tensor, width: int, dtype: str, units: Tensor | None
+    ) -> tuple[list[Tensor], Tensor]:
+        """Philox's four words for the block of each place, and which number of its block the place is."""
         import tensorflow as tf
 
         u64 = tf.uint64
@@ -93,7 +153,7 @@ class TensorFlowBackend:
         lanes_per_number = 2 if dtype == "float64" else 1
         numbers_per_block = 4 // lanes_per_number
         row = tf.range(rows, dtype=tf.int32)[None, :, None]
-        unit = tf.range(width, dtype=tf.int32)[None, None, :]
+        unit = tf.range(width, dtype=tf.int32)[None, None, :] if units is None else tf.maximum(units, 0)[:, None, :]
         place = row * widths[:, None, None] + unit
         block = tf.cast(place // numbers_per_block, u64)
         lane = place % numbers_per_block
@@ -105,19 +165,38 @@ class TensorFlowBackend:
             (spread(mixed[0]), spread(mixed[1])),
             (block, tf.zeros_like(block), spread(mixed[2]), spread(mixed[3])),
         )
-        if dtype == "float64":
-            high = tf.where(lane == 0, lanes[0], lanes[2])
-            low = tf.where(lane == 0, lanes[1], lanes[3])
-            mantissa = tf.bitwise.bitwise_or(
-                tf.bitwise.left_shift(tf.bitwise.bitwise_and(high, tf.constant(0xFFFFF, u64)), tf.constant(32, u64)),
-                low,
-            )
-            bits = tf.bitwise.bitwise_or(mantissa, tf.constant(1023 << 52, u64))
-            return tf.bitcast(bits, tf.float64) - 1.0
-        chosen = tf.where(lane < 2, tf.where(lane == 0, lanes[0], lanes[1]), tf.where(lane == 2, lanes[2], lanes[3]))
-        mantissa = tf.bitwise.bitwise_and(chosen, tf.constant(0x7FFFFF, u64))
-        bits = tf.cast(tf.bitwise.bitwise_or(mantissa, tf.constant(127 << 23, u64)), tf.uint32)
-        return tf.bitcast(bits, tf.float32) - 1.0
+        return lanes, lane
+
+
+def _uniform_of(lanes: Sequence[Tensor], lane: Tensor, dtype: str) -> Tensor:
+    import tensorflow as tf
+
+    if dtype == "float64":
+        return _float64(tf.where(lane == 0, lanes[0], lanes[2]), tf.where(lane == 0, lanes[1], lanes[3]))
+    return _float32(
+        tf.where(lane < 2, tf.where(lane == 0, lanes[0], lanes[1]), tf.where(lane == 2, lanes[2], lanes[3]))
+    )
+
+
+def _float64(high: Tensor, low: Tensor) -> Tensor:
+    """Two words as a number in [0, 1). TensorFlow takes the first one as the high one."""
+    import tensorflow as tf
+
+    u64 = tf.uint64
+    mantissa = tf.bitwise.bitwise_or(
+        tf.bitwise.left_shift(tf.bitwise.bitwise_and(high, tf.constant(0xFFFFF, u64)), tf.constant(32, u64)), low
+    )
+    return tf.bitcast(tf.bitwise.bitwise_or(mantissa, tf.constant(1023 << 52, u64)), tf.float64) - 1.0
+
+
+def _float32(word: Tensor) -> Tensor:
+    """A word as a number in [0, 1)."""
+    import tensorflow as tf
+
+    u64 = tf.uint64
+    mantissa = tf.bitwise.bitwise_and(word, tf.constant(0x7FFFFF, u64))
+    bits = tf.cast(tf.bitwise.bitwise_or(mantissa, tf.constant(127 << 23, u64)), tf.uint32)
+    return tf.bitcast(bits, tf.float32) - 1.0
 
 
 def _philox(key: Sequence[Tensor], counter: Sequence[Tensor]) -> list[Tensor]:

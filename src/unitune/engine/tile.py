@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from unitune.data.arrays import Split
+from unitune.data.arrays import Split, as_inputs, n_rows
 from unitune.engine.contract import Job
 from unitune.engine.lift.activation import bounds
-from unitune.engine.lift.base import ProgramNode, pad
+from unitune.engine.lift.base import Layout, ProgramNode, corner, layout_width, leads, places
 from unitune.engine.lift.optimizer import varying_numbers
 from unitune.engine.order import epoch_order
 from unitune.engine.program import Program
@@ -21,6 +21,7 @@ from unitune.engine.reading import Reading
 from unitune.models.build import dropout_seed
 from unitune.models.initial import initial_weights
 from unitune.models.schedules import factors
+from unitune.models.shapes import as_shapes
 from unitune.records import Array
 
 _NEVER = np.iinfo(np.int32).max
@@ -49,24 +50,57 @@ def fill_slots(slots: Array, jobs: Sequence[Job], readings: Sequence[Reading], k
     return Slots(jobs=tuple(jobs[i] for i in chosen), readings=tuple(readings[i] for i in chosen), real=real)
 
 
-def stacked_weights(slots: Slots, program: Program, features: int) -> list[Array]:
-    """Initial weights `(member, ...)`, narrow ones in the leading corner of zeros."""
+def stacked_weights(slots: Slots, program: Program, input_shape: tuple[Any, ...]) -> list[Array]:
+    """Initial weights `(member, ...)`, narrow ones among zeros."""
     key = program.key
     stacked = [np.zeros(shape, key.dtype) for shape in program.shapes]
     for place, job in enumerate(slots.jobs):
         weights = job.initial_weights
         if weights is None:
-            weights = initial_weights(job.blueprint, (features,), job.member.seed, dtype=key.dtype)
-        for array, out in zip(weights, stacked, strict=True):
-            pad(array, out.shape[1:], out[place])
+            weights = initial_weights(job.blueprint, input_shape, job.member.seed, dtype=key.dtype)
+        own = _own_corners(program, slots.readings[place], input_shape)
+        for array, chosen, out in zip(weights, own, stacked, strict=True):
+            out[place][chosen] = array
     return stacked
 
 
-def hyperparameters(slots: Slots, program: Program) -> State:
+def _widths(program: Program, reading: Reading, input_shape: tuple[Any, ...]) -> tuple[dict[int, int], dict[int, int]]:
+    """The widths of a member's nodes and inputs, its own and the padded ones."""
+    own = dict(enumerate(reading.widths))
+    own |= {-1 - k: int(shape[-1]) for k, shape in enumerate(as_shapes(input_shape))}
+    padded = {node.index: node.width for node in program.key.nodes}
+    padded |= {-1 - k: shape[-1] for k, (shape, _) in enumerate(program.key.inputs)}
+    return own, padded
+
+
+def _own_corners(program: Program, reading: Reading, input_shape: tuple[Any, ...]) -> list[Any]:
+    """What indexes each stacked weight, without its member axis, by the places of a member's own."""
+    own, padded = _widths(program, reading, input_shape)
+    return [
+        corner([_axis_places(node, axis, program, own, padded) for axis in weight.axes])
+        for node, weight in program.weight_nodes
+    ]
+
+
+def _axis_places(
+    node: ProgramNode, axis: Any, program: Program, own: dict[int, int], padded: dict[int, int]
+) -> Array | slice:
+    if isinstance(axis, int):
+        return slice(0, axis)
+    name, times = axis if isinstance(axis, tuple) else (axis, 1)
+    layout: Layout = node.layout
+    if name != "out":
+        source = node.inputs[int(name[2:] or 0)]
+        layout = program.key.nodes[source].layout if source >= 0 else (source,)
+    return places(((times, layout),) if times > 1 else layout, own, padded)
+
+
+def hyperparameters(slots: Slots, program: Program, input_shape: tuple[Any, ...]) -> State:
     """The members' numbers, masks, seeds and limits, as arrays that lead with the member axis."""
     key, dtype = program.key, program.key.dtype
     jobs, readings = slots.jobs, slots.readings
-    hyper: State = {name: {} for name in ("numbers", "unit_mask", "true_width", "widths", "seeds", "choice", "bounds")}
+    names = ("numbers", "unit_mask", "true_width", "widths", "units", "seeds", "choice", "bounds", "real")
+    hyper: State = {name: {} for name in names}
     activation = 0
     for node in key.nodes:
         widths = np.array([reading.widths[node.index] for reading in readings], "int32")
@@ -75,10 +109,17 @@ def hyperparameters(slots: Slots, program: Program) -> State:
             hyper["numbers"][node.index, name] = values.astype(dtype)
             if name == "rate":
                 hyper["numbers"][node.index, "scale"] = (1.0 / (1.0 - values)).astype(dtype)
-        if node.padded:
+        if node.padded and leads(node.layout):
             hyper["unit_mask"][node.index] = np.arange(node.width)[None, None, :] < widths[:, None, None]
+        elif node.padded:
+            units = _units(node, program, readings, input_shape)
+            hyper["unit_mask"][node.index] = (units >= 0)[:, None, :]
+            if node.random:
+                hyper["units"][node.index] = units
+        if any(name.endswith("_l1") for name in node.used) and not _prefixes(node, program):
+            hyper["real"][node.index] = _real_weights(node, program, readings, input_shape)
         hyper["true_width"][node.index] = widths[:, None, None].astype(dtype)
-        if node.kind == "Dropout":
+        if node.random:
             hyper["widths"][node.index] = widths
             hyper["seeds"][node.index] = _seeds(slots, node)
         if node.kind == "Activation":
@@ -124,6 +165,34 @@ def _column(program: Program, metric: str) -> int:
     return program.metrics.index(name) + (len(program.metrics) if name != metric else 0)
 
 
+def _units(node: ProgramNode, program: Program, readings: Sequence[Reading], input_shape: tuple[Any, ...]) -> Array:
+    """`(member, width)` int32: the number of a member's own unit at each padded place, -1 where it has none."""
+    units = np.full((len(readings), node.width), -1, "int32")
+    for member, reading in enumerate(readings):
+        own, padded = _widths(program, reading, input_shape)
+        units[member, places(node.layout, own, padded)] = np.arange(layout_width(node.layout, own))
+    return units
+
+
+def _prefixes(node: ProgramNode, program: Program) -> bool:
+    """Whether a node is a plain product of widths that each start at the first place."""
+    source = node.inputs[0]
+    return node.kind == "Dense" and (source < 0 or leads(program.key.nodes[source].layout))
+
+
+def _real_weights(
+    node: ProgramNode, program: Program, readings: Sequence[Reading], input_shape: tuple[Any, ...]
+) -> list[Array]:
+    """For each weight of a node, `(member, ...)` bool: which of its places are a member's own."""
+    chosen = [i for i, (owner, _) in enumerate(program.weight_nodes) if owner.index == node.index]
+    masks = [np.zeros(program.shapes[i], bool) for i in chosen]
+    for member, reading in enumerate(readings):
+        corners = _own_corners(program, reading, input_shape)
+        for i, mask in zip(chosen, masks, strict=True):
+            mask[member][corners[i]] = True
+    return masks
+
+
 def _seeds(slots: Slots, node: ProgramNode) -> Array:
     return np.array(
         [
@@ -136,19 +205,25 @@ def _seeds(slots: Slots, node: ProgramNode) -> Array:
 
 def rows_of(split: Split, key: ProgramKey) -> State:
     """A split's rows as a program takes them: validation rows first, then training rows, then copies of the first."""
-    n_train, n_val = len(split.x_train), len(split.x_val)
-    x = np.zeros((key.all_rows, key.features), key.dtype)
-    width = split.x_train.shape[1]
-    x[:n_val, :width] = split.x_val
-    x[n_val : n_val + n_train, :width] = split.x_train
+    n_train, n_val = n_rows(split.x_train), n_rows(split.x_val)
+    filler = n_val + n_train
+    inputs = []
+    for (shape, dtype), mine, held_out in zip(
+        key.inputs, as_inputs(split.x_train), as_inputs(split.x_val), strict=True
+    ):
+        x = np.zeros((key.all_rows, *shape), dtype)
+        width = mine.shape[-1]
+        x[:n_val, ..., :width] = held_out
+        x[n_val:filler, ..., :width] = mine
+        inputs.append(x)
     y_train, y_val = split.y_train, split.y_val
     y = np.zeros((key.all_rows, *y_train.shape[1:]), "int32" if y_train.dtype.kind in "iu" else key.dtype)
-    y[:n_val], y[n_val : n_val + n_train] = y_val, y_train
-    rows: State = {"x": x, "y": y, "n_val": np.int32(n_val), "n_train": np.int32(n_train)}
-    rows["n_features"] = np.int32(width)
+    y[:n_val], y[n_val:filler] = y_val, y_train
+    rows: State = {"x": inputs, "y": y, "n_val": np.int32(n_val), "n_train": np.int32(n_train)}
+    rows["n_features"] = [np.int32(x.shape[-1]) for x in as_inputs(split.x_train)]
     # A row that only fills up must be a valid one, lest a NaN come from it.
-    filler = n_val + n_train
-    x[filler:], y[filler:] = x[0], y[0]
+    for array in (*inputs, y):
+        array[filler:] = array[0]
     if key.weighted:
         w = np.ones(key.all_rows, key.dtype)
         if split.w_val is not None:
@@ -193,17 +268,14 @@ def schedule_of(slots: Slots, key: ProgramKey, n_train: int, first_epoch: int) -
     }
 
 
-def unpadded(program: Program, slots: Slots, stacked: Sequence[Array], features: int) -> tuple[tuple[Array, ...], ...]:
+def unpadded(
+    program: Program, slots: Slots, stacked: Sequence[Array], input_shape: tuple[Any, ...]
+) -> tuple[tuple[Array, ...], ...]:
     """Each member's own weights, in the order of `keras.Model.get_weights()`."""
-    members = []
-    for place, reading in enumerate(slots.readings):
-        weights = []
-        width_in, number = features, 0
-        for node in reading.nodes:
-            for weight in node.weights:
-                corner = tuple(slice(size) for size in weight.shape(width_in, node.width))
-                weights.append(stacked[number][place][corner])
-                number += 1
-            width_in = node.width
-        members.append(tuple(weights))
-    return tuple(members)
+    return tuple(
+        tuple(
+            array[place][chosen]
+            for array, chosen in zip(stacked, _own_corners(program, reading, input_shape), strict=True)
+        )
+        for place, reading in enumerate(slots.readings)
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +12,9 @@ from unitune.errors import OptionError
 from unitune.models import backend, optimizers, schedules
 from unitune.models.activations import is_layer
 from unitune.models.activations import layer_spec as activation_layer
-from unitune.models.blueprint import Blueprint, LayerSpec, Schedule, Training
-from unitune.models.keras_objects import layer_config
-from unitune.models.shapes import KNOWN_LAYERS, is_known
+from unitune.models.blueprint import Blueprint, Call, InputSpec, LayerSpec, Schedule, Training
+from unitune.models.keras_objects import LambdaAgain, layer_config
+from unitune.models.shapes import KNOWN_LAYERS, as_shapes, is_known
 from unitune.records import Array
 
 if TYPE_CHECKING:
@@ -21,20 +22,22 @@ if TYPE_CHECKING:
 
 
 def adopt(
-    model: keras.Model, input_shape: tuple[int, ...] | None = None
+    model: keras.Model, input_shape: tuple[Any, ...] | None = None, *, weights: bool = True
 ) -> tuple[Blueprint, Training, tuple[Array, ...]]:
     """Reads a compiled model.
 
-    A Sequential, or a Functional model that is a chain, of layers that Unitune knows becomes a blueprint of these
-    layers; any other model becomes a template without layers, to be cloned. An unbuilt Sequential is built.
+    A Sequential or Functional model becomes a blueprint of its layers and their calls, which holds on to no part of
+    the model; only one that cannot be written so becomes a template, to be cloned. An unbuilt Sequential is built.
 
     Args:
-        model: Compiled, with one input and one output.
-        input_shape: Of one row, `(feature,)`: builds a model that has no `Input`, and is checked against one that has.
+        model: Compiled, with one output.
+        input_shape: Of one row, `(feature,)`, or a tuple of shapes, one for each input: builds a model that has no
+            `Input`, and is checked against one that has.
+        weights: Whether the weights are wanted; reading them takes longer than all the rest.
 
     Returns:
         The blueprint, the training (batch size and epochs at their defaults), and the weights in the order of
-        `model.get_weights()`.
+        `model.get_weights()`, or none.
 
     Raises:
         OptionError: The model is no Keras model, is not compiled, cannot be built, or takes rows of another shape.
@@ -49,9 +52,28 @@ def adopt(
             "Call `model.compile(optimizer=..., loss=..., metrics=[...])` first.",
         )
     _build(model, input_shape)
-    layers = _chain(model)
-    blueprint = Blueprint(layers=() if layers is None else tuple(layers), template=model)
-    return blueprint, _training(model), tuple(np.array(weight) for weight in model.get_weights())
+    blueprint = read_model(model)
+    values = tuple(np.array(weight) for weight in model.get_weights()) if weights else ()
+    return blueprint, _training(model), values
+
+
+def read_unbuilt(model: keras.Sequential) -> tuple[Blueprint, Training] | None:
+    """Reads a compiled Sequential that has no weights yet, without building it; None where that cannot be done.
+
+    Building costs far more than reading. The blueprint holds no template: nothing of the model is kept alive.
+    """
+    keras = backend.ensure()
+    if type(model) is not keras.Sequential or model.built or any(layer.built for layer in model.layers):
+        return None
+    if not model.layers or model.optimizer is None or model.loss is None:
+        return None
+    specs: list[LayerSpec] = []
+    for layer in model.layers:
+        read = _read(layer)
+        if read is None:
+            return None
+        specs.extend(read)
+    return Blueprint(layers=tuple(specs)), _training(model)
 
 
 def predicts_logits(training: Training) -> bool:
@@ -83,69 +105,190 @@ def _build(model: Any, input_shape: tuple[int, ...] | None) -> None:
                 "Start it with `keras.Input((n_features,))`.",
             )
         model.build((None, *input_shape))
-    inputs = model.inputs
-    if len(inputs) != 1 or len(model.outputs) != 1:
-        raise OptionError(
-            "a model must have one input and one output",
-            f"`{model.name}` has {len(inputs)} and {len(model.outputs)}",
-        )
-    expected = tuple(inputs[0].shape[1:])
-    fits = input_shape is None or (
-        len(expected) == len(input_shape)
-        and all(size is None or size == given for size, given in zip(expected, input_shape, strict=True))
+    if len(model.outputs) != 1:
+        raise OptionError("a model must have one output", f"`{model.name}` has {len(model.outputs)}")
+    expected = tuple(tuple(one.shape[1:]) for one in model.inputs)
+    given = as_shapes(input_shape) if input_shape is not None else expected
+    fits = len(expected) == len(given) and all(
+        len(own) == len(shape) and all(size is None or size == n for size, n in zip(own, shape, strict=True))
+        for own, shape in zip(expected, given, strict=True)
     )
     if not fits:
         raise OptionError(
-            f"`{model.name}` takes rows of shape {expected}",
+            f"`{model.name}` takes rows of shape {expected[0] if len(expected) == 1 else expected}",
             f"the data have {input_shape}",
             "Change its `Input`, or leave it out.",
         )
 
 
-def _chain(model: Any) -> list[LayerSpec] | None:
-    """The layers in order, or None where the model is no chain of known layers."""
-    keras = backend.ensure()
+def read_model(model: Any) -> Blueprint:
+    """The blueprint of a built model: its layers and calls, or a template where these cannot be written down."""
+    reason = _solo_reason(model)
     kind = type(model)
     if kind.__module__.split(".")[0] != "keras" or kind.__name__ not in ("Sequential", "Functional"):
-        return None
-    own = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
-    if not own:
-        return None
-    tensor = model.inputs[0]
-    specs: list[LayerSpec] = []
-    for layer in own:
-        # A layer that is used twice, or has several inputs, has no single `input`.
-        try:
-            taken, given = layer.input, layer.output
-        except (AttributeError, ValueError):
-            return None
-        if taken is not tensor:
-            return None
-        tensor = given
-        read = _read(layer)
-        if read is None:
-            return None
-        specs.extend(read)
-    return specs if tensor is model.outputs[0] else None
+        return Blueprint(template=model, name=model.name, solo_reason=reason or _OF_A_CLASS.format(kind.__name__))
+    try:
+        return replace(_Graph(model).blueprint(), solo_reason=reason)
+    except Unreadable as told:
+        return Blueprint(template=model, name=model.name, solo_reason=reason or str(told), keeps_weights=True)
 
 
-def _read(layer: Any) -> list[LayerSpec] | None:
-    """A layer as one spec, or two where its activation is itself a layer; None where it is unknown."""
+_OF_A_CLASS = "the model is of the class `{}`, not a plain Sequential or Functional model"
+
+
+class Unreadable(Exception):  # noqa: N818  (a finding, not a failure: the model is cloned)
+    """A part of a model that no blueprint can hold; the message is the reason that the user reads."""
+
+
+def _solo_reason(model: Any) -> str:
+    """Why a model must be trained by its own `fit`, whatever its layers; empty where it need not."""
+    keras = backend.ensure()
+    for name in ("train_step", "test_step", "compute_loss", "compute_metrics", "make_train_function", "fit"):
+        own = getattr(type(model), name, None)
+        if own is not getattr(keras.Model, name, None) or name in model.__dict__:
+            return f"the model has a `{name}` of its own"
+    if getattr(model, "run_eagerly", False):
+        return "`run_eagerly=True` asks for plain `fit`"
+    return ""
+
+
+class _Graph:
+    """A Sequential or Functional model as it is turned into a blueprint."""
+
+    def __init__(self, model: Any) -> None:
+        keras = backend.ensure()
+        self.model = model
+        self.source = model._functional if isinstance(model, keras.Sequential) else model
+        self.layers: list[LayerSpec] = []
+        self.number: dict[int, tuple[int, ...]] = {}  # a layer's place, or two: itself and its activation
+        self.value: dict[int, int] = {id(tensor): i for i, tensor in enumerate(model.inputs)}
+        self.calls: list[Call] = []
+        self.keeps = False
+
+    def blueprint(self) -> Blueprint:
+        """Reads the layers, then their calls."""
+        keras = backend.ensure()
+        own = [layer for layer in self.model.layers if not isinstance(layer, keras.layers.InputLayer)]
+        for layer in own:
+            specs = _read(layer)
+            self.keeps |= not layer.trainable or isinstance(layer, keras.Model)
+            self.number[id(layer)] = tuple(range(len(self.layers), len(self.layers) + len(specs)))
+            self.layers += specs
+        if not own:
+            raise Unreadable("the model has no layers")
+        depths = self.source._nodes_by_depth
+        for depth in sorted(depths, reverse=True):
+            for node in depths[depth]:
+                if not node.is_input:
+                    self._call(node)
+        outputs = tuple(self.value[id(tensor)] for tensor in self.model.outputs)
+        n_inputs, floatx = len(self.model.inputs), keras.config.floatx()
+        chain = all(call == Call(layer=i, inputs=(i,)) for i, call in enumerate(self.calls))
+        plain = n_inputs == 1 and outputs == (len(self.calls),) and chain and len(self.calls) == len(self.layers)
+        types = tuple("" if one.dtype == floatx else str(one.dtype) for one in self.model.inputs)
+        inputs = tuple(InputSpec(name=one.name, dtype=kind) for one, kind in zip(self.model.inputs, types, strict=True))
+        return Blueprint(
+            layers=tuple(self.layers),
+            calls=() if plain else tuple(self.calls),
+            inputs=() if plain and not any(types) else inputs,
+            outputs=() if plain else outputs,
+            name=self.model.name,
+            keeps_weights=self.keeps,
+        )
+
+    def _call(self, node: Any) -> None:
+        layer = node.operation
+        if id(layer) not in self.number:
+            # An operation on tensors, such as `a + b` or `keras.ops.mean(a)`: a layer without weights.
+            self.number[id(layer)] = (len(self.layers),)
+            self.layers.append(_operation(layer))
+        if len(node.outputs) != 1:
+            raise Unreadable(f"the layer `{layer.name}` has {len(node.outputs)} outputs")
+        inputs, constants, arguments = _arguments(node)
+        shape = tuple(node.outputs[0].shape[1:])
+        first, *rest = self.number[id(layer)]
+        for number in (first, *rest):
+            known = None if None in shape or is_known(self.layers[number]) else shape
+            taken = tuple(self.value[id(tensor)] for tensor in inputs) if number == first else (self._last(),)
+            self.calls.append(
+                Call(layer=number, inputs=taken, arguments=arguments, constants=constants, shape=known)
+                if number == first
+                else Call(layer=number, inputs=taken, shape=known)
+            )
+        self.value[id(node.outputs[0])] = self._last()
+
+    def _last(self) -> int:
+        return len(self.model.inputs) + len(self.calls) - 1
+
+
+def _arguments(node: Any) -> tuple[list[Any], tuple[tuple[int, Any], ...], tuple[tuple[str, Any], ...]]:
+    """The tensors that a call takes, its other positional arguments with their places, and those by name."""
+    keras = backend.ensure()
+    args, kwargs = node.arguments.args, dict(node.arguments.kwargs)
+    if isinstance(node.operation, keras.Layer):
+        # `training` is noted at its default; what `fit` says takes its place in any case.
+        kwargs = {name: value for name, value in kwargs.items() if value is not None and name != "training"}
+    given: list[Any] = list(args[0]) if len(args) == 1 and isinstance(args[0], list | tuple) else list(args)
+    if type(node.operation).__name__ == "MultiHeadAttention":
+        for name in ("value", "key"):
+            if name in kwargs:
+                given.append(kwargs.pop(name))
+    tensors = [one for one in given if isinstance(one, keras.KerasTensor)]
+    constants = tuple((i, one) for i, one in enumerate(given) if not isinstance(one, keras.KerasTensor))
+    for one in (*(value for _, value in constants), *kwargs.values()):
+        if not isinstance(one, _PLAIN):
+            raise Unreadable(f"`{node.operation.name}` is called with a {type(one).__name__}")
+    return tensors, constants, tuple(sorted(kwargs.items()))
+
+
+_PLAIN = (bool, int, float, str, tuple, list, type(None))
+
+
+def _read(layer: Any) -> list[LayerSpec]:
+    """A layer as one spec, or two where its activation is itself a layer."""
     name = type(layer).__name__
     if name not in KNOWN_LAYERS or type(layer).__module__.split(".")[0] != "keras":
-        return None
+        return [_other(layer)]
     config = layer_config(layer)
     activation = config.get("activation")
     if not is_layer(activation):
-        spec = LayerSpec(class_name=name, config=config)
-        return [spec] if is_known(spec) else None
+        spec = LayerSpec(class_name=name, config=config, name=layer.name)
+        return [spec] if is_known(spec) else [_other(layer)]
     own = activation_layer(activation)
-    # Keras does not count the weights of a layer that sits inside another as its activation: that is no chain.
-    if own is None or not is_known(own) or own.class_name == "PReLU":
-        return None
+    # Keras does not count the weights of a layer that sits inside another as its activation.
+    if own is None or not is_known(own) or own.class_name == "PReLU" or name not in ("Activation", "Dense"):
+        return [_other(layer)]
     if name == "Activation":
-        return [own]
-    return [LayerSpec(class_name=name, config={key: v for key, v in config.items() if key != "activation"}), own]
+        return [replace(own, name=layer.name)]
+    return [
+        LayerSpec(class_name=name, config={k: v for k, v in config.items() if k != "activation"}, name=layer.name),
+        own,
+    ]
+
+
+def _operation(operation: Any) -> LayerSpec:
+    """An operation on tensors. It is made anew each time, since it remembers the tensors it was called on."""
+    name = f"keras.ops.{type(operation).__name__}"
+    try:
+        config = {key: value for key, value in operation.get_config().items() if key != "name"}
+    except (NotImplementedError, AttributeError) as error:
+        raise Unreadable(f"`{name}` cannot be made again") from error
+    return LayerSpec(class_name=name, config={"class": type(operation), "config": config, "weightless": True})
+
+
+def _other(layer: Any) -> LayerSpec:
+    """A layer that is made again by its own class."""
+    if type(layer).__name__ == "Lambda" and type(layer).__module__.startswith("keras."):
+        again = {"class": LambdaAgain(layer), "config": {}, "weightless": True}
+        return LayerSpec(class_name="Lambda", config=again, name=layer.name)
+    try:
+        config = layer.get_config()
+    except NotImplementedError as error:
+        raise Unreadable(f"the layer `{type(layer).__name__}` has no `get_config`") from error
+    found: dict[str, Any] = {"class": type(layer), "config": config}
+    if not layer.weights:
+        found["weightless"] = True
+    return LayerSpec(class_name=type(layer).__name__, config=found, name=layer.name)
 
 
 def _training(model: Any) -> Training:
@@ -155,6 +298,7 @@ def _training(model: Any) -> Training:
         loss=_single(model.loss),
         metrics=tuple(dict.fromkeys(_metric_names(model))),
         schedule=Schedule() if source is None else schedules.from_keras(source),
+        compile_options=(("run_eagerly", True),) if getattr(model, "run_eagerly", False) else (),
     )
 
 
@@ -174,23 +318,34 @@ def _metric_names(model: Any) -> Iterable[str]:
     The third argument of `compile` is `loss_weights`, yet many write their metrics there, as was right in Keras 2:
     names found there are taken as metrics.
     """
-    compile_config = model.get_compile_config() or {}
+    # As they were given; `get_compile_config` would serialise the optimizer and the loss, too.
+    given = getattr(getattr(model, "_compile_config", None), "config", None)
+    compile_config = given if given is not None else model.get_compile_config() or {}
     for entry in (compile_config.get("metrics"), compile_config.get("loss_weights")):
         yield from _flat_names(entry)
+
+
+_ACCURACIES = ("BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy", "Accuracy")
+_SHORT = {"MeanAbsoluteError": "mae", "MeanSquaredError": "mse", "RootMeanSquaredError": "rmse"}
 
 
 def _flat_names(entry: Any) -> Iterable[str]:
     if isinstance(entry, str):
         yield {"acc": "accuracy"}.get(entry, entry)
-    elif isinstance(entry, dict) and "class_name" in entry and "config" in entry:
-        name = entry["class_name"]
-        if name in ("BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy", "Accuracy"):
-            yield "accuracy"
-        elif name in ("MeanAbsoluteError", "MeanSquaredError"):
-            yield {"MeanAbsoluteError": "mae", "MeanSquaredError": "mse"}[name]
-    elif isinstance(entry, dict):
+    elif isinstance(entry, Mapping) and "class_name" in entry and "config" in entry:
+        yield from _class_name(entry["class_name"])
+    elif isinstance(entry, Mapping):
         for item in entry.values():
             yield from _flat_names(item)
     elif isinstance(entry, list | tuple):
         for item in entry:
             yield from _flat_names(item)
+    elif hasattr(entry, "get_config"):
+        yield from _class_name(type(entry).__name__)
+
+
+def _class_name(name: str) -> Iterable[str]:
+    if name in _ACCURACIES:
+        yield "accuracy"
+    elif name in _SHORT:
+        yield _SHORT[name]

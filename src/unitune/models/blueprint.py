@@ -7,7 +7,7 @@ program.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,25 +20,96 @@ class LayerSpec:
     """One layer: the name of a class in `keras.layers` and the arguments of its constructor.
 
     Values are what the constructor takes: numbers, names, or live Keras objects (a callable activation, say).
-    `Dropout` has no seed here: it follows from the member's.
+    `Dropout` has no seed here: it follows from the member's. A layer of another class has it under `"class"`, what
+    its `from_config` takes under `"config"`, and `"weightless": True` where it has no weights.
+
+    `name` is the layer's own name in the user's model; empty where there was none.
     """
 
     class_name: str
     config: Mapping[str, Any] = field(default_factory=dict)
+    name: str = field(default="", repr=False, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One call of a layer.
+
+    Attributes:
+        layer: Its number among the blueprint's layers.
+        inputs: The values it takes. The model's inputs are the values 0, 1, ...; then comes one value for each call.
+        arguments: Further arguments of the call, by name: `(("use_causal_mask", True),)`.
+        constants: Other positional arguments, with their places: `((0, 0.5),)` in `keras.ops.multiply(0.5, x)`.
+        shape: Of a row of what comes out, where only the user's model tells.
+    """
+
+    layer: int
+    inputs: tuple[int, ...]
+    arguments: tuple[tuple[str, Any], ...] = ()
+    constants: tuple[tuple[int, Any], ...] = ()
+    shape: tuple[int, ...] | None = None
+
+    def positional(self, tensors: Iterable[Any]) -> list[Any]:
+        """The positional arguments of the call: these tensors, with the constants in their places.
+
+        Example:
+            >>> Call(layer=0, inputs=(0,), constants=((0, 0.5),)).positional(["x"])
+            [0.5, 'x']
+        """
+        given = list(tensors)
+        for place, value in self.constants:
+            given.insert(place, value)
+        return given
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSpec:
+    """An input of a model: its name, and its type where that is not Keras's usual floating type."""
+
+    name: str = ""
+    dtype: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Blueprint:
-    """A chain of layers, from the prepared features `(batch, feature)` to the output.
+    """A network: a chain of layers, or a graph of calls of them.
 
     Attributes:
-        layers: In order; the last one gives the output `(batch, output)`.
-        template: A user's own `keras.Model`. Where `layers` is empty the model could not be read as a chain, and the
-            template is cloned; otherwise it is kept only for its name and class.
+        layers: In the order in which their weights are in `keras.Model.get_weights()`; in a chain, the order in which
+            they are called.
+        calls: In an order in which they can be made. Empty for a chain.
+        inputs: Empty where there is one of the usual floating type.
+        outputs: The values that come out; empty where it is the last one.
+        template: A user's own `keras.Model`. Where `layers` is empty the model could not be read, and the template is
+            cloned.
+        name: Of the model.
+        solo_reason: Why it cannot be fused, whatever its layers: it has a `train_step` of its own, say.
+        keeps_weights: Whether the weights that it came with matter, because parts of it are frozen or are models.
     """
 
     layers: tuple[LayerSpec, ...] = ()
+    calls: tuple[Call, ...] = ()
+    inputs: tuple[InputSpec, ...] = ()
+    outputs: tuple[int, ...] = ()
     template: keras.Model | None = None
+    name: str = field(default="", compare=False)
+    solo_reason: str = ""
+    keeps_weights: bool = False
+
+    @property
+    def n_inputs(self) -> int:
+        """How many inputs it has."""
+        return max(1, len(self.inputs))
+
+    @property
+    def graph(self) -> tuple[Call, ...]:
+        """The calls of a chain too."""
+        return self.calls or tuple(Call(layer=i, inputs=(i,)) for i in range(len(self.layers)))
+
+    @property
+    def output(self) -> int:
+        """The value that comes out of a network with one output."""
+        return self.outputs[0] if self.outputs else self.n_inputs + len(self.graph) - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +173,7 @@ class Training:
         loss: A name that `keras.losses.get` knows, or a `keras.losses.Loss`, or a function.
         metrics: Names reported in every epoch beside the loss: `"accuracy"`, `"mae"`, ...
         shuffle: Whether the rows are put in a new order before each epoch, drawn from the member's seed.
+        compile_options: Further arguments of `compile`: `(("run_eagerly", True),)`. They send a member to plain `fit`.
     """
 
     optimizer: OptimizerSpec
@@ -113,3 +185,4 @@ class Training:
     plateau: Plateau | None = None
     early_stopping: EarlyStopping | None = None
     shuffle: bool = True
+    compile_options: tuple[tuple[str, Any], ...] = ()

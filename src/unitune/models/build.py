@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from unitune.errors import OptionError
 from unitune.models import backend, optimizers, schedules
-from unitune.models.blueprint import Blueprint, LayerSpec, Training
+from unitune.models.blueprint import Blueprint, InputSpec, LayerSpec, Training
 from unitune.models.initial import initial_weights
 from unitune.models.initializers import snake
-from unitune.models.shapes import Shape, weight_specs
+from unitune.models.shape_rules import MERGING
+from unitune.models.shapes import as_shapes, weight_specs
 
 if TYPE_CHECKING:
     import keras
@@ -23,12 +25,16 @@ SEEDED_LAYERS = frozenset(
         "Dropout",
         "GaussianDropout",
         "GaussianNoise",
+        "MultiHeadAttention",
         "SpatialDropout1D",
         "SpatialDropout2D",
         "SpatialDropout3D",
     }
 )
 """Classes in `keras.layers` that draw at random while training."""
+
+TAKES_LIST = frozenset({*MERGING, "Concatenate", "Dot", "Attention", "AdditiveAttention"})
+"""Classes in `keras.layers` that take their inputs as one list."""
 
 
 def dropout_seed(seed: int, index: int) -> int:
@@ -46,7 +52,7 @@ def dropout_seed(seed: int, index: int) -> int:
 
 def build_model(
     blueprint: Blueprint,
-    input_shape: Shape,
+    input_shape: tuple[Any, ...],
     training: Training | None = None,
     *,
     seed: int = 0,
@@ -56,7 +62,7 @@ def build_model(
 
     Args:
         blueprint: Its layers, or a template, which is cloned.
-        input_shape: Of one row: `(feature,)`.
+        input_shape: Of one row: `(feature,)`; for several inputs a tuple of shapes.
         training: Compiles the model where it is given.
         seed: Of the member: decides the initial weights and what dropout drops.
         steps_per_epoch: Batches in an epoch; needed where the learning rate follows a schedule.
@@ -71,25 +77,56 @@ def build_model(
     return model
 
 
-def bare_model(blueprint: Blueprint, input_shape: Shape, seed: int = 0) -> keras.Model:
+def bare_model(blueprint: Blueprint, input_shape: tuple[Any, ...], seed: int = 0) -> keras.Model:
     """The model of a blueprint with whatever weights Keras gives it; dropout is seeded from the member's seed."""
     keras = backend.ensure()
     if not blueprint.layers:
         if blueprint.template is None:
             raise OptionError("a blueprint needs layers or a template", "got neither")
         clone = keras.models.clone_model(blueprint.template)
-        _seed_layers(clone, seed)
+        _seed_layers(list(clone._flatten_layers(include_self=False)), seed)
         return clone
     names = _names(blueprint)
+    if blueprint.calls or blueprint.inputs:
+        return _graph(blueprint, input_shape, names, seed)
     chain = [keras.Input(tuple(input_shape))]
     for index, (layer, name) in enumerate(zip(blueprint.layers, names, strict=True)):
         chain.append(_layer(layer, name, dropout_seed(seed, index)))
-    name = blueprint.template.name if blueprint.template is not None else "unitune"
-    return keras.Sequential(chain, name=name)
+    return keras.Sequential(chain, name=blueprint.name or "unitune")
+
+
+def _graph(blueprint: Blueprint, input_shape: tuple[Any, ...], names: list[str], seed: int) -> keras.Model:
+    """A functional model. The weights of its layers come in the order of `blueprint.layers`, as in the user's model:
+    Keras sorts layers by depth, and ties by the order in which they were called."""
+    keras = backend.ensure()
+    specs = blueprint.inputs or (InputSpec(),)
+    entries = [
+        keras.Input(shape, name=spec.name or None, dtype=spec.dtype or None)
+        for shape, spec in zip(as_shapes(input_shape), specs, strict=True)
+    ]
+    layers = [
+        _layer(layer, name, dropout_seed(seed, index))
+        for index, (layer, name) in enumerate(zip(blueprint.layers, names, strict=True))
+    ]
+    values = list(entries)
+    for call in blueprint.graph:
+        layer = layers[call.layer]
+        given = call.positional(values[i] for i in call.inputs)
+        if blueprint.layers[call.layer].class_name in TAKES_LIST:
+            given = [given]
+        values.append(layer(*given, **dict(call.arguments)))
+    wanted = [values[i] for i in blueprint.outputs or (blueprint.output,)]
+    inputs = entries[0] if len(entries) == 1 else entries
+    return keras.Model(inputs, wanted[0] if len(wanted) == 1 else wanted, name=blueprint.name or "unitune")
 
 
 def _layer(layer: LayerSpec, name: str, seed: int) -> Any:
     keras = backend.ensure()
+    if "class" in layer.config:
+        made = layer.config["class"].from_config({**layer.config["config"], "name": name})
+        if isinstance(made, keras.Layer):
+            _seed_layers(list(made._flatten_layers()), seed)
+        return made
     live = layer.config.get("layer")
     if live is not None:
         return type(live).from_config({**live.get_config(), "name": name})
@@ -103,12 +140,10 @@ def _layer(layer: LayerSpec, name: str, seed: int) -> Any:
 
 
 def _names(blueprint: Blueprint) -> list[str]:
-    """The template's own names where they match; otherwise `dense_1`, `dense_2`, ..., the last one `output`."""
-    if blueprint.template is not None:
-        keras = backend.ensure()
-        own = [layer for layer in blueprint.template.layers if not isinstance(layer, keras.layers.InputLayer)]
-        if [type(layer).__name__ for layer in own] == [layer.class_name for layer in blueprint.layers]:
-            return [layer.name for layer in own]
+    """The layers' own names where they have any; otherwise `dense_1`, `dense_2`, ..., the last one `output`."""
+    own = [layer.name for layer in blueprint.layers]
+    if all(own) and len(set(own)) == len(own):
+        return own
     counts: dict[str, int] = {}
     names = []
     for layer in blueprint.layers:
@@ -120,9 +155,9 @@ def _names(blueprint: Blueprint) -> list[str]:
     return names
 
 
-def _seed_layers(model: Any, seed: int) -> None:
-    """Sets the seed of every layer of a clone that draws at random, nested ones included."""
-    for index, layer in enumerate(model._flatten_layers(include_self=False)):
+def _seed_layers(layers: Sequence[Any], seed: int) -> None:
+    """Sets the seed of every layer that draws at random."""
+    for index, layer in enumerate(layers):
         generator = getattr(layer, "seed_generator", None)
         if generator is not None:
             generator.state.assign(np.array([dropout_seed(seed, index), 0], generator.state.dtype))
@@ -144,11 +179,14 @@ def compile_model(model: keras.Model, training: Training, *, steps_per_epoch: in
         total = max(1, training.epochs * steps_per_epoch)
         rate = schedules.keras_schedule(training.schedule, training.optimizer.learning_rate, total)
     model.compile(
-        optimizer=optimizers.build(training.optimizer, rate), loss=training.loss, metrics=list(training.metrics)
+        optimizer=optimizers.build(training.optimizer, rate),
+        loss=training.loss,
+        metrics=list(training.metrics),
+        **dict(training.compile_options),
     )
 
 
-def n_parameters(blueprint: Blueprint, input_shape: Shape) -> int:
+def n_parameters(blueprint: Blueprint, input_shape: tuple[Any, ...]) -> int:
     """How many numbers the weights of a network hold, those that are not trained included.
 
     Equals `keras.Model.count_params()`. Keras is imported only for layers that are unknown here.

@@ -19,7 +19,8 @@ from unitune.errors import SpaceError
 from unitune.models import backend
 from unitune.models.blueprint import Blueprint
 from unitune.models.initializers import canonical
-from unitune.models.shapes import Shape, weight_specs
+from unitune.models.shape_rules import Joined, Shape, WithAxes
+from unitune.models.shapes import weight_specs
 from unitune.records import Array
 
 _Draw = Callable[[Generator, Shape, Any], Array]
@@ -28,14 +29,16 @@ _Draw = Callable[[Generator, Shape, Any], Array]
 _TRUNCATED_STD = 0.87962566103423978
 
 
-def initial_weights(blueprint: Blueprint, input_shape: Shape, seed: int, *, dtype: str | None = None) -> list[Array]:
+def initial_weights(
+    blueprint: Blueprint, input_shape: tuple[Any, ...], seed: int, *, dtype: str | None = None
+) -> list[Array]:
     """Draws the weights with which a member starts.
 
     A seed inside an initializer object is overruled by `seed`: members of different folds must not start alike.
 
     Args:
         blueprint: The network.
-        input_shape: Of one row: `(feature,)`.
+        input_shape: Of one row: `(feature,)`; for several inputs a tuple of shapes.
         seed: Of the member, 0 or more.
         dtype: Floating type; by default the one that Keras is set to (`"float32"`).
 
@@ -81,7 +84,15 @@ def _draw(initializer: Any, shape: Shape, seed: int, number: int, dtype: np.dtyp
         return np.zeros(shape, dtype)
     if initializer == "ones":
         return np.ones(shape, dtype)
-    name, config = canonical(initializer)
+    if isinstance(initializer, Joined):
+        # Keras, too, draws the parts with one and the same initializer.
+        return np.concatenate([_draw(part, (n, *shape[1:]), seed, number, dtype) for part, n in initializer.parts])
+    if isinstance(initializer, WithAxes):
+        name, config = canonical(initializer.initializer)
+        config = {**config, "input_axes": initializer.input_axes, "output_axes": initializer.output_axes}
+        initializer = initializer.initializer
+    else:
+        name, config = canonical(initializer)
     if name == "zeros":
         return np.zeros(shape, dtype)
     if name == "ones":
@@ -236,7 +247,7 @@ def _template_weights(blueprint: Blueprint, seed: int) -> list[Array]:
     return [np.asarray(weight) for weight in model.get_weights()]
 
 
-def _unknown_layer_weights(blueprint: Blueprint, input_shape: Shape, seed: int) -> list[Array]:
+def _unknown_layer_weights(blueprint: Blueprint, input_shape: tuple[Any, ...], seed: int) -> list[Array]:
     from unitune.models.build import bare_model
 
     model = _seeded(lambda: bare_model(blueprint, input_shape, seed), seed)

@@ -104,6 +104,32 @@ def _is_default(value: Any, default: Any) -> bool:
     return bool(value is default or (type(value) is type(default) and value == default))
 
 
+class LambdaAgain:
+    """Makes a `Lambda` layer again from its live function, which Keras could not find by name.
+
+    Two are equal where their functions have the same code and close over the same values.
+    """
+
+    def __init__(self, layer: Any) -> None:
+        self.function = layer.function
+        self.options = {"output_shape": layer._output_shape, "mask": layer.mask, "arguments": layer.arguments}
+        code = getattr(self.function, "__code__", self.function)
+        cells = [cell.cell_contents for cell in getattr(self.function, "__closure__", None) or ()]
+        self._key = (code, repr((cells, getattr(self.function, "__defaults__", None), self.options)))
+
+    def from_config(self, config: Mapping[str, Any]) -> Any:
+        """A new layer."""
+        keras = sys.modules["keras"]
+        options = {name: value for name, value in self.options.items() if value is not None}
+        return keras.layers.Lambda(self.function, **options, **config)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LambdaAgain) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key[0])
+
+
 def object_config(live: Any, *, without: frozenset[str] = frozenset()) -> dict[str, Any]:
     """The arguments of any object with `get_config` that differ from the defaults of its class."""
     known = defaults(type(live))

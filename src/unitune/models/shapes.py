@@ -1,15 +1,12 @@
-"""The weights of a chain of layers, their shapes and initializers: what Keras would create, without Keras."""
+"""The weights of a network, their shapes and initializers: what Keras would create, without Keras."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from unitune.errors import OptionError
 from unitune.models.blueprint import Blueprint, LayerSpec
-
-Shape = tuple[int, ...]
+from unitune.models.shape_rules import RULES, Shape, Weights
 
 
 class WeightSpec(NamedTuple):
@@ -22,115 +19,37 @@ class WeightSpec(NamedTuple):
     trainable: bool
 
 
-# What a rule yields for a layer: (name, shape, initializer, trainable) of each weight, and the output's shape.
-_Weights = list[tuple[str, Shape, Any, bool]]
-_Rule = Callable[[Mapping[str, Any], Shape], tuple[_Weights, Shape]]
-
-
-def _dense(config: Mapping[str, Any], shape: Shape) -> tuple[_Weights, Shape]:
-    units = int(config["units"])
-    weights: _Weights = [
-        ("kernel", (shape[-1], units), config.get("kernel_initializer", "glorot_uniform"), True),
-    ]
-    if config.get("use_bias", True):
-        weights.append(("bias", (units,), config.get("bias_initializer", "zeros"), True))
-    return weights, (*shape[:-1], units)
-
-
-def _scale_and_center(config: Mapping[str, Any], size: Shape) -> _Weights:
-    weights: _Weights = []
-    if config.get("scale", True):
-        weights.append(("gamma", size, config.get("gamma_initializer", "ones"), True))
-    if config.get("center", True):
-        weights.append(("beta", size, config.get("beta_initializer", "zeros"), True))
-    return weights
-
-
-def _axis_sizes(axis: Any, shape: Shape) -> Shape:
-    # Keras counts the batch as axis 0; `shape` has no batch.
-    axes = axis if isinstance(axis, list | tuple) else [axis]
-    return tuple(shape[a if a < 0 else a - 1] for a in axes)
-
-
-def _batch_normalization(config: Mapping[str, Any], shape: Shape) -> tuple[_Weights, Shape]:
-    if config.get("renorm"):
-        raise KeyError("BatchNormalization(renorm=True)")
-    size = _axis_sizes(config.get("axis", -1), shape)
-    weights = _scale_and_center(config, size)
-    weights.append(("moving_mean", size, config.get("moving_mean_initializer", "zeros"), False))
-    weights.append(("moving_variance", size, config.get("moving_variance_initializer", "ones"), False))
-    return weights, shape
-
-
-def _layer_normalization(config: Mapping[str, Any], shape: Shape) -> tuple[_Weights, Shape]:
-    return _scale_and_center(config, _axis_sizes(config.get("axis", -1), shape)), shape
-
-
-def _rms_normalization(config: Mapping[str, Any], shape: Shape) -> tuple[_Weights, Shape]:
-    return [("scale", _axis_sizes(config.get("axis", -1), shape), "ones", True)], shape
-
-
-def _prelu(config: Mapping[str, Any], shape: Shape) -> tuple[_Weights, Shape]:
-    size = list(shape)
-    shared = config.get("shared_axes") or []
-    for axis in shared if isinstance(shared, list | tuple) else [shared]:
-        size[axis - 1] = 1
-    return [("alpha", tuple(size), config.get("alpha_initializer", "zeros"), True)], shape
-
-
-def _flatten(config: Mapping[str, Any], shape: Shape) -> tuple[_Weights, Shape]:
-    return [], (math.prod(shape),)
-
-
-def _weightless(config: Mapping[str, Any], shape: Shape) -> tuple[_Weights, Shape]:
-    return [], shape
-
-
-_RULES: dict[str, _Rule] = {
-    "Dense": _dense,
-    "BatchNormalization": _batch_normalization,
-    "LayerNormalization": _layer_normalization,
-    "GroupNormalization": _layer_normalization,
-    "RMSNormalization": _rms_normalization,
-    "PReLU": _prelu,
-    "Flatten": _flatten,
-    **dict.fromkeys(
-        (
-            "Activation",
-            "ActivityRegularization",
-            "AlphaDropout",
-            "Dropout",
-            "ELU",
-            "GaussianDropout",
-            "GaussianNoise",
-            "LeakyReLU",
-            "ReLU",
-            "Softmax",
-            "UnitNormalization",
-        ),
-        _weightless,
-    ),
-}
-
-KNOWN_LAYERS = frozenset(_RULES)
+KNOWN_LAYERS = frozenset(RULES)
 """Names of the classes in `keras.layers` whose weights are known without Keras."""
 
 
 def is_known(layer: LayerSpec) -> bool:
     """Whether the layer's weights are known without Keras."""
-    return layer.class_name in _RULES and not layer.config.get("renorm")
+    return layer.class_name in RULES and "class" not in layer.config and not layer.config.get("renorm")
 
 
-def weight_specs(blueprint: Blueprint, input_shape: Shape) -> list[WeightSpec]:
+def as_shapes(input_shape: tuple[Any, ...]) -> tuple[Shape, ...]:
+    """The shape of a row for each input: `input_shape` is one shape, or a tuple of them.
+
+    Example:
+        >>> as_shapes((30,)), as_shapes(((30,), (8, 8)))
+        (((30,),), ((30,), (8, 8)))
+    """
+    if input_shape and all(isinstance(item, list | tuple) for item in input_shape):
+        return tuple(tuple(item) for item in input_shape)
+    return (tuple(input_shape),)
+
+
+def weight_specs(blueprint: Blueprint, input_shape: tuple[Any, ...]) -> list[WeightSpec]:
     """The weights of a blueprint in the order of `keras.Model.get_weights()`.
 
     Args:
-        blueprint: A chain of known layers.
-        input_shape: Of one row: `(feature,)`, or `(rows, columns, channel)` before a `Flatten`.
+        blueprint: A network of known layers.
+        input_shape: Of one row: `(feature,)`, or `(rows, columns, channel)`; for several inputs a tuple of shapes.
 
     Raises:
         KeyError: A layer is not among `KNOWN_LAYERS`.
-        OptionError: The blueprint has no layers (a template that could not be read as a chain).
+        OptionError: The blueprint has no layers (a template that could not be read).
 
     Example:
         >>> chain = Blueprint(layers=(LayerSpec(class_name="Dense", config={"units": 2}),))
@@ -139,22 +58,37 @@ def weight_specs(blueprint: Blueprint, input_shape: Shape) -> list[WeightSpec]:
     """
     if not blueprint.layers:
         raise OptionError("the weights of a template are known to Keras alone", "got a blueprint without layers")
-    shape = tuple(input_shape)
+    weights, _ = _walk(blueprint, input_shape)
     specs: list[WeightSpec] = []
     for number, layer in enumerate(blueprint.layers):
-        weights, shape = _RULES[layer.class_name](layer.config, shape)
         frozen = layer.config.get("trainable") is False
-        specs.extend(WeightSpec(number, name, size, init, on and not frozen) for name, size, init, on in weights)
+        specs.extend(
+            WeightSpec(number, name, size, init, on and not frozen) for name, size, init, on in weights.get(number, [])
+        )
     return specs
 
 
-def output_shape(blueprint: Blueprint, input_shape: Shape) -> Shape:
+def output_shape(blueprint: Blueprint, input_shape: tuple[Any, ...]) -> Shape:
     """The shape of one row of the output: `(output,)`.
 
     Raises:
         KeyError: A layer is not among `KNOWN_LAYERS`.
     """
-    shape = tuple(input_shape)
-    for layer in blueprint.layers:
-        _, shape = _RULES[layer.class_name](layer.config, shape)
-    return shape
+    return _walk(blueprint, input_shape)[1][blueprint.output]
+
+
+def _walk(blueprint: Blueprint, input_shape: tuple[Any, ...]) -> tuple[dict[int, Weights], list[Shape]]:
+    """The weights of each layer, and the shapes of all values."""
+    values = list(as_shapes(input_shape))
+    weights: dict[int, Weights] = {}
+    for call in blueprint.graph:
+        layer = blueprint.layers[call.layer]
+        if "class" not in layer.config:
+            own, shape = RULES[layer.class_name](layer.config, *(values[i] for i in call.inputs))
+        elif layer.config.get("weightless") and call.shape is not None:
+            own, shape = [], call.shape
+        else:
+            raise KeyError(layer.class_name)
+        weights.setdefault(call.layer, own)
+        values.append(shape)
+    return weights, values

@@ -1,7 +1,33 @@
 """Keras layers rewritten to act on a leading member axis, one file per family."""
 
-from unitune.engine.lift import activation, dense, dropout, normalization, prelu
-from unitune.engine.lift.base import Context, Lift, Node, ProgramNode, Unfusable, Weight, lift, lift_of
+from unitune.engine.lift import (
+    activation,
+    attention,
+    convolution,
+    dense,
+    dropout,
+    merging,
+    normalization,
+    pooling,
+    prelu,
+    recurrent,
+    weightless,
+)
+from unitune.engine.lift.base import (
+    Context,
+    Lift,
+    Node,
+    ProgramNode,
+    Unfusable,
+    Weight,
+    along_width,
+    folded,
+    lift,
+    lift_of,
+    masked,
+    register_lift,
+    unfolded,
+)
 
 __all__ = [
     "Context",
@@ -11,10 +37,21 @@ __all__ = [
     "Unfusable",
     "Weight",
     "activation",
+    "along_width",
+    "attention",
+    "convolution",
     "dense",
     "dropout",
+    "folded",
     "lift",
     "lift_of",
+    "masked",
+    "merging",
     "normalization",
+    "pooling",
     "prelu",
+    "recurrent",
+    "register_lift",
+    "unfolded",
+    "weightless",
 ]

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from unitune.engine.lift.base import Context, Key, Node, ProgramNode, Tensor, Unfusable, lift
+from unitune.engine.lift.base import Context, Key, Node, ProgramNode, Tensor, Unfusable, folded, lift, masked, unfolded
+from unitune.models.shape_rules import Shape
 
 # Activation layers whose `call` is a function of the input alone.
 _FUNCTION_LAYERS = ("Activation", "ReLU", "LeakyReLU", "ELU", "Softmax")
@@ -72,16 +73,15 @@ def _name_key(name: str) -> Key:
     return name
 
 
-def activation_node(key: Key, width: int) -> Node:
-    """The node of an activation on `width` features."""
+def activation_node(key: Key, shape: Shape) -> Node:
+    """The node of an activation on rows of this shape."""
     rowwise = not is_elementwise(key)
-    if rowwise and output_width(key, width) != width:
+    if rowwise and output_width(key, shape[-1]) != shape[-1]:
         # As for `glu`: the layer after it would be built for the width before it.
         raise Unfusable(f"the activation {_readable(key)} changes the number of features, which Keras's layers do not")
     return Node(
         kind="Activation",
-        width_in=width,
-        width=width,
+        shape=shape,
         function=key,
         exact_width=rowwise,
     )
@@ -184,29 +184,27 @@ def _readable(key: Key) -> str:
 class Activation:
     """Applies an activation to all members."""
 
-    class_name = "Activation"
-
-    def read(self, config: Mapping[str, Any], width: int) -> list[Node]:
+    def read(self, config: Mapping[str, Any], shape: Shape) -> list[Node]:
         """One node; `class_name` in `config` tells which layer it was."""
-        return [activation_node(_layer_key(config.get("class_name", "Activation"), config), width)]
+        return [activation_node(_layer_key(config.get("class_name", "Activation"), config), shape)]
 
     def apply(
         self, node: ProgramNode, weights: Sequence[Tensor], x: Tensor, context: Context
     ) -> tuple[Tensor, Sequence[Tensor]]:
         """All members of a tile have the same activation; where programs serve several, the tile says which."""
-        from keras import ops
 
-        def masked(key: Key) -> Callable[[Tensor], Tensor]:
+        def padded(key: Key) -> Callable[[Tensor], Tensor]:
             if not node.padded or keeps_zero(key):
-                return lambda x: _apply(key, x)
-            return lambda x: ops.where(context.unit_mask[node.index], _apply(key, x), 0.0)
+                return lambda x: apply_key(key, x)
+            return lambda x: masked(node, apply_key(key, x), context)
 
-        functions = [masked(key) for key in node.functions]
+        functions = [padded(key) for key in node.functions]
         y = functions[0](x) if len(functions) == 1 else context.switch(context.choice[node.index], functions, x)
         return y, weights
 
 
-def _apply(key: Key, x: Tensor) -> Tensor:
+def apply_key(key: Key, x: Tensor) -> Tensor:
+    """The function of a key on stacked tensors."""
     from keras import ops
 
     function = function_of(key)
@@ -214,7 +212,6 @@ def _apply(key: Key, x: Tensor) -> Tensor:
         y = function(x)
     else:
         # Functions of whole rows see rows: members are folded into the batch.
-        members, batch, width = x.shape
-        y = ops.reshape(function(ops.reshape(x, (members * batch, width))), (members, batch, -1))
+        y = unfolded(function(folded(x)), x.shape[0])
     # On JAX some of Keras's operations give float32 for float64; its layers cast it back likewise.
     return ops.cast(y, x.dtype)

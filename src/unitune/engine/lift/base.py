@@ -2,32 +2,43 @@
 
 A lift has two halves. `read` turns one layer of one blueprint into nodes, in plain Python and without Keras, so that
 thousands of members can be sorted into programs quickly. `apply` runs once, while a program is traced: it gets stacked
-tensors `(member, batch, feature)` and the stacked weights of its node.
+tensors `(member, batch, ..., feature)` and the stacked weights of its node.
+
+A tensor's last axis is its *width*: units, filters, channels. Widths may differ between the members of a program, and
+are then padded with zeros; all other axes are equal. A lift keeps padded places at zero.
 
 Example:
-    A layer that multiplies each feature by a learned factor would be lifted so:
+    A layer that multiplies each feature by a learned factor is lifted so:
 
     ```python
-    @lift("Scale")
+    @unitune.register_lift("Scale")
     class Scale:
-        def read(self, config, width):
-            return [Node(kind="Scale", width_in=width, width=width, weights=(Weight(axes=("in",)),))]
+        def read(self, config, shape):
+            return [Node(kind="Scale", shape=shape, weights=(Weight(axes=("in",)),))]
 
         def apply(self, node, weights, x, context):
-            return x * weights[0][:, None, :], weights
+            return x * along_width(weights[0], x), weights
     ```
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
+import numpy as np
+
+from unitune.models.shape_rules import Shape
 from unitune.records import Array
 
 Tensor = Any
 Key = Any  # something that hashes: what is equal for two members that share code
+
+# How a width is put together: a node's number stands for its own width, `-1 - k` for that of the model's input k, and
+# `(times, layout)` for a layout that is repeated. `Flatten` repeats its input's, `Concatenate` joins several.
+Layout = tuple[Any, ...]
 
 
 class Unfusable(Exception):  # noqa: N818  (a finding, not a failure: the member runs solo)
@@ -36,49 +47,82 @@ class Unfusable(Exception):  # noqa: N818  (a finding, not a failure: the member
 
 @dataclass(frozen=True, kw_only=True)
 class Weight:
-    """One weight of a layer. `axes` names each axis: `"in"` and `"out"` are the layer's widths, a number is itself."""
+    """One weight of a layer.
 
-    axes: tuple[str | int, ...]
+    Attributes:
+        axes: What each axis is: `"in"` is the width of the first input (`"in1"` of the second, ...), `"out"` that of
+            the output, `("out", 4)` that of the output four times in a row; a number is itself.
+        trainable: Whether the optimizer changes it.
+        name: As in `kernel_regularizer` and `kernel_constraint`.
+        constraint: A key of `engine.lift.penalty`, applied after each update.
+    """
+
+    axes: tuple[Any, ...]
     trainable: bool = True
+    name: str = ""
+    constraint: Key = None
 
-    def shape(self, width_in: int, width: int) -> tuple[int, ...]:
-        """The shape for these widths, true or padded."""
-        sizes = {"in": width_in, "out": width}
-        return tuple(sizes[axis] if isinstance(axis, str) else axis for axis in self.axes)
+    def shape(self, widths_in: Sequence[int], width: int) -> Shape:
+        """The shape for these widths of the inputs and the output, true or padded."""
+        sizes = {"out": width, "in": widths_in[0] if widths_in else 0}
+        sizes |= {f"in{i}": size for i, size in enumerate(widths_in)}
+        return tuple(
+            sizes[axis] if isinstance(axis, str) else axis[1] * sizes[axis[0]] if isinstance(axis, tuple) else axis
+            for axis in self.axes
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """One layer of one member, as far as a program needs to know it.
+    """One call of a layer of one member, as far as a program needs to know it.
 
     Attributes:
         kind: The name under which its lift is registered.
-        width_in, width: Features that come in and go out.
+        shape: Of a row of its output, true.
+        inputs: The nodes whose outputs it takes; `-1 - k` is the model's input k. Filled in by the reader.
         static: What must be equal for members to share a program.
         weights: In the order of `keras.Model.get_weights()`.
         numbers: What may differ from member to member inside a program: rates and strengths.
         function: The activation's key, for the kind `"Activation"`.
-        exact_width: Whether this node must not be padded.
-        layer: The number of its layer in the blueprint.
+        layout: How its width comes about: `"own"` is a new one, which may be padded; `"in"` that of its inputs;
+            `"first"` that of its first input; `"repeat"` that of its input over and over, as `Flatten` makes it;
+            `"join"` those of its inputs in a row.
+        exact_width: Whether neither its inputs nor its output may be padded.
+        random: Whether it draws at random, with the seed of its layer.
+        work: Multiplications for a row, over the product of the widths that come in and go out.
+        layer: The number of its layer in the blueprint. Filled in by the reader.
+        owner: The node whose weights it shares; -1 where they are its own. Filled in by the reader.
     """
 
     kind: str
-    width_in: int
-    width: int
-    layer: int = 0
+    shape: Shape
+    inputs: tuple[int, ...] = ()
     static: tuple[Key, ...] = ()
     weights: tuple[Weight, ...] = ()
     numbers: Mapping[str, float] = field(default_factory=dict)
     function: Key = None
+    layout: Literal["own", "in", "first", "repeat", "join"] = "in"
     exact_width: bool = False
+    random: bool = False
+    work: float = 0.0
+    layer: int = 0
+    owner: int = -1
+
+    @property
+    def width(self) -> int:
+        """Features that come out: the last axis."""
+        return self.shape[-1]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProgramNode:
-    """One layer of a program, with padded widths.
+    """One node of a program, with padded widths.
 
     Attributes:
         index: Its place among the nodes.
+        inputs, static, weights, random, owner: As in `Node`.
+        in_shapes, shape: Of a row of its inputs and of its output, padded.
+        layout: How its width is put together, from the nodes that have widths of their own.
         padded: Whether some member is narrower than `width`.
         used: Names of the numbers that are not zero for every member.
         functions: Of an activation: the keys of those that the program can apply. A tile uses one of them.
@@ -86,13 +130,36 @@ class ProgramNode:
 
     index: int
     kind: str
-    width_in: int
-    width: int
+    inputs: tuple[int, ...]
+    in_shapes: tuple[Shape, ...]
+    shape: Shape
+    layout: Layout
     static: tuple[Key, ...]
     weights: tuple[Weight, ...]
     padded: bool
     used: frozenset[str]
     functions: tuple[Key, ...] = ()
+    random: bool = False
+    owner: int = -1
+
+    @property
+    def width(self) -> int:
+        """Features that come out, padded."""
+        return self.shape[-1]
+
+    @property
+    def width_in(self) -> int:
+        """Features of the first input, padded."""
+        return self.in_shapes[0][-1]
+
+    @property
+    def positions(self) -> int:
+        """How many places a row has beside its width: 1 for flat features, rows x columns for an image."""
+        return math.prod(self.shape[:-1])
+
+    def weight_shape(self, weight: Weight) -> Shape:
+        """The padded shape of one of its weights."""
+        return weight.shape([shape[-1] if shape else 0 for shape in self.in_shapes], self.width)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,9 +173,14 @@ class Context:
         unit_mask: From a node's index to `(member, 1, width)` bool, the units that are real, for padded nodes.
         true_width: From a node's index to `(member, 1, 1)`, the number of real units as a float.
         numbers: From a node's index and a name to `(member,)`.
-        keep: From a dropout node to `(member, batch, width)` bool: what Keras itself would keep in this step.
+        keep: From a dropout node and a shape `(..., width)` to `(member, batch, ..., width)` bool: what Keras itself
+            would keep in this step.
+        draw: `draw("uniform" | "normal", node, shape)`: the numbers that Keras itself would draw in this step. Both
+            take `along_width=False` where the last axis of the shape is not the node's width.
         choice: From an activation's index to an int scalar: which of its `functions` the tile uses.
         switch: `switch(choice, functions, x)`: applies one of the functions, with its gradient.
+        scan: `scan(step, states, inputs)`: `step(states, inputs[i]) -> states` for every i; the last states, and the
+            first state of every step.
     """
 
     training: bool
@@ -117,16 +189,20 @@ class Context:
     unit_mask: Mapping[int, Tensor]
     true_width: Mapping[int, Tensor]
     numbers: Mapping[tuple[int, str], Tensor]
-    keep: Callable[[ProgramNode], Tensor]
+    keep: Callable[..., Tensor]
+    draw: Callable[..., Tensor]
     choice: Mapping[int, Tensor]
     switch: Callable[[Tensor, Sequence[Callable[[Tensor], Tensor]], Tensor], Tensor]
+    scan: Callable[..., tuple[tuple[Tensor, ...], Tensor]]
 
 
 class Lift(Protocol):
     """How one kind of layer is read, and applied to stacked tensors."""
 
-    def read(self, config: Mapping[str, Any], width: int) -> list[Node]:
-        """The nodes of a layer with these constructor arguments on `width` features.
+    def read(self, config: Mapping[str, Any], *shapes: Shape) -> list[Node]:
+        """The nodes of a layer with these constructor arguments, on rows of these shapes (one for each input).
+
+        The first node takes the layer's inputs, each further one the output of the node before it.
 
         Raises:
             Unfusable: If the layer uses something that has no stacked form.
@@ -134,9 +210,12 @@ class Lift(Protocol):
         ...
 
     def apply(
-        self, node: ProgramNode, weights: Sequence[Tensor], x: Tensor, context: Context
+        self, node: ProgramNode, weights: Sequence[Tensor], x: Any, context: Context
     ) -> tuple[Tensor, Sequence[Tensor]]:
-        """The output `(member, batch, width)`, and the weights with what the forward pass itself changes."""
+        """The output `(member, batch, ..., width)`, and the weights with what the forward pass itself changes.
+
+        `x` is a stacked tensor, or a list of them where the node has several inputs.
+        """
         ...
 
 
@@ -152,6 +231,33 @@ def lift(*class_names: str) -> Callable[[type], type]:
         return cls
 
     return register
+
+
+_USERS: set[str] = set()
+
+
+def register_lift(*class_names: str) -> Callable[[type], type]:
+    """Registers a lift for layers of your own, by the names of their classes.
+
+    Args:
+        class_names: One or more. A name that is registered again gets the new lift.
+
+    Returns:
+        A decorator for a class with the methods of `Lift`, made without arguments.
+
+    Example:
+        >>> @register_lift("Nothing")
+        ... class Nothing:
+        ...     def read(self, config, *shapes):
+        ...         return []
+    """
+    _USERS.update(class_names)
+    return lift(*class_names)
+
+
+def has_lift(class_name: str, *, users: bool = False) -> bool:
+    """Whether a lift is registered for a layer class; for a class of the user's own, whether by the user."""
+    return class_name in (_USERS if users else _REGISTRY)
 
 
 def lift_of(class_name: str) -> Lift:
@@ -178,9 +284,95 @@ def as_cast(value: float) -> float:
     return float(keras.ops.convert_to_numpy(keras.ops.cast(value, keras.config.floatx())))
 
 
-def pad(array: Array, shape: tuple[int, ...], out: Array) -> None:
-    """Writes a narrow member's weight into the leading corner of its padded place, which holds zeros."""
-    if array.shape == shape:
-        out[...] = array
-    else:
-        out[tuple(slice(size) for size in array.shape)] = array
+# Widths -----------------------------------------------------------------------------------------------------------
+
+
+def sources(layout: Layout) -> set[int]:
+    """The nodes and inputs whose widths a layout is made of."""
+    found: set[int] = set()
+    for item in layout:
+        found |= sources(item[1]) if isinstance(item, tuple) else {item}
+    return found
+
+
+def layout_width(layout: Layout, widths: Mapping[int, int]) -> int:
+    """The width of a layout.
+
+    Example:
+        >>> layout_width((0, (4, (1,))), {0: 3, 1: 5})
+        23
+    """
+    return sum(item[0] * layout_width(item[1], widths) if isinstance(item, tuple) else widths[item] for item in layout)
+
+
+def leads(layout: Layout) -> bool:
+    """Whether a member's own features are the first ones of the padded width."""
+    return len(layout) == 1 and not isinstance(layout[0], tuple)
+
+
+def runs(layout: Layout, widths: Mapping[int, int]) -> list[int]:
+    """The lengths of a layout's parts, one after another."""
+    found: list[int] = []
+    for item in layout:
+        found += item[0] * runs(item[1], widths) if isinstance(item, tuple) else [widths[item]]
+    return found
+
+
+def places(layout: Layout, own: Mapping[int, int], padded: Mapping[int, int]) -> Array | slice:
+    """Where a member's features lie in the padded width: a slice where they lead, otherwise their numbers.
+
+    Example:
+        >>> places((0,), {0: 3}, {0: 8})
+        slice(0, 3, None)
+        >>> places(((2, (0,)),), {0: 2}, {0: 3}).tolist()
+        [0, 1, 3, 4]
+    """
+    if all(own[source] == padded[source] for source in sources(layout)):
+        return slice(0, layout_width(layout, padded))
+    if leads(layout):
+        return slice(0, own[layout[0]])
+    mine, all_runs = np.array(runs(layout, own)), np.array(runs(layout, padded))
+    starts = np.cumsum(all_runs) - all_runs
+    within = np.arange(mine.sum()) - np.repeat(np.cumsum(mine) - mine, mine)
+    return np.asarray(np.repeat(starts, mine) + within)
+
+
+def corner(chosen: Sequence[Array | slice]) -> Any:
+    """What indexes a padded weight by the places of a member's own along each axis."""
+    if all(isinstance(one, slice) for one in chosen):
+        return tuple(chosen)
+    return np.ix_(*(np.arange(one.stop) if isinstance(one, slice) else one for one in chosen))
+
+
+# Tensors ----------------------------------------------------------------------------------------------------------
+
+
+def along_width(tensor: Tensor, like: Tensor) -> Tensor:
+    """A `(member, width)` tensor with axes of size 1 between, so that it meets the last axis of `like`."""
+    from keras import ops
+
+    return ops.reshape(tensor, (tensor.shape[0],) + (1,) * (len(like.shape) - 2) + (tensor.shape[-1],))
+
+
+def masked(node: ProgramNode, y: Tensor, context: Context) -> Tensor:
+    """Zero at the places of a node's output that are padding."""
+    from keras import ops
+
+    if not node.padded:
+        return y
+    mask = context.unit_mask[node.index]
+    return ops.where(ops.reshape(mask, (mask.shape[0],) + (1,) * (len(y.shape) - 2) + (mask.shape[-1],)), y, 0.0)
+
+
+def folded(x: Tensor) -> Tensor:
+    """`(member, batch, ...)` as `(member * batch, ...)`."""
+    from keras import ops
+
+    return ops.reshape(x, (x.shape[0] * x.shape[1], *x.shape[2:]))
+
+
+def unfolded(y: Tensor, members: int) -> Tensor:
+    """`(member * batch, ...)` as `(member, batch, ...)`."""
+    from keras import ops
+
+    return ops.reshape(y, (members, y.shape[0] // members, *y.shape[1:]))

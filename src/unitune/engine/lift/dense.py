@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unitune.engine.lift.activation import activation_key, activation_node
-from unitune.engine.lift.base import Context, Node, ProgramNode, Tensor, Unfusable, Weight, lift
-from unitune.engine.lift.penalty import constraint_key, penalty_numbers
+from unitune.engine.lift.base import Context, Node, ProgramNode, Tensor, lift
+from unitune.engine.lift.penalty import penalties, refuse, trained
+from unitune.models.shape_rules import RULES, Shape, einsum_sizes
 
 
 @lift("Dense")
 class Dense:
-    """`y = activation(x @ kernel + bias)`."""
+    """`y = activation(x @ kernel + bias)`, over the last axis."""
 
-    def read(self, config: Mapping[str, Any], width: int) -> list[Node]:
+    def read(self, config: Mapping[str, Any], shape: Shape) -> list[Node]:
         """A product, then its activation."""
-        for name in ("activity_regularizer", "lora_rank", "quantization_config"):
-            if config.get(name) is not None:
-                raise Unfusable(f"`Dense({name}=...)` has no fused form")
-        units = int(config["units"])
+        refuse("Dense", config, "activity_regularizer", "lora_rank", "quantization_config")
+        out = (*shape[:-1], int(config["units"]))
         use_bias = bool(config.get("use_bias", True))
-        numbers = penalty_numbers("kernel", config.get("kernel_regularizer"))
-        constraints = [constraint_key(config.get("kernel_constraint"))]
-        weights = [Weight(axes=("in", "out"))]
+        weights = [trained(config, "kernel", ("in", "out"))]
         if use_bias:
-            numbers |= penalty_numbers("bias", config.get("bias_regularizer"))
-            constraints.append(constraint_key(config.get("bias_constraint")))
-            weights.append(Weight(axes=("out",)))
+            weights.append(trained(config, "bias", ("out",)))
         node = Node(
             kind="Dense",
-            width_in=width,
-            width=units,
-            static=(use_bias, *constraints),
+            shape=out,
+            static=(use_bias,),
             weights=tuple(weights),
-            numbers=numbers,
+            numbers=penalties(config, weights),
+            layout="own",
+            work=math.prod(shape[:-1]),
         )
-        return [node, activation_node(activation_key(config.get("activation")), units)]
+        return [node, activation_node(activation_key(config.get("activation")), out)]
 
     def apply(
         self, node: ProgramNode, weights: Sequence[Tensor], x: Tensor, context: Context
@@ -44,7 +41,81 @@ class Dense:
         """`(member, batch, in) x (member, in, out)`; padded units get zero from zero weights."""
         from keras import ops
 
-        y = ops.matmul(x, weights[0])
+        y = x
+        if len(x.shape) > 3:
+            y = ops.reshape(x, (x.shape[0], -1, x.shape[-1]))
+        y = ops.matmul(y, weights[0])
         if len(weights) > 1:
             y = y + weights[1][:, None, :]
+        return (ops.reshape(y, (*x.shape[:-1], y.shape[-1])) if len(x.shape) > 3 else y), weights
+
+
+@lift("EinsumDense")
+class EinsumDense:
+    """A product by an equation; its widths are never padded."""
+
+    def read(self, config: Mapping[str, Any], shape: Shape) -> list[Node]:
+        """A product, then its activation."""
+        refuse("EinsumDense", config, "activity_regularizer", "lora_rank", "quantization_config")
+        specs, out = RULES["EinsumDense"](config, shape)
+        weights = [trained(config, name, size) for name, size, _, _ in specs]
+        sizes, _, kernel, result = einsum_sizes(config, shape)
+        node = Node(
+            kind="EinsumDense",
+            shape=out,
+            static=(config["equation"].replace(" ", ""),),
+            weights=tuple(weights),
+            numbers=penalties(config, weights),
+            layout="own",
+            exact_width=True,
+            work=math.prod(out) * math.prod(sizes[k] for k in kernel if k not in result) / (shape[-1] * out[-1]),
+        )
+        return [node, activation_node(activation_key(config.get("activation")), out)]
+
+    def apply(
+        self, node: ProgramNode, weights: Sequence[Tensor], x: Tensor, context: Context
+    ) -> tuple[Tensor, Sequence[Tensor]]:
+        """The member is one more letter of the equation."""
+        from keras import ops
+
+        terms, result = node.static[0].split("->")
+        taken, kernel = terms.split(",")
+        member = next(letter for letter in "ZYXWVUTSRQPONM" if letter not in node.static[0])
+        y = ops.einsum(f"{member}{taken},{member}{kernel}->{member}{result}", x, weights[0])
+        if len(weights) > 1:
+            bias = weights[1]
+            bias = ops.reshape(bias, (bias.shape[0],) + (1,) * (len(y.shape) - len(bias.shape)) + tuple(bias.shape[1:]))
+            y = y + bias
         return y, weights
+
+
+@lift("Embedding")
+class Embedding:
+    """A row of a table for each number."""
+
+    def read(self, config: Mapping[str, Any], shape: Shape) -> list[Node]:
+        """One node; the length of the rows is a width."""
+        refuse("Embedding", config, "mask_zero", "lora_rank", "quantization_config")
+        weights = (trained(config, "embeddings", (int(config["input_dim"]), "out")),)
+        return [
+            Node(
+                kind="Embedding",
+                shape=(*shape, int(config["output_dim"])),
+                weights=weights,
+                numbers=penalties(config, weights),
+                layout="own",
+            )
+        ]
+
+    def apply(
+        self, node: ProgramNode, weights: Sequence[Tensor], x: Tensor, context: Context
+    ) -> tuple[Tensor, Sequence[Tensor]]:
+        """One table of all members' rows: member m's number i is row `m * input_dim + i`."""
+        from keras import ops
+
+        table = weights[0]
+        members, size, width = table.shape
+        # Numbers that are out of range must not read a neighbour's rows.
+        places = ops.clip(ops.cast(x, "int32"), 0, size - 1)
+        first = ops.reshape(ops.arange(members, dtype="int32") * size, (members,) + (1,) * (len(x.shape) - 1))
+        return ops.take(ops.reshape(table, (members * size, width)), places + first, axis=0), weights

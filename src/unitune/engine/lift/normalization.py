@@ -2,45 +2,43 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from unitune.engine.lift.base import Context, Node, ProgramNode, Tensor, Unfusable, Weight, lift
-from unitune.engine.lift.penalty import constraint_key
+from unitune.engine.lift.base import Context, Node, ProgramNode, Tensor, Unfusable, Weight, along_width, lift, masked
+from unitune.engine.lift.penalty import constraint_key, refuse
+from unitune.models.shape_rules import Shape
 
 
-def _refuse(layer: str, config: Mapping[str, Any], names: Sequence[str]) -> None:
-    for name in names:
-        if config.get(name):
-            raise Unfusable(f"`{layer}({name}=...)` has no fused form")
+def _last_axis(layer: str, config: Mapping[str, Any], shape: Shape) -> None:
+    """Refuses any axis but the last."""
     axis = config.get("axis", -1)
-    if axis not in (-1, 1, [-1], [1], (-1,), (1,)):
+    axes = tuple(axis) if isinstance(axis, list | tuple) else (axis,)
+    if axes not in ((-1,), (len(shape),)):
         raise Unfusable(f"`{layer}(axis={axis})` has no fused form")
+
+
+def _plain_scale(layer: str, config: Mapping[str, Any]) -> None:
+    refuse(layer, config, "gamma_regularizer", "beta_regularizer")
+    if constraint_key(config.get("gamma_constraint")) or constraint_key(config.get("beta_constraint")):
+        raise Unfusable(f"constraints on `{layer}` have no fused form")
 
 
 @lift("BatchNormalization")
 class BatchNormalization:
     """Statistics of the batch in training, moving ones otherwise; biased variance, as Keras has it."""
 
-    def read(self, config: Mapping[str, Any], width: int) -> list[Node]:
+    def read(self, config: Mapping[str, Any], shape: Shape) -> list[Node]:
         """One node; gamma and beta are trained, the moving statistics are not."""
-        _refuse("BatchNormalization", config, ("synchronized", "renorm", "gamma_regularizer", "beta_regularizer"))
+        refuse("BatchNormalization", config, "synchronized", "renorm")
+        _last_axis("BatchNormalization", config, shape)
+        _plain_scale("BatchNormalization", config)
         center, scale = bool(config.get("center", True)), bool(config.get("scale", True))
-        static = (
-            center,
-            scale,
-            float(config.get("momentum", 0.99)),
-            float(config.get("epsilon", 1e-3)),
-            constraint_key(config.get("gamma_constraint")),
-            constraint_key(config.get("beta_constraint")),
-        )
-        if static[4] or static[5]:
-            raise Unfusable("constraints on `BatchNormalization` have no fused form")
-        trained = tuple(Weight(axes=("out",)) for used in (scale, center) if used)
-        moving = (Weight(axes=("out",), trainable=False), Weight(axes=("out",), trainable=False))
-        return [
-            Node(kind="BatchNormalization", width_in=width, width=width, static=static, weights=(*trained, *moving))
-        ]
+        static = (center, scale, float(config.get("momentum", 0.99)), float(config.get("epsilon", 1e-3)))
+        trained = tuple(Weight(axes=("in",)) for used in (scale, center) if used)
+        moving = (Weight(axes=("in",), trainable=False), Weight(axes=("in",), trainable=False))
+        return [Node(kind="BatchNormalization", shape=shape, static=static, weights=(*trained, *moving))]
 
     def apply(
         self, node: ProgramNode, weights: Sequence[Tensor], x: Tensor, context: Context
@@ -48,13 +46,15 @@ class BatchNormalization:
         """Rows that only fill the last batch up are left out of the statistics."""
         from keras import ops
 
-        center, scale, momentum, epsilon = node.static[:4]
+        center, scale, momentum, epsilon = node.static
         *trained, moving_mean, moving_variance = weights
         if context.training:
-            rows = context.row_mask[None, :, None]
-            mean = ops.sum(ops.where(rows, x, 0.0), axis=1) / context.n_rows
-            deviation = ops.where(rows, x - mean[:, None, :], 0.0)
-            variance = ops.sum(ops.square(deviation), axis=1) / context.n_rows
+            axes = tuple(range(1, len(x.shape) - 1))
+            rows = ops.reshape(context.row_mask, (1, -1) + (1,) * (len(x.shape) - 2))
+            count = context.n_rows if len(axes) == 1 else context.n_rows * float(node.positions)
+            mean = ops.sum(ops.where(rows, x, 0.0), axis=axes) / count
+            deviation = ops.where(rows, x - along_width(mean, x), 0.0)
+            variance = ops.sum(ops.square(deviation), axis=axes) / count
             new_mean = moving_mean * momentum + mean * (1.0 - momentum)
             new_variance = moving_variance * momentum + variance * (1.0 - momentum)
             weights = (*trained, new_mean, new_variance)
@@ -66,26 +66,25 @@ class BatchNormalization:
         shift = -mean * factor
         if center:
             shift = shift + trained[-1]
-        return x * factor[:, None, :] + shift[:, None, :], weights
+        return x * along_width(factor, x) + along_width(shift, x), weights
 
 
 @lift("LayerNormalization")
 class LayerNormalization:
     """Mean and variance over a row's real units."""
 
-    def read(self, config: Mapping[str, Any], width: int) -> list[Node]:
+    def read(self, config: Mapping[str, Any], shape: Shape) -> list[Node]:
         """One node."""
-        _refuse("LayerNormalization", config, ("rms_scaling", "gamma_regularizer", "beta_regularizer"))
-        if config.get("gamma_constraint") or config.get("beta_constraint"):
-            raise Unfusable("constraints on `LayerNormalization` have no fused form")
+        refuse("LayerNormalization", config, "rms_scaling")
+        _last_axis("LayerNormalization", config, shape)
+        _plain_scale("LayerNormalization", config)
         center, scale = bool(config.get("center", True)), bool(config.get("scale", True))
         return [
             Node(
                 kind="LayerNormalization",
-                width_in=width,
-                width=width,
+                shape=shape,
                 static=(center, scale, float(config.get("epsilon", 1e-3))),
-                weights=tuple(Weight(axes=("out",)) for used in (scale, center) if used),
+                weights=tuple(Weight(axes=("in",)) for used in (scale, center) if used),
             )
         ]
 
@@ -96,18 +95,84 @@ class LayerNormalization:
         from keras import ops
 
         center, scale, epsilon = node.static
-        if node.padded:
-            # They hold zero already, but the mean would pass them a gradient.
-            x = ops.where(context.unit_mask[node.index], x, 0.0)
-        width = context.true_width[node.index] if node.padded else float(node.width)
+        # They hold zero already, but the mean would pass them a gradient.
+        x = masked(node, x, context)
+        width = _true_width(node, x, context)
         mean = ops.sum(x, axis=-1, keepdims=True) / width
-        deviation = x - mean
-        if node.padded:
-            deviation = ops.where(context.unit_mask[node.index], deviation, 0.0)
+        deviation = masked(node, x - mean, context)
         variance = ops.sum(ops.square(deviation), axis=-1, keepdims=True) / width
         y = deviation * ops.rsqrt(variance + epsilon)
         if scale:
-            y = y * weights[0][:, None, :]
+            y = y * along_width(weights[0], y)
         if center:
-            y = y + weights[-1][:, None, :]
+            y = y + along_width(weights[-1], y)
+        return y, weights
+
+
+def _true_width(node: ProgramNode, x: Tensor, context: Context) -> Any:
+    from keras import ops
+
+    if not node.padded:
+        return float(node.width)
+    return ops.reshape(context.true_width[node.index], (-1,) + (1,) * (len(x.shape) - 1))
+
+
+@lift("RMSNormalization")
+class RMSNormalization:
+    """Divides by the root of the mean square of a row's real units."""
+
+    def read(self, config: Mapping[str, Any], shape: Shape) -> list[Node]:
+        """One node."""
+        _last_axis("RMSNormalization", config, shape)
+        static = (float(config.get("epsilon", 1e-6)),)
+        return [Node(kind="RMSNormalization", shape=shape, static=static, weights=(Weight(axes=("in",)),))]
+
+    def apply(
+        self, node: ProgramNode, weights: Sequence[Tensor], x: Tensor, context: Context
+    ) -> tuple[Tensor, Sequence[Tensor]]:
+        """Padded units are zero, and pass no gradient, since each is multiplied by a zero of its own."""
+        from keras import ops
+
+        mean = ops.sum(ops.square(x), axis=-1, keepdims=True) / _true_width(node, x, context)
+        return x * ops.rsqrt(mean + node.static[0]) * along_width(weights[0], x), weights
+
+
+@lift("GroupNormalization")
+class GroupNormalization:
+    """Mean and variance over a group of channels and all positions; its widths are never padded."""
+
+    def read(self, config: Mapping[str, Any], shape: Shape) -> list[Node]:
+        """One node."""
+        _last_axis("GroupNormalization", config, shape)
+        _plain_scale("GroupNormalization", config)
+        groups = int(config.get("groups", 32))
+        groups = shape[-1] if groups == -1 else groups
+        if shape[-1] % groups:
+            raise Unfusable(f"`GroupNormalization(groups={groups})` does not divide {shape[-1]} channels")
+        center, scale = bool(config.get("center", True)), bool(config.get("scale", True))
+        return [
+            Node(
+                kind="GroupNormalization",
+                shape=shape,
+                static=(center, scale, float(config.get("epsilon", 1e-3)), groups),
+                weights=tuple(Weight(axes=("in",)) for used in (scale, center) if used),
+                exact_width=True,
+            )
+        ]
+
+    def apply(
+        self, node: ProgramNode, weights: Sequence[Tensor], x: Tensor, context: Context
+    ) -> tuple[Tensor, Sequence[Tensor]]:
+        """Channels are split into `(group, channel)`."""
+        from keras import ops
+
+        center, scale, epsilon, groups = node.static
+        members, batch = x.shape[:2]
+        parts = ops.reshape(x, (members, batch, math.prod(node.shape[:-1]), groups, node.width // groups))
+        mean, variance = ops.moments(parts, axes=(2, 4), keepdims=True)
+        y = ops.reshape((parts - mean) * ops.rsqrt(variance + epsilon), x.shape)
+        if scale:
+            y = y * along_width(weights[0], y)
+        if center:
+            y = y + along_width(weights[-1], y)
         return y, weights

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from unitune.engine.lift.base import Key, ProgramNode, Tensor, Unfusable, as_cast
+from unitune.engine.lift.base import Key, ProgramNode, Tensor, Unfusable, Weight, as_cast
 
-_WEIGHTS = ("kernel", "bias")
 # Keras's regularisers, with the defaults of their strengths.
 _L1_L2 = {"l1": {"l1": 0.01}, "l2": {"l2": 0.01}, "l1l2": {"l1": 0.0, "l2": 0.0}}
 _CONSTRAINTS = {
@@ -58,28 +57,27 @@ def penalty(
     numbers: Mapping[tuple[int, str], Tensor],
     width_in: Tensor,
     width: Tensor,
+    real: Sequence[Tensor] | None = None,
 ) -> list[Tensor]:
     """The regularisation losses of a node's weights, each `(member,)`.
 
     Args:
-        node, weights: A dense layer.
+        node, weights: A layer.
         numbers: Strengths, by node and name.
         width_in, width: True widths, broadcast against `(member, 1, 1)`.
+        real: For each weight which of its places are not padding; None for a dense layer whose widths lead.
     """
     from keras import ops
 
     losses = []
-    for name, weight in zip(_WEIGHTS, weights, strict=False):
+    for place, (spec, weight) in enumerate(zip(node.weights, weights, strict=True)):
+        name = spec.name
         axes = tuple(range(1, len(weight.shape)))
         total = None
         if f"{name}_l1" in node.used:
             # JAX takes the slope of |w| at zero to be 1, so padding has to be left out lest it start to grow.
-            real = ops.arange(node.width, dtype=width.dtype)[None, None, :] < width
-            if len(weight.shape) == 2:
-                real = real[:, 0, :]
-            else:
-                real = ops.logical_and(real, ops.arange(node.width_in, dtype=width_in.dtype)[None, :, None] < width_in)
-            size = ops.where(real, ops.abs(weight), 0.0)
+            own = _leading(node, weight, width_in, width) if real is None else real[place]
+            size = ops.where(own, ops.abs(weight), 0.0)
             total = numbers[node.index, f"{name}_l1"] * ops.sum(size, axis=axes)
         if f"{name}_l2" in node.used:
             l2 = numbers[node.index, f"{name}_l2"] * ops.sum(ops.square(weight), axis=axes)
@@ -87,6 +85,16 @@ def penalty(
         if total is not None:
             losses.append(total)
     return losses
+
+
+def _leading(node: ProgramNode, weight: Tensor, width_in: Tensor, width: Tensor) -> Tensor:
+    """Which places of a dense layer's kernel or bias are its member's own."""
+    from keras import ops
+
+    real = ops.arange(node.width, dtype=width.dtype)[None, None, :] < width
+    if len(weight.shape) == 2:
+        return real[:, 0, :]
+    return ops.logical_and(real, ops.arange(node.width_in, dtype=width_in.dtype)[None, :, None] < width_in)
 
 
 def constraint_key(constraint: Any) -> Key:
@@ -121,3 +129,31 @@ def constrain(key: Key, weight: Tensor) -> Tensor:
 
 def _hashable(value: Any) -> Key:
     return tuple(value) if isinstance(value, list) else value
+
+
+def trained(config: Mapping[str, Any], name: str, axes: tuple[Any, ...], *, prefix: str = "") -> Weight:
+    """A trained weight with its constraint, as a layer's arguments say; `prefix` is what Keras calls it there."""
+    return Weight(axes=axes, name=name, constraint=constraint_key(config.get(f"{prefix or name}_constraint")))
+
+
+def penalties(
+    config: Mapping[str, Any], weights: Sequence[Weight], prefixes: Mapping[str, str] | None = None
+) -> dict[str, float]:
+    """The strengths of the regularisers of a layer's weights."""
+    numbers: dict[str, float] = {}
+    for one in weights:
+        if one.name:
+            argument = (prefixes or {}).get(one.name, one.name)
+            numbers |= penalty_numbers(one.name, config.get(f"{argument}_regularizer"))
+    return numbers
+
+
+def refuse(layer: str, config: Mapping[str, Any], *names: str) -> None:
+    """Refuses arguments that have no stacked form, where they are given.
+
+    Raises:
+        Unfusable: With the first of them.
+    """
+    for name in names:
+        if config.get(name):
+            raise Unfusable(f"`{layer}({name}=...)` has no fused form")

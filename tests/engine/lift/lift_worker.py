@@ -1,0 +1,116 @@
+"""Trains the families of `lift_cases` fused and with plain Keras, on one backend, and writes both to a file.
+
+A backend belongs to a process, so this is a script: `lift_worker.py BACKEND FILE [DTYPES [FAMILIES]]`.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import time
+import warnings
+from dataclasses import replace
+from typing import Any
+
+
+def main(backend: str, file: str, dtypes: str = "float64,float32", wanted: str = "") -> None:
+    os.environ["KERAS_BACKEND"] = backend
+    warnings.filterwarnings("ignore", message="__array__ implementation")
+    from unitune.models.backend import ensure
+
+    keras = ensure()
+    import lift_cases
+
+    results: dict[str, Any] = {}
+    for dtype, name in lift_cases.share(backend):
+        if name not in (wanted or name).split(",") or dtype not in dtypes:
+            continue
+        keras.config.set_floatx(dtype)
+        if backend == "jax":
+            import jax
+
+            jax.config.update("jax_enable_x64", dtype == "float64")
+            # As in `parity_worker`: Keras on JAX takes float64 to float32 in some operations.
+            from keras.src.backend.common import dtypes as rules
+
+            rules.BIT64_TO_BIT32_DTYPE["float64"] = "float64" if dtype == "float64" else "float32"
+        started = time.perf_counter()
+        found = both(keras, lift_cases.FAMILIES[name], dtype)
+        results |= {f"{dtype}-{name}-{n}": one for n, one in found.items()}
+        print(f"{backend} {dtype} {name}: {time.perf_counter() - started:.1f} s", flush=True)
+    with open(file, "wb") as out:
+        pickle.dump(results, out)
+
+
+def both(keras: Any, family: Any, dtype: str) -> dict[int, Any]:
+    """For each size of a family what the fused engine gave and what Keras gave."""
+    import lift_cases
+
+    from unitune.engine.contract import Job
+    from unitune.engine.fused import FusedEngine
+    from unitune.models.adopt import adopt
+    from unitune.records import Member
+
+    build, sizes, kind = family
+    split = lift_cases.make_split(kind, dtype)
+    jobs = []
+    for place, n in enumerate(sizes):
+        model = build(keras, n)
+        rate = 0.01 * (1 + place)
+        model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", ["accuracy"])
+        blueprint, training, _ = adopt(model, weights=False)
+        training = replace(training, batch_size=10, epochs=1)
+        jobs.append(
+            Job(member=Member(trial=n, fold=0, repeat=0, seed=4), split=0, blueprint=blueprint, training=training)
+        )
+    engine = FusedEngine(strict=True, probes=True)
+    found: dict[int, Any] = {}
+    for outcome in engine.train(jobs, [split]):
+        for i, job in enumerate(outcome.jobs):
+            found[job.member.trial] = {
+                "fused": {
+                    "train": outcome.train[i],
+                    "validation": outcome.validation[i],
+                    "predictions": outcome.validation_predictions[i],
+                    "weights": list(outcome.weights[i]),
+                    "failure": outcome.failures[i],
+                },
+                "keras": by_steps(keras, job, split),
+                "programs": engine.plans[0].n_programs,
+            }
+    return found
+
+
+def by_steps(keras: Any, job: Any, split: Any) -> dict[str, Any]:
+    """Three training steps and an evaluation by Keras itself, run eagerly."""
+    import numpy as np
+
+    from unitune.data.arrays import n_rows, row_shape, take_rows
+    from unitune.engine.order import epoch_order
+    from unitune.models.build import build_model
+
+    training, n = job.training, n_rows(split.x_train)
+    model = build_model(job.blueprint, row_shape(split.x_train), training, seed=job.member.seed)
+    model.run_eagerly = True
+
+    def given(x: Any) -> Any:
+        return list(x) if isinstance(x, tuple) else x
+
+    order = epoch_order(n, job.member.seed, 0)
+    sums, names = np.zeros(2), ("loss", "accuracy")
+    for start in range(0, n, training.batch_size):
+        chosen = order[start : start + training.batch_size]
+        seen = model.train_on_batch(given(take_rows(split.x_train, chosen)), split.y_train[chosen], return_dict=True)
+        sums += np.array([float(seen[name]) for name in names]) * len(chosen)
+    seen = model.test_on_batch(given(split.x_val), split.y_val, return_dict=True)
+    return {
+        "train": (sums / n)[None],
+        "validation": np.array([[float(seen[name]) for name in names]]),
+        "predictions": keras.ops.convert_to_numpy(model(given(split.x_val), training=False)),
+        "weights": [np.asarray(weight) for weight in model.get_weights()],
+    }
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
