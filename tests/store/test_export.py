@@ -1,0 +1,181 @@
+"""Exports, read with the tools that they are for."""
+
+import sys
+import types
+
+import optuna
+import pandas as pd
+import pytest
+import store_fakes as fakes
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState
+
+import unitune
+from unitune.errors import OptionError
+from unitune.space import Choice, Fixed, Float, Hyperparameter, Int, Space
+from unitune.store.export_optuna import distributions
+
+# `tensorboardX` reads its own version in a way that setuptools warns of.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboardX")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of twelve trials, of which two failed, that is recorded but not saved."""
+    folder = tmp_path_factory.mktemp("runs") / "mine"
+    fakes.kept(folder, trials=12)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def result(run):
+    return unitune.load(run)
+
+
+def test_a_study_has_every_trial_with_its_value_and_curve(run, result, tmp_path):
+    url = f"sqlite:///{tmp_path}/study.db"
+    assert "12 trials" in unitune.export(run, "optuna", url)
+    study = optuna.load_study(study_name="mine", storage=url)
+    assert study.direction == optuna.study.StudyDirection.MAXIMIZE
+    assert len(study.trials) == 12
+    for mine, theirs in zip(result.trials, study.trials, strict=True):
+        assert theirs.params == dict(mine.configuration)
+        if mine.state == "failed":
+            assert theirs.state == TrialState.FAIL
+            assert "diverged" in theirs.user_attrs["failure"]
+            continue
+        assert theirs.value == mine.scores["accuracy"].mean
+        history = result.history(mine).query("metric == 'accuracy' and split == 'validation'")
+        means = history.groupby("epoch")["value"].mean()
+        assert theirs.intermediate_values == pytest.approx(means.to_dict())
+        assert theirs.user_attrs["parameters"] == mine.n_parameters
+        assert theirs.user_attrs["accuracy of each fold"] == list(mine.scores["accuracy"].values)
+        assert theirs.user_attrs["log_loss"] == mine.scores["log_loss"].mean
+    assert study.best_trial.user_attrs["number in Unitune"] == result.best.number
+
+
+def test_a_study_can_be_gone_on_with_in_optuna(run, tmp_path):
+    path = str(tmp_path / "study.log")
+    unitune.export(run, "optuna", path)
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(path))
+    study = optuna.load_study(study_name="mine", storage=storage, sampler=optuna.samplers.TPESampler(seed=0))
+    trial = study.ask(distributions(fakes.a_space()))
+    assert set(trial.params) == {"units", "activation", "learning_rate"}
+    assert trial.number == 12
+
+
+def test_a_study_is_not_written_over(run, tmp_path):
+    url = f"sqlite:///{tmp_path}/study.db"
+    unitune.export(run, "optuna", url)
+    with pytest.raises(OptionError, match="never overwritten"):
+        unitune.export(run, "optuna", url)
+
+
+def test_distributions_are_those_of_the_domains():
+    space = Space(
+        [
+            Hyperparameter("units", Int(8, 64, 8)),
+            Hyperparameter("batch", Int(16, 256, log=True)),
+            Hyperparameter("rate", Float(1e-4, 1e-1, log=True)),
+            Hyperparameter("dropout", Float(0.0, 0.5, 0.1)),
+            Hyperparameter("activation", Choice(("relu", abs))),
+            Hyperparameter("epochs", Fixed(5)),
+        ]
+    )
+    assert distributions(space) == {
+        "units": IntDistribution(8, 64, step=8),
+        "batch": IntDistribution(16, 256, log=True),
+        "rate": FloatDistribution(1e-4, 1e-1, log=True),
+        "dropout": CategoricalDistribution([0.0, 0.1, 0.2, 0.3, 0.4, 0.5]),
+        "activation": CategoricalDistribution(["relu", "abs"]),
+    }
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_tables_are_those_of_the_run(run, result, kind):
+    unitune.export(run, kind)
+    folder = run / f"export-{kind}"
+    assert {path.name for path in folder.iterdir()} == {
+        f"{name}.{kind}" for name in ("trials", "members", "histories", "probes")
+    }
+    read = pd.read_csv if kind == "csv" else pd.read_parquet
+    trials = read(folder / f"trials.{kind}")
+    assert trials["trial"].tolist() == result.table()["trial"].tolist()
+    assert trials["accuracy_mean"].dropna().tolist() == pytest.approx(result.table()["mean"].dropna().tolist(), abs=0)
+    assert len(read(folder / f"members.{kind}")) == 36
+
+
+def test_events_hold_curves_and_scores(run, result, tmp_path):
+    pytest.importorskip("tensorboardX")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    unitune.export(run, "tensorboard", tmp_path / "events")
+    folders = sorted(path.name for path in (tmp_path / "events").iterdir())
+    assert folders == [f"trial_{number:04d}" for number in range(1, 13)]
+    events = EventAccumulator(str(tmp_path / "events" / "trial_0001")).Reload()
+    curve = [event.value for event in events.Scalars("validation/loss")]
+    history = result.history(1).query("metric == 'loss' and split == 'validation'")
+    assert curve == pytest.approx(history.groupby("epoch")["value"].mean().tolist(), rel=1e-6)
+    assert events.Scalars("score/accuracy")[0].value == pytest.approx(result.trials[0].scores["accuracy"].mean)
+    with pytest.raises(OptionError, match="not empty"):
+        unitune.export(run, "tensorboard", tmp_path / "events")
+
+
+def test_mlflow_gets_parameters_scores_and_curves(run, monkeypatch):
+    """A stand-in for MLflow's client, whose real package is large."""
+    calls = []
+
+    class MlflowClient:
+        def __init__(self, tracking_uri):
+            calls.append(("uri", tracking_uri))
+
+        def get_experiment_by_name(self, name):
+            return None if len(calls) < 100 else object()
+
+        def create_experiment(self, name):
+            return name
+
+        def create_run(self, experiment, run_name):
+            return types.SimpleNamespace(info=types.SimpleNamespace(run_id=run_name))
+
+        def log_batch(self, run_id, metrics=(), params=(), tags=()):
+            calls.append((run_id, list(metrics), dict(params), dict(tags)))
+
+        def set_terminated(self, run_id, status):
+            calls.append((run_id, status))
+
+    entities = types.ModuleType("mlflow.entities")
+    entities.Metric = lambda *values: values
+    entities.Param = entities.RunTag = lambda key, value: (key, value)
+    module = types.ModuleType("mlflow")
+    module.MlflowClient, module.entities = MlflowClient, entities
+    monkeypatch.setitem(sys.modules, "mlflow", module)
+    monkeypatch.setitem(sys.modules, "mlflow.entities", entities)
+    unitune.export(run, "mlflow", "http://localhost:5000")
+    assert calls[0] == ("uri", "http://localhost:5000")
+    first = next(call for call in calls if call[0] == "trial 1" and len(call) == 4)
+    assert set(first[2]) == {"units", "activation", "learning_rate"}
+    assert {metric[0] for metric in first[1]} >= {"accuracy", "train/loss", "validation/loss"}
+    assert [call[1] for call in calls if len(call) == 2][1:].count("FAILED") == 2
+
+
+MISSING = {"optuna": "sqlite:///x.db", "mlflow": "http://x", "tensorboard": "events"}
+
+
+@pytest.mark.parametrize("to", MISSING)
+def test_what_is_not_installed_is_named(run, to, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, {"tensorboard": "tensorboardX"}.get(to, to), None)
+    with pytest.raises(OptionError, match=r"not installed.*pip install"):
+        unitune.export(run, to, MISSING[to])
+
+
+def test_a_place_is_needed_and_the_format_known(run):
+    with pytest.raises(OptionError, match="Did you mean `optuna`"):
+        unitune.export(run, "optunna")
+    with pytest.raises(OptionError, match="needs a place"):
+        unitune.export(run, "optuna")
+    with pytest.raises(OptionError, match="within reach"):
+        unitune.export(run, "optuna", "sqlite:////nowhere/study.db")
+    with pytest.raises(OptionError, match=r"\.log"):
+        unitune.export(run, "optuna", "study.txt")
