@@ -305,3 +305,10 @@ def test_halving_keeps_to_its_epochs(engine, rows):
 def test_few_trials_have_a_winner_all_the_same(engine, rows):
     found = tune(rows, strategy="halving", trials=2, epochs=9)
     assert sorted(trial.state for trial in found.trials) == ["complete", "stopped"]
+
+
+def test_a_limit_of_epochs_alone_is_used_up(engine, rows):
+    found = tune(rows, epoch_limit=2_400)
+    assert found.run.strategy == "tpe"
+    assert engine.members * 3 == 2_400
+    assert len(found.trials) == 200

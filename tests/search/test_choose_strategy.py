@@ -48,6 +48,13 @@ def test_an_unknown_name_is_refused_with_close_matches():
         make_strategy("gird", SMALL, goal=GOAL, seed=0)
 
 
+def test_another_limit_than_trials_is_used_up():
+    strategy, limit = make_strategy("auto", ENDLESS, goal=GOAL, seed=0, ends=True)
+    assert (strategy.name, limit) == ("tpe", None)
+    assert make_strategy("random", ENDLESS, goal=GOAL, seed=0, ends=True)[1] is None
+    assert make_strategy("random", ENDLESS, goal=GOAL, seed=0)[1] == 100
+
+
 def test_a_strategy_of_ones_own_is_taken_as_it_is():
     own = Random(SMALL, seed=3)
     assert make_strategy(own, SMALL, goal=GOAL, seed=0, trials=2) == (own, 2)

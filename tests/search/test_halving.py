@@ -25,7 +25,7 @@ def test_the_best_third_goes_on_each_once(halving):
     place = Place(bracket=0, rung=0)
     for number, score in enumerate([0.1, 0.9, 0.3, 0.8, 0.5, 0.2, float("nan")], 1):
         halving.reached(number, place, score)
-    waiting = {number: place for number in range(1, 8)}
+    waiting = dict.fromkeys(range(1, 8), place)
     assert halving.go_on(waiting, last=False) == [2, 4]
     del waiting[2], waiting[4]
     assert halving.go_on(waiting, last=False) == []

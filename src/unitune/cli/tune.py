@@ -115,7 +115,7 @@ def command(
     decimal: Annotated[Text, _option(DATA, "The decimal sign of a CSV file; found by itself.")] = None,
     encoding: Annotated[Text, _option(DATA, "The encoding of a CSV file; found by itself.")] = None,
     strategy: Annotated[
-        Text, _option(SEARCH, "grid, random, qmc, tpe, gp, cmaes, nsga2, nsga3 or one-at-a-time; chosen by itself.")
+        Text, _option(SEARCH, "grid, random, qmc, tpe, gp, cmaes, nsga2, racing, halving, ...; chosen by itself.")
     ] = None,
     baseline: Annotated[Text, _option(SEARCH, "Values of the first trial: units=64,activation=relu.")] = None,
     enqueue: Annotated[

@@ -65,12 +65,13 @@ def make_strategy(
     goal: Goal,
     seed: int,
     trials: int | None = None,
+    ends: bool = False,
     given: Given | None = None,
 ) -> tuple[Strategy, int | None]:
     """The strategy of that name, and how many trials it is limited to (None: until it is done).
 
-    Strategies that go on for ever without a limit stop after 100 trials. The best of an earlier run's trials is
-    proposed again, so that the result has it; the others are only told.
+    Strategies that go on for ever stop after 100 trials where nothing else ends the search. The best of an earlier
+    run's trials is proposed again, so that the result has it; the others are only told.
 
     Args:
         strategy: A name, or a strategy of the user's own.
@@ -78,6 +79,7 @@ def make_strategy(
         goal: The objectives.
         seed: Of what is drawn at random.
         trials: The limit that the user gave.
+        ends: Whether another limit ends the search: time, networks or epochs.
         given: What comes first.
 
     Raises:
@@ -95,11 +97,11 @@ def make_strategy(
                 "`strategy` must be a known name", f"got {strategy!r}", suggest(str(strategy), STRATEGIES)
             )
         if key == "auto":
-            key, reason = choose(space, goal, trials)
+            key, reason = choose(space, goal, trials, ends=ends)
             notes.append(f"Strategy: {key}, because {reason}.")
         inner = _made(key, space, goal=goal, seed=seed, trials=trials, baseline=given.baseline)
         limit = trials
-        if limit is None and not _ends(key, space):
+        if limit is None and not ends and not _ends(key, space):
             limit = ENDLESS_TRIALS
     first = [completed(space, one, what="enqueue") for one in given.enqueue]
     if given.baseline is not None and not isinstance(inner, OneAtATime):
@@ -112,7 +114,7 @@ def make_strategy(
     return inner, limit
 
 
-def choose(space: Space, goal: Goal, trials: int | None) -> tuple[str, str]:
+def choose(space: Space, goal: Goal, trials: int | None, *, ends: bool = False) -> tuple[str, str]:
     """What `"auto"` stands for, and why, as a clause.
 
     Example:
@@ -124,10 +126,12 @@ def choose(space: Space, goal: Goal, trials: int | None) -> tuple[str, str]:
         n = int(space.size)
         return "grid", f"the space has only {n:,} configuration{'s' if n != 1 else ''}"
     size = "endlessly many" if space.size == math.inf else f"{space.size:,.0f}"
-    budget = ENDLESS_TRIALS if trials is None else trials
+    budget: float = ENDLESS_TRIALS if trials is None else trials
     if goal.more:
         n = len(goal.objectives)
         return ("nsga2" if n < 4 else "nsga3"), f"there are {n} objectives and {size} configurations"
+    if trials is None and ends:
+        return "tpe", f"it learns which of {size} configurations are good for as long as the budget lasts"
     if budget < LEARNS_FROM:
         few = f"{budget:,} trial{'s' if budget != 1 else ''}"
         return "qmc", f"of {size} configurations {few} can be trained, which are best spread evenly"

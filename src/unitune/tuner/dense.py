@@ -141,8 +141,9 @@ def tune(
         class_weight: From a class to its weight in training, or `"balanced"`.
         normalize: Whether features are normalised inside the model; `"auto"`: where they need it.
         separator, decimal, encoding: Of a CSV file; found if not given.
-        strategy: `"grid"`, `"random"`, `"qmc"`, `"tpe"`, `"gp"`, `"cmaes"`, `"nsga2"`, `"nsga3"`, `"one_at_a_time"`,
-            or a `unitune.search.Strategy`; `"auto"` chooses by space and budget, and says why.
+        strategy: `"grid"`, `"random"`, `"qmc"`, `"tpe"`, `"gp"`, `"cmaes"`, `"nsga2"`, `"nsga3"`, `"racing"`,
+            `"halving"`, `"hyperband"`, `"one_at_a_time"`, or a `unitune.search.Strategy`; `"auto"` chooses by space and
+            budget, and says why.
         baseline: Values of the first trial, from which `"one_at_a_time"` starts; what is left out is in the middle of
             its domain.
         enqueue: Configurations that are trained next, or parts of them.
@@ -157,7 +158,7 @@ def tune(
             of the trials that are tied with the best, until they are told apart or repeats would not help.
         nested: Outer folds of nested cross-validation, from 2: the whole search again inside each, its winner trained
             on the outer training rows and scored on the others. `Result.estimate` is then this, at `nested` times the
-            cost; a time limit is shared.
+            cost; a time limit is shared, and other limits hold for each search.
         engine: `"auto"` (the fastest for each network), `"fused"` or `"solo"`.
         executor: Where members are trained: `"threads"` of this process if not given; `"ray"`, or a `unitune.Ray(...)`
             that says how, for the workers of a Ray cluster.
@@ -214,7 +215,12 @@ def tune(
             call["warm_start"] = str(Path(warm_start).absolute())
         warm, note = warm_trials(warm_start, problem, space)
         given = replace(given, warm=warm, notes=(note,))
-    chosen, limit = make_strategy(strategy, space, goal=goal, seed=seed, trials=trials, given=given)
+    ends = any(one is not None for one in (time_limit_s, member_limit, epoch_limit))
+
+    def strategy_made() -> tuple[Strategy, int | None]:
+        return make_strategy(strategy, space, goal=goal, seed=seed, trials=trials, ends=ends, given=given)
+
+    chosen, limit = strategy_made()
     listeners = [*make_progress(progress), *callbacks]
     with engine_on(engine, executor) as chosen_engine:
         if function is not None:
@@ -226,12 +232,13 @@ def tune(
                 posed.data,
                 nested,
                 pose=lambda data: pose_rows(data, space, call, function),
-                strategy=lambda: make_strategy(strategy, space, goal=goal, seed=seed, trials=trials, given=given),
+                strategy=strategy_made,
                 space=space,
                 engine=chosen_engine,
                 time_limit_s=share,
                 time_ordered=time_ordered,
                 spend=spend,
+                budget=budget,
                 seed=seed,
             )
         return run(

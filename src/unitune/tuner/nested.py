@@ -16,6 +16,7 @@ from unitune.errors import OptionError
 from unitune.search import Strategy
 from unitune.space import Space
 from unitune.stats import Cell, OutOfFold, corrected_estimates
+from unitune.tuner.budget import Budget
 from unitune.tuner.pose import check_number
 from unitune.tuner.refit import Refitter
 from unitune.tuner.run import run
@@ -53,6 +54,7 @@ def nested_estimates(
     time_ordered: bool,
     spend: str | None,
     seed: int,
+    budget: Budget | None = None,
 ) -> dict[str, dict[str, Any]]:
     """What a search can be expected to reach on new rows, by doing it on parts of the rows.
 
@@ -61,7 +63,7 @@ def nested_estimates(
         nested: Outer folds; stratified, grouped or in the order of time, as the inner ones.
         pose: From rows to the problem that a search is about.
         strategy: A new strategy, and its limit in trials.
-        space, engine, spend, seed: Of the search.
+        space, engine, spend, seed, budget: Of the search.
         time_limit_s: Of each search.
         time_ordered: Whether outer folds, too, train on earlier rows.
 
@@ -95,6 +97,7 @@ def nested_estimates(
             folder=None,
             overwrite=False,
             spend=spend,
+            budget=budget,
         )
         refitter = Refitter(problem=inner.problem, network=inner.network, test_data=held_out)
         predictions = refitter.predictions(result.best, result.model(), held_out)
