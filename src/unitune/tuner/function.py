@@ -165,13 +165,15 @@ class Function:
                 return self._read(configuration, problem, light=True)
         except SpaceError:
             raise
-        except Exception:  # the function looks at weights, or raises: with its weights it does so in earnest
-            try:
-                return self._read(configuration, problem, light=False)
-            except SpaceError:
-                raise
-            except Exception as error:
-                return self._unbuilt(error)
+        except Exception as error:
+            logger.debug("a model is built with its weights: %r", error)
+        # The function may look at weights, which were not there; or it raises, and now does so in earnest.
+        try:
+            return self._read(configuration, problem, light=False)
+        except SpaceError:
+            raise
+        except Exception as error:
+            return self._unbuilt(error)
 
     def _unbuilt(self, error: Exception) -> Network:
         shown = "".join(traceback.format_exception(error))

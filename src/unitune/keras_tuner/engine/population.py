@@ -264,9 +264,10 @@ class Population:
                 return self._read_built(trial, execution, rows, light=True)
         except (errors.FatalError, errors.FailedTrialError, Unfusable, SpaceError):
             raise
-        except Exception as error:  # the user's function may look at weights, which are not there
+        except Exception as error:
             logger.debug("trial %s is built with its weights: %r", trial.trial_id, error)
-            return self._read_built(trial, execution, rows, light=False)
+        # The user's function may look at weights, which were not there; or it raises, and now does so in earnest.
+        return self._read_built(trial, execution, rows, light=False)
 
     def _read_built(self, trial: Trial, execution: Execution, rows: Rows, *, light: bool) -> _Run:
         with watched_weights() as assigned:
