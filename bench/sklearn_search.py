@@ -5,7 +5,7 @@
 The peer is timed twice. First with `KerasMLPClassifier(engine="solo")`, whose `fit` is Keras's own `fit`: what
 scikit-learn with any Keras wrapper does. Then with `engine="auto"`, whose `fit` compiles a program of ours for each
 network and keeps it: no other wrapper does that, and it shows what is left when only single fits are faster. In both,
-`FusedGridSearchCV` gets the same estimator, and its refit is the same `fit`.
+`FusedGridSearchCV` gets the same estimator; its refit runs in the program of the search.
 
 Each figure is a whole call of `fit`, every compilation and the start of the peer's worker processes included; imports
 are made before. Each side runs in processes of its own.

@@ -25,11 +25,15 @@ _FUNCTIONS = frozenset({"Activation", "ELU", "LeakyReLU", "PReLU", "ReLU", "Soft
 
 
 def is_simple(blueprint: Blueprint) -> bool:
-    """Whether `forward` knows all layers."""
-    return bool(blueprint.layers) and all(
-        layer.class_name in _IDENTITIES | _FUNCTIONS | {"Dense", "Flatten"}
-        or (layer.class_name == "BatchNormalization" and layer.config.get("axis", -1) == -1)
-        for layer in blueprint.layers
+    """Whether the network is a chain of layers that `forward` knows."""
+    return (
+        bool(blueprint.layers)
+        and not blueprint.calls
+        and all(
+            layer.class_name in _IDENTITIES | _FUNCTIONS | {"Dense", "Flatten"}
+            or (layer.class_name == "BatchNormalization" and layer.config.get("axis", -1) == -1)
+            for layer in blueprint.layers
+        )
     )
 
 

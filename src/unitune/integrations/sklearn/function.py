@@ -179,8 +179,9 @@ class KerasEstimator(KerasBase):
         return shared.once((id(self.build_fn), told, shape, data.n_outputs), lambda: self._build(data, shape))
 
     def _build(self, data: Dataset, shape: tuple[int, ...]) -> Network:
-        blueprint, training, weights = adopt(self._call(shape, self._n_outputs(data)), shape)
-        n_outputs = int(blueprint.template.outputs[0].shape[-1]) if blueprint.template is not None else 0
+        model = self._call(shape, self._n_outputs(data))
+        blueprint, training, weights = adopt(model, shape)
+        n_outputs = int(model.outputs[0].shape[-1])
         self._check_outputs(data, n_outputs, loss_name(training.loss))
         patience = one("patience", self.patience, "int", low=0, none=True)
         if blueprint.layers:

@@ -12,6 +12,7 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.model_selection._validation import _check_method_params
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.validation import _num_samples
 
 from unitune.integrations.sklearn.base import KerasBase
 from unitune.integrations.sklearn.memo import Memo, share_steps
@@ -136,7 +137,7 @@ class _Task:
                 if reason:
                     without[number] = reason
                     break
-        self.shared.train()
+        self.shared.train(_num_samples(self.X))
         without |= {place // len(folds): reason for place, reason in self.shared.refused.items()}
         if not without:
             return

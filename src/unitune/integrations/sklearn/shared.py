@@ -22,7 +22,7 @@ import numpy as np
 from unitune.data.arrays import Split
 from unitune.engine.contract import Job
 from unitune.engine.fused import read_jobs
-from unitune.integrations.sklearn.training import Trained, engine_for, train
+from unitune.integrations.sklearn.training import Trained, blank, engine_for, train
 from unitune.records import Array
 
 T = TypeVar("T")
@@ -40,6 +40,7 @@ class _Wanted:
 
     place: int
     key: Hashable
+    network: Hashable
     job: Job
 
 
@@ -59,6 +60,9 @@ class Shared:
         self._splits: dict[str, tuple[int, Split]] = {}
         self._done: dict[Hashable, deque[Trained]] = defaultdict(deque)
         self._made: dict[Hashable, Any] = {}
+        self._jobs: list[Job] = []
+        self._rows: list[Split] = []
+        self._further: dict[Hashable, int] = {}
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -89,8 +93,12 @@ class Shared:
         finally:
             self._place = None
 
-    def train(self) -> None:
-        """Trains what was noted; what has no fused form is left to the second pass, with the reason in `refused`."""
+    def train(self, n_rows: int) -> None:
+        """Trains what was noted; what has no fused form is left to the second pass, with the reason in `refused`.
+
+        A further fit of each network, on up to `n_rows` rows, is planned along with the others: the refit of the best
+        then finds its program compiled.
+        """
         splits = [split for _, split in self._splits.values()]
         _, _, refused = read_jobs([wanted.job for wanted in self._wanted], splits)
         reasons = {id(job): reason for job, reason in refused}
@@ -99,11 +107,17 @@ class Shared:
         if not fusable:
             return
         jobs = [wanted.job for wanted in fusable]
+        for wanted in fusable:
+            if wanted.network not in self._further:
+                self._further[wanted.network] = len(jobs)
+                member = replace(wanted.job.member, trial=len(jobs), fold=len(splits))
+                jobs.append(replace(wanted.job, member=member, split=len(splits)))
+        self._jobs, self._rows = jobs, [*splits, blank(splits[0], n_rows)]
         done: list[Trained | None] = [None] * len(jobs)
-        for number, trained in train(engine_for("fused"), jobs, splits):
+        for number, trained in train(engine_for("fused"), jobs, self._rows, range(len(fusable))):
             done[number] = trained
         # In the order in which they were noted: equal trainings (with seeds drawn at random) are handed out like that.
-        for wanted, result in zip(fusable, done, strict=True):
+        for wanted, result in zip(fusable, done, strict=False):
             if result is not None:
                 self._done[wanted.key].append(result)
                 self.elapsed_s[wanted.place] = result.elapsed_s
@@ -115,15 +129,25 @@ class Shared:
             Noted: This is the first pass.
         """
         rows = _digest(split)
-        key = (rows, _plain(job.blueprint), _plain(job.training), job.member.seed if seeded else None)
+        network = (_plain(job.blueprint), _plain(job.training))
+        key = (rows, network, job.member.seed if seeded else None)
         if self._place is None:
             done = self._done.get(key)
-            return done.popleft() if done else None
+            return done.popleft() if done else self._fit_further(job, split, self._further.get(network))
         number, _ = self._splits.setdefault(rows, (len(self._splits), split))
         member = replace(job.member, trial=len(self._wanted), fold=number)
         placed = replace(job, member=member, split=number)
-        self._wanted.append(_Wanted(place=self._place, key=key, job=placed))
+        self._wanted.append(_Wanted(place=self._place, key=key, network=network, job=placed))
         raise Noted
+
+    def _fit_further(self, job: Job, split: Split, planned: int | None) -> Trained | None:
+        """Trains a network of the search on other rows, in the program that was made for it."""
+        if planned is None:
+            return None
+        jobs, rows = list(self._jobs), [*self._rows[:-1], split]
+        jobs[planned] = replace(job, member=replace(job.member, trial=planned, fold=len(rows) - 1), split=len(rows) - 1)
+        ((_, trained),) = train(engine_for("fused"), jobs, rows, (planned,))
+        return trained
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` gives, made once for each key."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,10 +58,16 @@ def engine_for(name: str) -> Engine:
     return FusedEngine(strict=name == "fused", probes=False)
 
 
-def train(engine: Engine, jobs: Sequence[Job], splits: Sequence[Split]) -> Iterator[tuple[int, Trained]]:
-    """Trains all jobs in one call of the engine; yields the number of a job and what became of it."""
+def train(
+    engine: Engine, jobs: Sequence[Job], splits: Sequence[Split], chosen: Collection[int] | None = None
+) -> Iterator[tuple[int, Trained]]:
+    """Trains jobs in one call of the engine; yields the number of a job and what became of it.
+
+    With `chosen`, only the jobs of these numbers are trained; the others shape the programs all the same.
+    """
     numbers = {id(job): number for number, job in enumerate(jobs)}
-    for outcome in engine.train(jobs, [*splits, _roomy(splits)]):
+    take = None if chosen is None else lambda asked: [numbers[id(job)] in chosen for job in asked]
+    for outcome in engine.train(jobs, [*splits, _roomy(splits)], take=take):
         for place, job in enumerate(outcome.jobs):
             n_epochs = int(outcome.n_epochs[place])
             history = {}
@@ -89,22 +95,27 @@ def _roomy(splits: Sequence[Split]) -> Split:
     The fused engine lays its programs out for the largest split. Sizes on a coarse grid let the next call, on a few
     rows more or a column less, find its programs compiled.
     """
-    first = splits[0]
     rows = _coarse(max(len(split.x_train) + len(split.x_val) for split in splits), LEAST_ROWS)
-    shape = first.x_train.shape[1:]
+    shape = splits[0].x_train.shape[1:]
     if len(shape) == 1:
         shape = (_coarse(max(split.x_train.shape[1] for split in splits), LEAST_FEATURES),)
+    return blank(splits[0], rows, shape)
 
-    def zeros(like: Array, *shape: int) -> Array:
-        return np.broadcast_to(np.zeros((), like.dtype), shape)  # takes no memory
+
+def blank(like: Split, rows: int, shape: tuple[int, ...] | None = None) -> Split:
+    """A split of zeros that takes no memory, with so many training rows: for plans alone."""
+    shape = like.x_train.shape[1:] if shape is None else shape
+
+    def zeros(array: Array, *shape: int) -> Array:
+        return np.broadcast_to(np.zeros((), array.dtype), shape)
 
     return Split(
-        fold=first.fold,
-        repeat=first.repeat,
-        x_train=zeros(first.x_train, rows, *shape),
-        y_train=zeros(first.y_train, rows, *first.y_train.shape[1:]),
-        x_val=zeros(first.x_val, 1, *shape),
-        y_val=zeros(first.y_val, 1, *first.y_val.shape[1:]),
+        fold=like.fold,
+        repeat=like.repeat,
+        x_train=zeros(like.x_train, rows, *shape),
+        y_train=zeros(like.y_train, rows, *like.y_train.shape[1:]),
+        x_val=zeros(like.x_val, 1, *shape),
+        y_val=zeros(like.y_val, 1, *like.y_val.shape[1:]),
     )
 
 
