@@ -36,7 +36,7 @@ WHAT, HOW, SEARCH, DATA, RUN = "What may vary", "How it is evaluated", "How it i
 Text = str | None
 LOCAL = "local"
 _ADDRESS = re.compile(r"(ray://)?[^\s/:\\]+:\d+")
-OWN = ("table", "config", "ray", "as_json", "quiet")  # What is not handed on as it is.
+OWN = ("table", "config", "ray", "watch", "as_json", "quiet")  # What is not handed on as it is.
 
 
 def with_addresses(arguments: Sequence[str]) -> list[str]:
@@ -153,6 +153,7 @@ def command(
         bool | None, _option(RUN, "Go on with the run of this name, or join it in a shared store.", "--resume")
     ] = None,
     store: Annotated[Text, _option(RUN, "The URL of a PostgreSQL database that keeps the run.", metavar="URL")] = None,
+    watch: Annotated[bool, _option(RUN, "Open the dashboard while it goes on.", "--watch")] = False,
     as_json: Annotated[bool, _option(RUN, "Print the summary as JSON, and nothing else.", "--json")] = False,
     quiet: Annotated[bool, _option(RUN, "No progress.", "--quiet", "-q")] = False,
 ) -> None:
@@ -174,4 +175,24 @@ def command(
 
         given["executor"] = Ray(address=None if ray == LOCAL else ray)
     given.setdefault("out", "runs")
+    if watch:
+        given["callbacks"] = [watching(given)]
     finish(lambda: tune(table, **given, progress=not quiet), as_json=as_json)
+
+
+def watching(given: dict[str, Any]) -> Any:
+    """What shows the run of these arguments in the browser; it gives the run a name if there is none."""
+    import sys
+
+    from unitune.result.dashboard import Watch
+    from unitune.tuner.run import run_folder
+
+    folder = run_folder(given["out"], given.get("name"))
+    assert folder is not None
+    given["name"] = folder.name
+
+    def say(url: str) -> None:
+        print(f"{url} (until the run has ended; then: unitune dashboard {folder})", file=sys.stderr, flush=True)
+        typer.launch(url)
+
+    return Watch(folder, say=say)

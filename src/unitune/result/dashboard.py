@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from unitune.errors import OptionError, RunFolderError, UnituneError
 from unitune.records import Direction
+from unitune.report.progress import Listener, Plan
 from unitune.result.export import exported_of
 from unitune.result.saved import load
 from unitune.result.search_result import Result
@@ -173,6 +174,35 @@ class Dashboard:
             return (self.folder / MARK).stat().st_mtime_ns
         with _store(self.folder) as store:
             return store.state, store.n_finished()
+
+
+class Watch(Listener):
+    """Shows a search in the dashboard from its begin to its end.
+
+    Args:
+        run: Its run folder.
+        say: Is told where to look.
+    """
+
+    def __init__(self, run: str | Path, *, say: Callable[[str], None]) -> None:
+        self._run = run
+        self._say = say
+        self._dashboard: Dashboard | None = None
+        self._thread: threading.Thread | None = None
+
+    def on_start(self, plan: Plan) -> None:
+        """Starts the dashboard on a free port."""
+        self._dashboard = Dashboard(self._run, port=0)
+        self._thread = threading.Thread(target=self._dashboard.serve, name="unitune-watch", daemon=True)
+        self._thread.start()
+        self._say(self._dashboard.url)
+
+    def on_end(self) -> None:
+        """Ends it."""
+        if self._dashboard is not None and self._thread is not None:
+            self._dashboard.close()
+            self._thread.join()
+            self._dashboard = None
 
 
 class _Server(socketserver.ThreadingMixIn, wsgiref.simple_server.WSGIServer):
