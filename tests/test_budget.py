@@ -312,3 +312,15 @@ def test_a_limit_of_epochs_alone_is_used_up(engine, rows):
     assert found.run.strategy == "tpe"
     assert engine.members * 3 == 2_400
     assert len(found.trials) == 200
+
+
+def test_what_was_stopped_is_loaded_again_and_not_trained_again(engine, rows, tmp_path):
+    found = tune(rows, strategy="racing", trials=30, out=tmp_path, name="run")
+    loaded = unitune.load(tmp_path / "run")
+    assert [(one.state, one.failure) for one in loaded.trials] == [(one.state, one.failure) for one in found.trials]
+    assert {"stopped", "complete"} == {one.state for one in loaded.trials}
+    assert loaded.tied == found.tied
+    trained = engine.members
+    again = unitune.resume(tmp_path / "run", *rows, trials=31, progress=False)
+    assert len(again.trials) == 31
+    assert engine.members - trained <= 4
