@@ -161,11 +161,11 @@ def a_session(folder, *, problem=None, space=None, url=None, resume=True, overwr
     )
 
 
-def searched(recorder=None, *, trials=30, engine=None, problem=None, space=None, listeners=(), **more):
+def searched(recorder=None, *, trials=30, engine=None, problem=None, space=None, listeners=(), strategy=None, **more):
     space = space or a_space()
     return search(
         problem or a_problem(),
-        Random(space, seed=5),
+        strategy or Random(space, seed=5),
         network=network,
         engine=engine or FakeEngine(),
         trials=trials,

@@ -1,5 +1,6 @@
 """A search that was cut off goes on and ends as if it had not been: killed, interrupted, with a full disk."""
 
+import contextlib
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import store_fakes as fakes
 from unitune.errors import RunFolderError, SaveError
 from unitune.records import Trial
 from unitune.report.progress import Listener
+from unitune.search import Goal, make_strategy
 from unitune.store.unfinished import open_run_folder, read_run
 from unitune.tuner.interruption import Interruption
 
@@ -42,6 +44,34 @@ def test_a_search_that_is_killed_again_and_again_loses_nothing(tmp_path):
 def test_a_search_in_a_store_finds_what_one_without_finds(tmp_path, whole):
     found, _ = fakes.kept(tmp_path / "run")
     assert fakes.contents(found) == whole
+
+
+def strategies():
+    goal = Goal(metric="accuracy", direction="maximize", validation_ratio=0.5)
+    names = ("qmc", "tpe", "nsga2", "racing")
+    return {
+        name: lambda name=name: make_strategy(name, fakes.a_space(), goal=goal, seed=3, trials=80)[0] for name in names
+    }
+
+
+@pytest.mark.parametrize("name", strategies())
+def test_a_strategy_that_learns_is_asked_and_told_as_before(tmp_path, name):
+    """Cut off twice in the middle of a batch; a strategy that was told something else would propose something else."""
+    make = strategies()[name]
+    whole = fakes.searched(trials=80, strategy=make())
+    for done in (60, 150):
+        engine = fakes.FakeEngine()
+        engine.on_tile = lambda keys, engine=engine, done=done: stop_at(engine, done)
+        with contextlib.suppress(KeyboardInterrupt):
+            fakes.kept(tmp_path / "run", trials=80, strategy=make(), engine=engine)
+    found, rest = fakes.kept(tmp_path / "run", trials=80, strategy=make())
+    assert fakes.contents(found) == fakes.contents(whole)
+    assert 0 < len(rest.trained) < 3 * 80
+
+
+def stop_at(engine, done):
+    if len(engine.trained) >= done:
+        raise KeyboardInterrupt
 
 
 class Stop(Listener):
