@@ -41,14 +41,14 @@ def read_network(
     if known is not None:
         return *known, None
     was_built = bool(model.built)
-    blueprint, training, weights = adopt.adopt(model, input_shape)
-    frozen = any(not layer.trainable for layer in model.layers) or getattr(blueprint, "keeps_weights", False)
+    blueprint, training, _ = adopt.adopt(model, input_shape, weights=False)
+    frozen = any(not layer.trainable for layer in model.layers) or blueprint.keeps_weights
     mine = frozen or (was_built and any(id(variable) in assigned for variable in model.weights))
     if light and (mine or not blueprint.layers):
         raise NeedsWeights
     if blueprint.layers:
         blueprint = replace(blueprint, template=None)  # which would keep the model alive
-    return blueprint, training, tuple(np.array(weight) for weight in weights) if mine else None
+    return blueprint, training, tuple(np.array(weight) for weight in model.get_weights()) if mine else None
 
 
 def read_unbuilt(model: Any) -> tuple[Blueprint, Training] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -91,6 +92,8 @@ def read_callbacks(
         elif name in ("TerminateOnNaN", "History", "ProgbarLogger"):
             pass  # a member whose loss is no number ends in any case; the rest is there anyhow
         elif name == "CSVLogger" or (name == "TensorBoard" and not callback.histogram_freq):
+            if name == "TensorBoard" and importlib.util.find_spec("tensorflow") is None:
+                raise Unfusable("`TensorBoard` writes with TensorFlow, which is not installed")
             replays.append(Replay(callback=callback))
         else:
             raise Unfusable(f"the callback `{name}` needs the model while it is trained")

@@ -1,0 +1,104 @@
+import csv
+
+import numpy as np
+import pytest
+
+from unitune import keras_tuner
+
+WEIGHTS_SEED = 3
+
+
+@pytest.fixture(scope="module")
+def build(rows):
+    """One network, always with the same weights, so that what comes out can be compared with `fit`."""
+
+    def build(hp):
+        import keras
+
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "tanh"), keras.layers.Dense(2, "softmax")])
+        generator = np.random.default_rng(WEIGHTS_SEED)
+        model.set_weights([generator.normal(size=w.shape).astype("float32") for w in model.get_weights()])
+        rate = hp.Choice("rate", [0.3])
+        model.compile(keras.optimizers.SGD(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    return build
+
+
+def history_of(build, rows, folder, engine, callbacks, objective="val_loss"):
+    """What one trial logged, and the accuracy of the model that came back."""
+    tuner = keras_tuner.RandomSearch(build, objective, 1, seed=0, directory=folder / engine, engine=engine)
+    logged = {}
+
+    def note(trial, results, name):
+        logged.update(results[0].history)
+        return take(trial, results, name)
+
+    take, tuner._take_results = tuner._take_results, note
+    x, y, held_out = rows
+    tuner.search(
+        x, y, epochs=8, batch_size=16, shuffle=False, validation_data=held_out, verbose=0, callbacks=callbacks()
+    )
+    (trial,) = tuner.oracle.trials.values()
+    assert trial.engine == engine
+    return logged, tuner.get_best_models()[0].evaluate(*held_out, verbose=0)
+
+
+def cases():
+    import keras
+
+    made = keras.callbacks
+    return {
+        "early stopping": lambda: [made.EarlyStopping("val_loss", patience=1, min_delta=0.02)],
+        "early stopping on accuracy": lambda: [made.EarlyStopping("val_accuracy", patience=1)],
+        "schedule by epoch": lambda: [made.LearningRateScheduler(lambda epoch, rate: rate * 0.5 if epoch else rate)],
+        "plateau": lambda: [made.ReduceLROnPlateau("val_loss", factor=0.1, patience=1, min_delta=0.05)],
+        "not a number": lambda: [made.TerminateOnNaN()],
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["early stopping", "early stopping on accuracy", "schedule by epoch", "plateau", "not a number"]
+)
+def test_callbacks_mean_what_they_mean_in_fit(name, build, rows, tmp_path):
+    callbacks = cases()[name]
+    fused, fused_model = history_of(build, rows, tmp_path, "fused", callbacks)
+    solo, solo_model = history_of(build, rows, tmp_path, "solo", callbacks)
+    assert set(fused) == set(solo)
+    for metric, values in solo.items():
+        assert len(fused[metric]) == len(values), metric
+        np.testing.assert_allclose(fused[metric], values, rtol=1e-4, atol=1e-6, err_msg=metric)
+    np.testing.assert_allclose(fused_model, solo_model, rtol=1e-4)
+
+
+def test_files_are_written_as_fit_writes_them(build, rows, tmp_path):
+    import keras
+
+    def callbacks():
+        log = keras.callbacks.CSVLogger(str(tmp_path / "log.csv"))
+        return [log, keras.callbacks.TensorBoard(tmp_path / "board", write_graph=False)]
+
+    logged, _ = history_of(build, rows, tmp_path, "fused", callbacks)
+    with open(tmp_path / "log.csv", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [float(line["val_loss"]) for line in lines] == pytest.approx(logged["val_loss"])
+    assert [int(line["epoch"]) for line in lines] == list(range(8))
+    assert list((tmp_path / "board" / "0" / "execution0").glob("*/events*"))
+
+
+@pytest.mark.parametrize("name", ["ModelCheckpoint", "BackupAndRestore", "LambdaCallback"])
+def test_what_needs_the_model_while_it_trains_is_left_to_keras(name, build, rows, tmp_path):
+    import keras
+
+    from unitune.engine.lift.base import Unfusable
+    from unitune.keras_tuner.engine.callbacks import read_callbacks
+    from unitune.models.blueprint import OptimizerSpec, Training
+
+    made = {
+        "ModelCheckpoint": lambda: keras.callbacks.ModelCheckpoint(str(tmp_path / "m.keras")),
+        "BackupAndRestore": lambda: keras.callbacks.BackupAndRestore(str(tmp_path / "b")),
+        "LambdaCallback": lambda: keras.callbacks.LambdaCallback(),
+    }[name]()
+    training = Training(optimizer=OptimizerSpec(class_name="SGD", learning_rate=0.1), loss="mse")
+    with pytest.raises(Unfusable, match=name):
+        read_callbacks([made], training, 4, validates=True)

@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+
+import unitune
+from unitune.tuner.function import Function
+
+
+def build_model(hp):
+    import keras
+
+    model = keras.Sequential()
+    for number in range(hp.Int("layers", 1, 3)):
+        model.add(
+            keras.layers.Dense(hp.Int(f"units_{number}", 2, 4, step=2), activation=hp.Choice("act", ["relu", None]))
+        )
+    if hp.Boolean("dropout"):
+        model.add(keras.layers.Dropout(hp.Choice("rate", [0.1, 0.2])))
+    model.add(keras.layers.Dense(1, activation="sigmoid"))
+    model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy", metrics=["accuracy"])
+    return model
+
+
+@pytest.fixture(scope="module")
+def rows():
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(60, 4)).astype("float32")
+    return x, (x[:, 0] > 0).astype(int)
+
+
+def tune(given, rows, **settings):
+    return unitune.tune(given, *rows, **{"folds": 2, "epochs": 2, "progress": False, "trials": 6, **settings})
+
+
+@pytest.fixture(scope="module")
+def result(rows):
+    return tune(build_model, rows, batch_sizes=[16, 32], strategy="random")
+
+
+def test_a_functions_hyperparameters_are_found_with_their_conditions():
+    space = Function(build_model).space
+    assert set(space.names) == {
+        *("layers", "units_0", "units_1", "units_2", "act", "dropout", "rate", "batch_size", "epochs")
+    }
+    small = {"layers": 1, "units_0": 2, "act": "relu", "dropout": False, "batch_size": 32, "epochs": 10}
+    assert space.active({**small, "units_1": 2, "units_2": 2, "rate": 0.1}) == small
+    assert space.size == (2 + 2**2 + 2**3) * 2 * (1 + 2)
+
+
+def test_inactive_hyperparameters_are_part_of_no_configuration(result):
+    for trial in result.trials:
+        found = trial.configuration
+        assert ("rate" in found) == found["dropout"]
+        assert sum(name.startswith("units_") for name in found) == found["layers"]
+        assert found["batch_size"] in (16, 32)
+        assert trial.engine == "fused"
+
+
+def test_the_winner_is_the_functions_model(result, rows):
+    model = result.model()
+    predictions = model.predict(rows[0][:3], verbose=0)
+    assert predictions.shape == (3, 1)
+    assert result.best.n_parameters > 0
+
+
+def test_a_hypermodels_fit_decides_on_batch_size_and_epochs(rows):
+    class Mine(unitune.HyperModel):
+        def build(self, hp):
+            return build_model(hp)
+
+        def fit(self, hp, model, *args, **kwargs):
+            return model.fit(
+                *args, batch_size=hp.Choice("batch_size", [8, 64]), epochs=hp.Int("epochs", 1, 2), **kwargs
+            )
+
+    found = tune(Mine(), rows, trials=8, epochs=None, strategy="random")
+    assert {trial.configuration["batch_size"] for trial in found.trials} == {8, 64}
+    by_epochs = found.histories.groupby("trial")["epoch"].max()
+    assert all(by_epochs[trial.number] == trial.configuration["epochs"] for trial in found.trials)
+
+
+def test_a_fit_that_changes_the_rows_is_refused(rows):
+    class Mine(unitune.HyperModel):
+        def build(self, hp):
+            return build_model(hp)
+
+        def fit(self, hp, model, x, y, **kwargs):
+            return model.fit(0 if x is None else x / 2, y, **kwargs)
+
+    with pytest.raises(unitune.OptionError, match="pass its rows on"):
+        tune(Mine(), rows)
+
+
+def test_a_function_that_raises_fails_its_trial_and_no_other(rows):
+    def sometimes(hp):
+        if hp.Boolean("breaks"):
+            raise ZeroDivisionError("of my own")
+        return build_model(hp)
+
+    found = tune(sometimes, rows, trials=8, strategy="random")
+    for trial in found.trials:
+        assert (trial.state == "failed") == trial.configuration["breaks"]
+        assert ("of my own" in trial.failure) == trial.configuration["breaks"]
+    assert {trial.state for trial in found.trials} == {"complete", "failed"}
+
+
+@pytest.mark.parametrize(
+    ("given", "settings", "said"),
+    [
+        (lambda hp: None, {}, "compiled `keras.Model`"),
+        (build_model, {"units": [4]}, "has its own hyperparameters"),
+        ("no function", {}, "without names"),
+    ],
+)
+def test_what_is_no_search_is_refused(given, settings, said, rows):
+    with pytest.raises(unitune.OptionError, match=said):
+        tune(given, rows, **settings)
+
+
+def test_one_name_with_two_domains_is_told(rows):
+    def twice(hp):
+        hp.Int("units", 1, 2)
+        hp.Int("units", 1, 3)
+        return build_model(hp)
+
+    with pytest.raises(unitune.SpaceError, match="`units` must be asked for with one domain"):
+        tune(twice, rows)
+
+
+def test_images_keep_their_shape_and_one_hot_targets_become_classes(rows):
+    def images(hp):
+        import keras
+
+        model = keras.Sequential([keras.Input((2, 2)), keras.layers.Flatten()])
+        model.add(keras.layers.Dense(hp.Choice("units", [2, 4]), activation="relu"))
+        model.add(keras.layers.Dense(2, activation="softmax"))
+        model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    x, y = rows
+    found = unitune.tune(images, x.reshape(-1, 2, 2), np.eye(2)[y], folds=2, epochs=2, progress=False)
+    assert len(found.trials) == 2
+    assert found.objective == "accuracy"
