@@ -117,7 +117,7 @@ def outcome_of(jobs, split):
         best_epoch=np.full(n, EPOCHS - 1),
         train_predictions=drawn(len(split.x_train), 1),
         validation_predictions=drawn(len(split.x_val), 1),
-        weights=tuple(() for _ in jobs),
+        weights=tuple((np.full((2, 3), job.member.trial, np.float32), np.arange(job.member.fold + 1)) for job in jobs),
         failures=tuple("it diverged" if job.member.trial % 7 == 3 and job.member.fold == 1 else "" for job in jobs),
         elapsed_s=drawn()[:],
         engine="fused",
@@ -140,7 +140,7 @@ def a_record(problem, space):
     )
 
 
-def a_session(folder, *, problem=None, space=None, url=None, resume=True, overwrite=False, **more):
+def a_session(folder, *, problem=None, space=None, url=None, resume=True, overwrite=False, keep=0, **more):
     problem, space = problem or a_problem(), space or a_space()
     return Session(
         folder,
@@ -158,6 +158,7 @@ def a_session(folder, *, problem=None, space=None, url=None, resume=True, overwr
         ),
         record=a_record(problem, space),
         space=space,
+        keep=keep,
     )
 
 
@@ -180,7 +181,7 @@ def searched(recorder=None, *, trials=30, engine=None, problem=None, space=None,
 def kept(folder, **more):
     """A whole search in a store, begun or gone on with."""
     engine = more.setdefault("engine", FakeEngine())
-    session = a_session(folder, url=more.pop("url", None))
+    session = a_session(folder, url=more.pop("url", None), keep=more.pop("keep", 0))
     try:
         found = searched(session.recorder, **more)
         session.recorder.flush(10.0)

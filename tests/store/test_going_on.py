@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 import store_fakes as fakes
 
-from unitune.errors import RunFolderError, SaveError
+import unitune
+from unitune.errors import OptionError, RunFolderError, SaveError
 from unitune.records import Trial
 from unitune.report.progress import Listener
 from unitune.search import Goal, make_strategy
+from unitune.store.member_states import kept_weights
+from unitune.store.run import ranked
 from unitune.store.unfinished import open_run_folder, read_run
 from unitune.tuner.interruption import Interruption
 
@@ -130,6 +133,26 @@ def test_members_of_unfinished_trials_are_no_part_of_what_is_shown(tmp_path):
     assert [trial.number for trial in trials] == [trial.number for trial in found.trials] == [1, 2, 3, 4]
     assert {int(number) for block in blocks for number in block.trial} == {1, 2, 3, 4}
     assert "4 of 30 trials" in run.left_out
+
+
+@pytest.mark.parametrize("cut", [None, 50])
+def test_the_weights_of_the_best_are_kept(tmp_path, cut):
+    folder = tmp_path / "run"
+    if cut:
+        engine = fakes.FakeEngine()
+        engine.on_tile = lambda keys: stop_at(engine, cut)
+        with contextlib.suppress(KeyboardInterrupt):
+            fakes.kept(folder, keep=3, engine=engine)
+    found, _ = fakes.kept(folder, keep=3)
+    best = [trial.number for trial in ranked(found.trials, "accuracy", "maximize")[:3]]
+    database = open_run_folder(folder)
+    assert kept_weights(database.find()) == [(number, fold, 0) for number in sorted(best) for fold in range(3)]
+    database.close()
+    weights = unitune.load(folder).weights()
+    assert sorted(weights) == [(0, 0), (1, 0), (2, 0)]
+    assert [array.tolist() for array in weights[2, 0]] == [[[best[0]] * 3] * 2, [0, 1, 2]]
+    with pytest.raises(OptionError, match="were not"):
+        unitune.load(folder).weights(next(trial.number for trial in found.trials if trial.number not in best))
 
 
 # Refusals -------------------------------------------------------------------------------------------------------

@@ -153,6 +153,9 @@ def command(
         bool | None, _option(RUN, "Go on with the run of this name, or join it in a shared store.", "--resume")
     ] = None,
     store: Annotated[Text, _option(RUN, "The URL of a PostgreSQL database that keeps the run.", metavar="URL")] = None,
+    keep: Annotated[
+        int | None, _option(RUN, "Keep the weights of all networks of so many of the best trials in the store.")
+    ] = None,
     watch: Annotated[bool, _option(RUN, "Open the dashboard while it goes on.", "--watch")] = False,
     as_json: Annotated[bool, _option(RUN, "Print the summary as JSON, and nothing else.", "--json")] = False,
     quiet: Annotated[bool, _option(RUN, "No progress.", "--quiet", "-q")] = False,

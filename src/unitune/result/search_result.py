@@ -336,6 +336,31 @@ class Result:
         number = self._find(trial).number
         return self._members[self._members["trial"] == number].reset_index(drop=True)
 
+    def weights(self, trial: Trial | int | None = None) -> dict[tuple[int, int], list[Array]]:
+        """The weights of a trial's members, of a search with `keep=`.
+
+        Args:
+            trial: A trial or its number; the best if not given.
+
+        Returns:
+            From a fold and repeat to the member's weights, in the order of `keras.Model.get_weights()` of its network
+            without preprocessing.
+
+        Raises:
+            OptionError: They were not kept.
+        """
+        from unitune.store.unfinished import weights_of
+
+        chosen = self._find(trial)
+        found = {} if self._folder is None else weights_of(self._folder, chosen.number)
+        if not found:
+            raise OptionError(
+                "Weights are kept of the best trials of a search with `keep`",
+                f"those of trial {chosen.number} were not",
+                "Raise `keep`, and search again.",
+            )
+        return found
+
     @property
     def changes(self) -> pd.DataFrame:
         """What each change of a one-at-a-time search did; empty for other strategies."""

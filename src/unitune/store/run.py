@@ -133,8 +133,8 @@ def trials_table(
 
     Returns:
         Columns `rank`, `trial`, `mean`, `low`, `high` (95 % interval), `std`, `train`, `gap`, the hyperparameters that
-        vary, `parameters`, `seconds`, `engine`, where any trial was stopped early `state`, and where any trial failed or
-        was stopped `failure`. Trials that were not trained to their end have neither rank nor scores.
+        vary, `parameters`, `seconds`, `engine`, where any trial was stopped early `state`, and where any trial failed
+        or was stopped `failure`. Trials that were not trained to their end have neither rank nor scores.
     """
     shown = metric or run.objective
     names = list(run.space.names) if everything else varying(run.space)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unitune.errors import RunFolderError
-from unitune.records import Score, Trial
+from unitune.records import Array, Score, Trial
 from unitune.store.folder import ADDRESS, MARK, STORE
 from unitune.store.members import MemberBlock, only
 from unitune.store.run import Run
@@ -53,6 +53,23 @@ def open_run_folder(folder: Path) -> Database:
         raise RunFolderError(
             "A run folder must hold a store, or the address of one", f"`{folder}` holds none", "Check the path."
         ) from error
+
+
+def weights_of(folder: Path, trial: int) -> dict[tuple[int, int], list[Array]]:
+    """From a fold and repeat to the weights of a trial's member; empty where they were not kept.
+
+    Raises:
+        RunFolderError: The folder has no store.
+    """
+    from unitune.store.member_states import kept_weights, load_weights
+
+    database = open_run_folder(folder)
+    try:
+        store = database.find(folder.absolute().name if database.shared else None)
+        keys = [] if store is None else [key for key in kept_weights(store) if key[0] == trial]
+        return {key[1:]: load_weights(store, key) or [] for key in keys} if store is not None else {}
+    finally:
+        database.close()
 
 
 def read_run(store: RunStore) -> tuple[Run, tuple[Trial, ...], list[MemberBlock]]:

@@ -45,6 +45,7 @@ class Writer:
         self._sleep = sleep
         self._blocks: list[MemberBlock] = []
         self._finished: list[Trial] = []
+        self._tasks: list[Callable[[], None]] = []
         self._pause_s = 0.0
         self._next_try = float("-inf")
         self.problem: Exception | None = None
@@ -61,6 +62,12 @@ class Writer:
         """Records trials that are finished without a further member, with the next chunk."""
         self._finished += trials
 
+    def then(self, do: Callable[[], None]) -> None:
+        """Does something with the store after what was recorded so far; again, until it succeeds."""
+        self._tasks.append(do)
+        if self._clock() >= self._next_try:
+            self._try()
+
     def flush(self, patience_s: float | None = None) -> None:
         """Records what waits.
 
@@ -71,7 +78,7 @@ class Writer:
             SaveError: It could not be done for so long.
         """
         end = self._clock() + (PATIENCE_S[self._store.shared] if patience_s is None else patience_s)
-        while self._blocks or self._finished:
+        while self._blocks or self._finished or self._tasks:
             self._try()
             if self.problem is None:
                 return
@@ -81,7 +88,13 @@ class Writer:
 
     def _try(self) -> None:
         try:
-            self._store.add(self._blocks, self._finished, elapsed_s=self._elapsed_s())
+            if self._blocks or self._finished:
+                self._store.add(self._blocks, self._finished, elapsed_s=self._elapsed_s())
+                # New lists: an interruption between the two would record them again, which the store leaves out.
+                self._blocks, self._finished = [], []
+            while self._tasks:
+                self._tasks[0]()
+                del self._tasks[0]
         except DBAPIError as error:
             if not is_passing(error):
                 raise
@@ -89,8 +102,6 @@ class Writer:
             self._pause_s = min(LONGEST_PAUSE_S, max(FIRST_PAUSE_S, 2 * self._pause_s))
             self._next_try = self._clock() + self._pause_s
             return
-        # New lists: an interruption between the two lines would record them again, which the store leaves out.
-        self._blocks, self._finished = [], []
         self.problem, self._pause_s, self._next_try = None, 0.0, float("-inf")
 
     def _given_up(self) -> SaveError:

@@ -29,7 +29,7 @@ from unitune.tuner.hypermodel import HyperModel
 from unitune.tuner.loop import Network
 from unitune.tuner.nested import check_nested, nested_estimates
 from unitune.tuner.objectives import first_of, further_objectives
-from unitune.tuner.pose import check_options, pose
+from unitune.tuner.pose import check_number, check_options, pose
 from unitune.tuner.problem import Problem
 from unitune.tuner.run import describe_call, recorded_call, run, run_folder
 from unitune.tuner.spend import check_spend
@@ -94,6 +94,7 @@ def tune(
     overwrite: bool = False,
     resume: bool = False,
     store: str | None = None,
+    keep: int = 0,
     progress: bool = True,
     callbacks: Iterable[Listener] = (),
 ) -> Result:
@@ -170,6 +171,8 @@ def tune(
             there is none, one begins. In a shared store, whether this process joins those that work on it.
         store: The URL of a PostgreSQL database (`"postgresql+psycopg://user@host/database"`) in which the run is kept
             and which several processes may share, instead of a file in the run folder.
+        keep: Of how many of the best trials the weights of all members are kept in the store (`Result.weights`), 0 or
+            more.
         progress: Whether to tell how it goes, on standard error.
         callbacks: Listeners that are told how it goes.
 
@@ -196,7 +199,10 @@ def tune(
     check_nested(nested, cv=cv, validation_data=validation_data)
     check_engine(engine)
     check_executor(executor)
+    check_number("keep", keep, low=0, whole=True)
     folder = run_folder(out, name, resume=resume, store=store)
+    if keep and folder is None:
+        raise OptionError("`keep` needs a run folder", "there is none", 'Give it a name: `name="mine"`.')
     if folder is not None:
         check_folder(folder, overwrite=overwrite, resume=resume)
     budget = check_budget(member_limit=member_limit, epoch_limit=epoch_limit, target_score=target_score)
@@ -261,6 +267,7 @@ def tune(
             nested=outer,
             store=store,
             resume=resume,
+            keep=keep,
             settings=training_settings(call),
             budget=budget,
             objectives=goal.objectives if goal.more else (),

@@ -7,7 +7,7 @@ from typing import Any
 
 from unitune.data.arrays import Split
 from unitune.engine.contract import Engine, Job
-from unitune.records import Trial
+from unitune.records import Array, Trial
 from unitune.store import MemberBlock
 from unitune.tuner.collect import Batch, Collector
 
@@ -36,8 +36,11 @@ class Recorder:
         """The members of these jobs that were trained in an earlier session or by another driver, and not yet given."""
         return []
 
-    def record(self, block: MemberBlock, finished: Sequence[Trial]) -> None:
-        """Keeps members that were trained, and the trials that are finished with them."""
+    def record(self, block: MemberBlock, finished: Sequence[Trial], weights: Sequence[Sequence[Array]] = ()) -> None:
+        """Keeps members that were trained, the trials that are finished with them, and perhaps the members' weights."""
+
+    def complete(self, finished: Sequence[Trial]) -> None:
+        """Keeps trials that members complete which were found recorded."""
 
     def stop(self, trials: Sequence[Trial]) -> None:
         """Keeps what became of trials that were stopped before all their members were trained."""
@@ -82,13 +85,15 @@ def trained(
     while True:
         for block in recorder.recorded(jobs):
             left -= len(block.trial)
-            yield block, collector.enter(batch, block)
+            finished = collector.enter(batch, block)
+            recorder.complete(finished)
+            yield block, finished
         if not left or stops():
             return
         for outcome in engine.train(jobs, splits, should_stop=stops, take=take):
             block = collector.score(batch, outcome)
             finished = collector.enter(batch, block)
-            recorder.record(block, finished)
+            recorder.record(block, finished, outcome.weights)
             left -= len(block.trial)
             yield block, finished
         if not left or not recorder.wait_for_others(jobs, stops):

@@ -77,6 +77,7 @@ def run(
     store: str | None = None,
     resume: bool = False,
     settings: Mapping[str, Any] | None = None,
+    keep: int = 0,
     budget: Budget | None = None,
     objectives: Sequence[tuple[str, Direction]] = (),
 ) -> Result:
@@ -84,7 +85,7 @@ def run(
 
     With a folder every chunk of members is recorded while the search runs: in a file in the folder, or at the URL
     `store`. `resume` goes on with a run that is there, provided that `settings`, arguments that decide what is trained,
-    and all else is the same.
+    and all else is the same. `keep` says of how many of the best trials the members' weights are kept.
 
     With `spend="ties"` a search that would use its whole budget leaves a third of it for repeats of the tied trials.
     `budget` has limits beside trials and time; `objectives` are all of them, where there are several.
@@ -136,7 +137,15 @@ def run(
     session = None
     if folder is not None:
         session = _session(
-            folder, problem, described, engine, url=store, resume=resume, overwrite=overwrite, settings=settings
+            folder,
+            problem,
+            described,
+            engine,
+            url=store,
+            resume=resume,
+            overwrite=overwrite,
+            settings=settings,
+            keep=keep,
         )
         # The time between its sessions is no part of a run.
         started -= session.before_s
@@ -256,6 +265,7 @@ def _session(
     resume: bool,
     overwrite: bool,
     settings: Mapping[str, Any] | None,
+    keep: int,
 ) -> Session:
     """Begins a run in a store, or goes on with one; its members are then planned as on the device that began it."""
     from unitune.tuner.session import Session, identity_of
@@ -274,7 +284,14 @@ def _session(
         settings=settings or {},
     )
     session = Session(
-        folder, url=url, resume=resume, overwrite=overwrite, identity=identity, record=described, space=described.space
+        folder,
+        url=url,
+        resume=resume,
+        overwrite=overwrite,
+        identity=identity,
+        record=described,
+        space=described.space,
+        keep=keep,
     )
     device = getattr(engine, "device", None)
     if device is not None:
@@ -361,7 +378,7 @@ def describe_call(function: str, call: Mapping[str, Any]) -> str:
     return f"unitune.{function}({', '.join(shown)})"
 
 
-NOT_OF_THE_PROBLEM = ("progress", "callbacks", "executor", "out", "name", "overwrite", "store", "resume", "watch")
+NOT_OF_THE_PROBLEM = ("progress", "callbacks", "executor", "out", "name", "overwrite", "store", "resume")
 
 
 def recorded_call(call: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from unitune.errors import RunFolderError, SaveError
 from unitune.space import Space
+from unitune.store.best_weights import BestWeights
 from unitune.store.claims import Driver
 from unitune.store.database import Database, open_folder, open_url, shown_url
 from unitune.store.folder import ADDRESS, STORE, plain
@@ -35,6 +36,7 @@ class Session:
         identity: What must not change when a run goes on.
         record: What is known of the run.
         space: Of its configurations.
+        keep: Of how many of the best trials the members' weights are kept.
 
     Raises:
         RunFolderError: There is a run and it may not be replaced; another process works on it; or what is to go on is
@@ -51,6 +53,7 @@ class Session:
         identity: Mapping[str, Any],
         record: Run,
         space: Space,
+        keep: int = 0,
     ) -> None:
         self.folder = folder
         self._began = time.perf_counter()
@@ -71,7 +74,11 @@ class Session:
                 (folder / ADDRESS).write_text(json.dumps({"url": shown_url(url), "run": self.store.name}) + "\n")
             self.store.update(state="running")
             self.recorder = StoreRecorder(
-                self.store, space, driver=self._driver if url else None, elapsed_s=self._elapsed_s
+                self.store,
+                space,
+                driver=self._driver if url else None,
+                elapsed_s=self._elapsed_s,
+                best=BestWeights(keep, record.objective, record.direction, self.store) if keep else None,
             )
         except BaseException:
             self._close()

@@ -15,8 +15,9 @@ import numpy as np
 
 from unitune.engine.contract import Job
 from unitune.errors import RunFolderError
-from unitune.records import Trial
+from unitune.records import Array, Trial
 from unitune.space import Space
+from unitune.store.best_weights import BestWeights
 from unitune.store.claims import Driver
 from unitune.store.members import Key, MemberBlock, keys_of, pick
 from unitune.store.run_store import RunStore
@@ -34,6 +35,7 @@ class StoreRecorder(Recorder):
         space: Of its configurations.
         driver: This process among several on the run; None where it is alone.
         elapsed_s: How long the run has taken so far.
+        best: Says whose weights are kept; None keeps none.
     """
 
     def __init__(
@@ -43,10 +45,12 @@ class StoreRecorder(Recorder):
         *,
         driver: Driver | None = None,
         elapsed_s: Callable[[], float] = lambda: 0.0,
+        best: BestWeights | None = None,
     ) -> None:
         self.store = store
         self._space = space
         self._driver = driver
+        self._best = best
         self._writer = Writer(store, elapsed_s=elapsed_s)
         self._asks = 0
         self._seen: set[int] = set()
@@ -101,10 +105,17 @@ class StoreRecorder(Recorder):
         self._waiting = kept
         return given
 
-    def record(self, block: MemberBlock, finished: Sequence[Trial]) -> None:
-        """As one transaction."""
+    def record(self, block: MemberBlock, finished: Sequence[Trial], weights: Sequence[Sequence[Array]] = ()) -> None:
+        """As one transaction; weights follow in one of their own."""
         self._have.update(keys_of(block))
         self._writer.add(block, finished)
+        if self._best is not None and weights:
+            self._writer.then(self._best.changes(self.store, keys_of(block), weights, finished))
+
+    def complete(self, finished: Sequence[Trial]) -> None:
+        """Of several drivers none may have seen the last members of a trial come."""
+        if self._driver is not None:
+            self._writer.finish(finished)
 
     def stop(self, trials: Sequence[Trial]) -> None:
         """With the next chunk."""
