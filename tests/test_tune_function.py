@@ -74,8 +74,7 @@ def test_a_hypermodels_fit_decides_on_batch_size_and_epochs(rows):
 
     found = tune(Mine(), rows, trials=8, epochs=None, strategy="random")
     assert {trial.configuration["batch_size"] for trial in found.trials} == {8, 64}
-    by_epochs = found.histories.groupby("trial")["epoch"].max()
-    assert all(by_epochs[trial.number] == trial.configuration["epochs"] for trial in found.trials)
+    assert all(found.history(trial)["epoch"].max() == trial.configuration["epochs"] for trial in found.trials)
 
 
 def test_a_fit_that_changes_the_rows_is_refused(rows):

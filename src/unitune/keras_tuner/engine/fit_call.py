@@ -14,6 +14,7 @@ from unitune.data.arrays import Split
 from unitune.engine.lift.base import Unfusable
 from unitune.engine.losses import metric_name
 from unitune.errors import OptionError
+from unitune.keras_tuner.engine.batches import InMemory, comes_in_batches, read_batches
 from unitune.keras_tuner.engine.callbacks import ACCURACIES, Replay, read_callbacks
 from unitune.keras_tuner.engine.objective import Objective
 from unitune.models import backend
@@ -60,7 +61,25 @@ class Rows:
     splits: list[Split] = field(default_factory=list)
     _numbers: dict[Any, int] = field(default_factory=dict)
     _alive: list[Any] = field(default_factory=list)  # keeps the ids below valid
+    _read: dict[int, InMemory] = field(default_factory=dict)
     _digests: dict[int, bytes] = field(default_factory=dict)
+
+    def read(self, call: dict[str, Any]) -> None:
+        """Puts arrays in the place of rows that come in batches; the same object is read once."""
+        if comes_in_batches(call["x"]):
+            read = self._batches(call["x"], bool(call["shuffle"]))
+            call |= {"x": read.x, "y": read.y, "sample_weight": read.weight}
+            call |= {"batch_size": read.batch_size, "shuffle": read.shuffles}
+        held_out = call["validation_data"]
+        if held_out is not None and comes_in_batches(held_out):
+            read = self._batches(held_out, False)
+            call["validation_data"] = (read.x, read.y) if read.weight is None else (read.x, read.y, read.weight)
+
+    def _batches(self, data: Any, shuffle: bool) -> InMemory:
+        if id(data) not in self._read:
+            self._alive.append(data)
+            self._read[id(data)] = read_batches(data, shuffle=shuffle)
+        return self._read[id(data)]
 
     def number(self, key: tuple[Any, ...], arrays: Sequence[Any], make: Any) -> int:
         """The number of the split made of these arrays, which is made on first sight."""
@@ -119,6 +138,7 @@ def read_fit(
         raise Unfusable(f"`shuffle={call['shuffle']!r}` has no fused form")
     if getattr(model, "optimizer", None) is None or not getattr(model, "compiled", False):
         raise Unfusable("the model is not compiled")
+    rows.read(call)
     x, y = _array(call["x"], "x"), _array(call["y"], "y")
     if y is None:
         raise Unfusable("there is no `y`")
