@@ -106,7 +106,9 @@ def model_of(configuration: dict[str, Any], n_features: int, n_classes: int) -> 
         ]
     )
     model.compile(
-        keras.optimizers.Adam(configuration["learning_rate"]), "sparse_categorical_crossentropy", ["accuracy"]
+        optimizer=keras.optimizers.Adam(configuration["learning_rate"]),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
     )
     return model
 
