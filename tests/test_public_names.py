@@ -4,6 +4,7 @@ import unitune
 def test_public_names_are_these_and_all_exist():
     assert set(unitune.__all__) == {
         *("tune", "resume", "compare", "load", "export", "verify", "Result", "Listener"),
+        "register_lift",
         *("Int", "Float", "Choice", "Fixed"),
         *("HyperParameters", "HyperModel", "Objective"),
         *("RandomSearch", "GridSearch", "BayesianOptimization", "Hyperband"),

@@ -17,6 +17,7 @@ from unitune.errors import (
 )
 
 if TYPE_CHECKING:
+    from unitune.engine.lift import register_lift
     from unitune.execution.ray import Ray
     from unitune.keras_tuner import BayesianOptimization, GridSearch, Hyperband, Objective, RandomSearch
     from unitune.report.progress import Listener
@@ -54,6 +55,7 @@ __all__ = [
     "compare",
     "export",
     "load",
+    "register_lift",
     "resume",
     "tune",
     "verify",
@@ -76,6 +78,7 @@ _HOMES = {
     "Result": "unitune.result",
     "export": "unitune.result.export",
     "load": "unitune.result",
+    "register_lift": "unitune.engine.lift",
     "compare": "unitune.tuner",
     "resume": "unitune.tuner",
     "tune": "unitune.tuner",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from unitune.data.arrays import Split
+from unitune.data.arrays import Split, n_rows
 from unitune.engine.contract import Job, Outcome
 
 
@@ -23,8 +23,8 @@ def failed_outcome(
         learning_rate=np.empty((1, 0)),
         n_epochs=np.array([0]),
         best_epoch=np.array([0]),
-        train_predictions=np.full((1, len(split.x_train), n_outputs), np.nan),
-        validation_predictions=np.full((1, len(split.x_val), n_outputs), np.nan),
+        train_predictions=np.full((1, n_rows(split.x_train), n_outputs), np.nan),
+        validation_predictions=np.full((1, n_rows(split.x_val), n_outputs), np.nan),
         weights=((),),
         failures=(reason,),
         elapsed_s=np.array([elapsed_s]),

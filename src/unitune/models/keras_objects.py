@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Mapping
@@ -30,8 +31,9 @@ def _is_own(value: Any) -> bool:
     return type(value).__module__.split(".")[0] == "keras"
 
 
-def defaults(kind: Any) -> dict[str, Any]:
-    """The default of every argument of a constructor."""
+@functools.lru_cache(maxsize=512)
+def defaults(kind: Any) -> Mapping[str, Any]:
+    """The default of every argument of a constructor; looked up once, since that takes longer than all the rest."""
     parameters = inspect.signature(kind.__init__).parameters.values()
     return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
 
