@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,7 @@ def _load_unfinished(folder: Path) -> Result:
         if store is None:
             raise RunFolderError("A run is loaded from a store that holds one", f"`{folder}` holds none")
         run, trials, blocks = read_run(store)
+        run = replace(run, left_out=f"{run.left_out} `unitune resume {folder}` goes on.")
     finally:
         database.close()
     if not trials:
