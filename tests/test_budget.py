@@ -324,3 +324,14 @@ def test_what_was_stopped_is_loaded_again_and_not_trained_again(engine, rows, tm
     again = unitune.resume(tmp_path / "run", *rows, trials=31, progress=False)
     assert len(again.trials) == 31
     assert engine.members - trained <= 4
+
+
+def test_racing_in_several_batches_goes_on_from_the_best_so_far(engine, rows, monkeypatch):
+    earlier = tune(rows, trials=10, folds=5, seed=3)
+    monkeypatch.setattr("unitune.tuner.loop.MEMBERS_PER_BATCH", 60)
+    found = tune(rows, strategy="racing", trials=36, folds=5, warm_start=earlier)
+    assert len(engine.calls) > 6
+    later = [trial for trial in found.trials if trial.number > 12 and trial.state == "stopped"]
+    assert later
+    best_of_first = max(t.scores["accuracy"].mean for t in found.trials[:12] if t.state == "complete")
+    assert found.best.scores["accuracy"].mean >= best_of_first

@@ -33,24 +33,15 @@ class Racing(Strategy):
     name = "racing"
 
     def __init__(self, space: Space, *, goal: Goal, seed: int, trials: int | None = None) -> None:
-        self._goal = goal
         self._proposer: Strategy = Grid(space) if fits(space, trials) else Qmc(space, seed=seed)
-        self.best: Trial | None = None
 
     def ask(self, n: int, running: Sequence[Configuration] = ()) -> list[dict[str, Any]]:
         """The next `n` of the grid or the sequence."""
         return self._proposer.ask(n, running)
 
     def tell(self, finished: Sequence[Trial]) -> None:
-        """Keeps the best, with which later trials are compared as well."""
+        """Notes what need not be proposed any more."""
         self._proposer.tell(finished)
-        sign = -1.0 if self._goal.direction == "maximize" else 1.0
-        for trial in finished:
-            if self._goal.values(trial) is None:
-                continue
-            mean = trial.scores[self._goal.metric].mean
-            if self.best is None or sign * mean < sign * self.best.scores[self._goal.metric].mean:
-                self.best = trial
 
     @property
     def done(self) -> bool:

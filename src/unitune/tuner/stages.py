@@ -17,6 +17,7 @@ from unitune.stats import tied_by_rows, tied_with_best
 from unitune.stats.ties import LEVEL
 from unitune.store import MemberBlock
 from unitune.store.members import only, pick
+from unitune.store.run import ranked
 from unitune.tuner.collect import Batch, Collector
 from unitune.tuner.halved import halved
 from unitune.tuner.predictions import predictions_of
@@ -116,7 +117,8 @@ class Race:
     def __init__(self, racing: Racing, problem: Problem) -> None:
         self._racing = racing
         self._problem = problem
-        self._best: list[MemberBlock] = []
+        self._best: Trial | None = None
+        self._blocks: list[MemberBlock] = []
 
     def __call__(
         self,
@@ -135,13 +137,16 @@ class Race:
         alive = np.arange(len(batch.numbers))
         blocks = self._racing.blocks(n_members)
         among = Among(engine, jobs)
-        seen = self._of_best()
+        # Later batches are compared with the best of the earlier ones, too.
+        seen = [] if self._best is None else [only(block, [self._best.number]) for block in self._blocks]
+        ended: list[Trial] = [] if self._best is None else [self._best]
         for places in blocks:
             chosen = [jobs[index * n_members + place] for index in alive.tolist() for place in places]
             for block, finished in trained(
                 among, chosen, splits, collector=collector, batch=batch, recorder=recorder, interrupted=interrupted
             ):
                 seen.append(block)
+                ended += finished
                 yield block, finished
             done = places.stop
             if (batch.missing[alive] != n_members - done).any() or done == n_members:  # interrupted, or at the end
@@ -163,14 +168,9 @@ class Race:
                 yield pick(seen[-1], np.zeros(len(seen[-1].trial), bool)), stopped
             if not len(alive):
                 break
-        self._best = seen
-
-    def _of_best(self) -> list[MemberBlock]:
-        """The members of the best trial of the batches before."""
-        best = self._racing.best
-        if best is None:
-            return []
-        return [only(block, [best.number]) for block in self._best if best.number in block.trial]
+        first = ranked(ended, self._problem.objective, self._problem.direction)[:1]
+        self._best = first[0] if first and first[0].state == "complete" else None
+        self._blocks = seen
 
     def _worse(
         self, numbers: Array, values: Array, blocks: Sequence[MemberBlock], looks: Sequence[object]
@@ -188,7 +188,7 @@ class Race:
         """
         problem = self._problem
         sign = 1.0 if problem.direction == "maximize" else -1.0
-        earlier = self._racing.best
+        earlier = self._best
         if earlier is not None:
             known = earlier.scores[problem.objective].values[: values.shape[1]]
             numbers, values = np.append(numbers, earlier.number), np.concatenate([values, [known]])
