@@ -3,7 +3,7 @@ import unitune
 
 def test_public_names_are_these_and_all_exist():
     assert set(unitune.__all__) == {
-        *("tune", "resume", "compare", "load", "export", "verify", "Result", "Listener"),
+        *("tune", "resume", "compare", "load", "export", "verify", "Result", "Listener", "Ray"),
         "register_lift",
         *("Int", "Float", "Choice", "Fixed"),
         *("HyperParameters", "HyperModel", "Objective"),

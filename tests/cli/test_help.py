@@ -47,8 +47,10 @@ def test_tune_has_a_flag_for_every_argument_of_the_library() -> None:
 
     import unitune
 
-    # Live objects cannot be written in a shell: `y` is a column of the table, `progress` is `--quiet`.
-    arguments = set(inspect.signature(unitune.tune).parameters) - {"x", "y", "progress", "callbacks"}
+    # Live objects cannot be written in a shell: `y` is a column of the table, `progress` is `--quiet`, `executor` is
+    # `--ray`.
+    live = {"x", "y", "rows", "progress", "callbacks", "executor"}
+    arguments = set(inspect.signature(unitune.tune).parameters) - live
     flags = {parameter.name for parameter in COMMANDS["tune"].params}
     assert arguments - flags == set()
 
