@@ -13,7 +13,7 @@ import store_fakes as fakes
 
 import unitune.result.dashboard as dashboard_module
 from unitune.errors import OptionError, RunFolderError
-from unitune.result.dashboard import Dashboard
+from unitune.result.dashboard import Dashboard, Watch
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # sockets of Selenium and of the server's threads
 
@@ -128,6 +128,19 @@ def test_a_run_without_a_complete_trial_can_be_looked_at(tmp_path):
     assert len(dashboard.study.trials) == 2
     dashboard._server.server_close()
     session.close()
+
+
+def test_a_search_can_be_watched(tmp_path):
+    said = []
+    session = fakes.a_session(tmp_path / "run")
+    watch = Watch(tmp_path / "run", say=said.append)
+    watch.on_start(None)
+    with urllib.request.urlopen(said[0]) as answer:
+        assert answer.status == 200
+    watch.on_end()
+    session.close()
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(said[0])
 
 
 def test_a_port_that_is_taken_is_refused(tmp_path):

@@ -179,3 +179,17 @@ def test_a_place_is_needed_and_the_format_known(run):
         unitune.export(run, "optuna", "sqlite:////nowhere/study.db")
     with pytest.raises(OptionError, match=r"\.log"):
         unitune.export(run, "optuna", "study.txt")
+
+
+def test_the_command_says_what_it_wrote(run, tmp_path):
+    from typer.testing import CliRunner
+
+    from unitune.cli.app import app
+
+    done = CliRunner().invoke(app, ["export", str(run), "--to", "csv", str(tmp_path / "tables")])
+    assert done.exit_code == 0
+    assert "trials.csv" in done.stdout
+    assert (tmp_path / "tables" / "members.csv").is_file()
+    refused = CliRunner().invoke(app, ["export", str(run), "--to", "excel"])
+    assert refused.exit_code == 2
+    assert "must be a known format" in refused.stderr
