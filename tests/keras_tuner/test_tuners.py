@@ -305,3 +305,13 @@ def test_rows_in_batches_are_read_into_memory(kind, build_model, rows, tmp_path)
     plain.search(x, y, batch_size=16, **fit)
     assert set(batched.results()["engine"]) == {"fused"}
     assert list(batched.results()["score"]) == list(plain.results()["score"])
+
+
+def test_another_optimizer_leaves_loss_and_metrics_as_they_were(build_model, rows, tmp_path):
+    import keras
+
+    found = searched(build_model, rows, tmp_path, max_trials=2, optimizer=keras.optimizers.SGD(0.05), fit={"epochs": 1})
+    assert set(found.results()["status"]) == {"COMPLETED"}
+    model = found.get_best_models()[0]
+    assert isinstance(model.optimizer, keras.optimizers.SGD)
+    assert model.loss == "sparse_categorical_crossentropy"

@@ -296,8 +296,9 @@ class Tuner(BaseTuner):
 
 
 def _own_metrics(model: Any) -> list[Any]:
-    """The metrics that the user gave to `compile`."""
-    return [m for m in model.metrics if m.name not in ("loss", "compile_metrics")]
+    """The metrics that the user gave to `compile`, as they were given: `model.metrics` has them once it is trained."""
+    config: Any = getattr(getattr(model, "_compile_config", None), "config", None) or {}
+    return list(config.get("metrics") or misplaced_metrics(model) or ())
 
 
 @contextlib.contextmanager
