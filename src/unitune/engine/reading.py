@@ -297,6 +297,9 @@ def member_cost(nodes: tuple[Node, ...], widths: np.ndarray, features: tuple[int
             width_in = _width_in(node, widths, features)
             products = 4.0 if node.inputs[0] < 0 else 6.0
             seconds += products * batch * node.work * width_in * width / 90e9
+            if node.work > _positions(node):
+                # Patches are written, read twice, and their gradient is added up again.
+                seconds += 1.5e-9 * batch * node.work * width_in
             seconds += 0.3e-9 * _parameters(node, width_in, width)
         elif node.kind == "Activation":
             seconds += 0.5e-9 * size

@@ -31,9 +31,13 @@ def _is_own(value: Any) -> bool:
     return type(value).__module__.split(".")[0] == "keras"
 
 
-@functools.lru_cache(maxsize=512)
 def defaults(kind: Any) -> Mapping[str, Any]:
     """The default of every argument of a constructor; looked up once, since that takes longer than all the rest."""
+    return _defaults(kind)
+
+
+@functools.lru_cache(maxsize=512)
+def _defaults(kind: Any) -> Mapping[str, Any]:
     parameters = inspect.signature(kind.__init__).parameters.values()
     return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
 

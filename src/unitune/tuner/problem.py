@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from unitune.data.arrays import Split
+from unitune.data.arrays import Split, row_shape
 from unitune.data.dataset import Dataset
 from unitune.data.folds import Fold
 from unitune.records import Direction
@@ -57,9 +58,9 @@ class Problem:
         return max(fold.repeat for fold in self.folds) + 1
 
     @property
-    def input_shape(self) -> tuple[int, ...]:
-        """The shape of one prepared row."""
-        return tuple(int(size) for size in self.splits[0].x_train.shape[1:])
+    def input_shape(self) -> tuple[Any, ...]:
+        """The shape of one prepared row; for several inputs a tuple of shapes."""
+        return row_shape(self.splits[0].x_train)
 
     @property
     def places(self) -> list[tuple[int, int, int]]:

@@ -5,6 +5,7 @@ Each family is built in two or three sizes that share a program, so that the sma
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,8 @@ import numpy as np
 from unitune.data.arrays import Split
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-10}
+
+FULL = os.environ.get("UNITUNE_PARITY") == "full"
 
 # From a name to: how the model is built from its size, the sizes, and the kind of rows.
 Build = Callable[[Any, int], Any]
@@ -187,10 +190,14 @@ def share(backend: str) -> list[tuple[str, str]]:
     """
     if backend == "tensorflow":
         return [("float64", name) for name in FAMILIES] + [("float32", name) for name in ("cnn", "attention")]
-    few = ("normalised",)
-    return [("float32", name) for name in FAMILIES if name not in (*few, "volumes")] + [
-        ("float64", name) for name in few
-    ]
+    left_out = ("normalised",) if FULL else ("normalised", "volumes", "residual")
+    return [*(("float32", name) for name in FAMILIES if name not in left_out), ("float64", "normalised")]
+
+
+def compared(backend: str, name: str) -> tuple[int, ...]:
+    """The sizes that are held against Keras: compiling `fit` takes long on JAX, so there only the narrowest is."""
+    sizes = FAMILIES[name][1]
+    return sizes if FULL or backend == "tensorflow" else sizes[:1]
 
 
 def rows(kind: str, n: int, rng: np.random.Generator) -> Any:

@@ -36,14 +36,14 @@ def main(backend: str, file: str, dtypes: str = "float64,float32", wanted: str =
 
             rules.BIT64_TO_BIT32_DTYPE["float64"] = "float64" if dtype == "float64" else "float32"
         started = time.perf_counter()
-        found = both(keras, lift_cases.FAMILIES[name], dtype)
+        found = both(keras, name, dtype)
         results |= {f"{dtype}-{name}-{n}": one for n, one in found.items()}
         print(f"{backend} {dtype} {name}: {time.perf_counter() - started:.1f} s", flush=True)
     with open(file, "wb") as out:
         pickle.dump(results, out)
 
 
-def both(keras: Any, family: Any, dtype: str) -> dict[int, Any]:
+def both(keras: Any, name: str, dtype: str) -> dict[int, Any]:
     """For each size of a family what the fused engine gave and what Keras gave."""
     import lift_cases
 
@@ -52,7 +52,7 @@ def both(keras: Any, family: Any, dtype: str) -> dict[int, Any]:
     from unitune.models.adopt import adopt
     from unitune.records import Member
 
-    build, sizes, kind = family
+    build, sizes, kind = lift_cases.FAMILIES[name]
     split = lift_cases.make_split(kind, dtype)
     jobs = []
     for place, n in enumerate(sizes):
@@ -68,6 +68,8 @@ def both(keras: Any, family: Any, dtype: str) -> dict[int, Any]:
     found: dict[int, Any] = {}
     for outcome in engine.train(jobs, [split]):
         for i, job in enumerate(outcome.jobs):
+            if job.member.trial not in lift_cases.compared(keras.backend.backend(), name):
+                continue
             found[job.member.trial] = {
                 "fused": {
                     "train": outcome.train[i],

@@ -14,7 +14,7 @@ ALL = [
     pytest.param(backend, f"{dtype}-{name}-{size}", id=f"{backend}-{dtype}-{name}-{size}")
     for backend in ("tensorflow", "jax")
     for dtype, name in lift_cases.share(backend)
-    for size in lift_cases.FAMILIES[name][1]
+    for size in lift_cases.compared(backend, name)
 ]
 
 
