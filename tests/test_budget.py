@@ -335,3 +335,11 @@ def test_racing_in_several_batches_goes_on_from_the_best_so_far(engine, rows, mo
     assert later
     best_of_first = max(t.scores["accuracy"].mean for t in found.trials[:12] if t.state == "complete")
     assert found.best.scores["accuracy"].mean >= best_of_first
+
+
+def test_a_learning_search_goes_on_with_what_it_proposed(engine, rows, tmp_path):
+    found = tune(rows, strategy="tpe", trials=96, out=tmp_path, name="run")
+    trained = engine.members
+    again = unitune.resume(tmp_path / "run", *rows, trials=110, progress=False)
+    assert [one.configuration for one in again.trials[:96]] == [one.configuration for one in found.trials]
+    assert engine.members - trained == 14 * 4
