@@ -155,6 +155,22 @@ def test_the_weights_of_the_best_are_kept(tmp_path, cut):
         unitune.load(folder).weights(next(trial.number for trial in found.trials if trial.number not in best))
 
 
+def test_predictions_of_poor_trials_do_not_fill_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr("unitune.tuner.store_recorder.BYTES_IN_STORE", 4_000)
+    found, _ = fakes.kept(tmp_path / "run", trials=60)
+    best = [trial.number for trial in ranked(found.trials, "accuracy", "maximize")[:10]]
+    database = open_run_folder(tmp_path / "run")
+    blocks = [block for _, block in database.find().blocks() if block.predictions is not None]
+    database.close()
+    held = {int(number) for block in blocks for number in (block.trial if block.predicted is None else block.predicted)}
+    assert set(best) <= held
+    assert len(held) < 60
+    assert sum(len(block.predictions) for block in blocks) < 180
+    again, engine = fakes.kept(tmp_path / "run", trials=60)
+    assert engine.trained == []
+    assert again.trials == found.trials
+
+
 # Refusals -------------------------------------------------------------------------------------------------------
 
 CHANGED = {

@@ -6,6 +6,7 @@ takes the place of training, and so everything that follows is as if it had neve
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -20,11 +21,14 @@ from unitune.space import Space
 from unitune.store.best_weights import BestWeights
 from unitune.store.claims import Driver
 from unitune.store.members import Key, MemberBlock, keys_of, pick
+from unitune.store.predictions import LEAST_TRIALS
 from unitune.store.run_store import RunStore
 from unitune.store.writer import Writer, patiently
 from unitune.tuner.recorder import Recorder
 
 POLL_S = 0.2
+BYTES_IN_STORE = 2**30
+"""Predictions in a store grow to about this size; then those of the worse half are forgotten."""
 
 
 class StoreRecorder(Recorder):
@@ -53,6 +57,7 @@ class StoreRecorder(Recorder):
         self._best = best
         self._writer = Writer(store, elapsed_s=elapsed_s)
         self._asks = 0
+        self._bytes = 0
         self._seen: set[int] = set()
         self._waiting: list[MemberBlock] = []
         self._have: set[Key] = set()
@@ -109,8 +114,21 @@ class StoreRecorder(Recorder):
         """As one transaction; weights follow in one of their own."""
         self._have.update(keys_of(block))
         self._writer.add(block, finished)
+        self._bytes += 0 if block.predictions is None else block.predictions.nbytes
+        if self._bytes > BYTES_IN_STORE:
+            self._writer.then(self._trim)
+            self._bytes //= 2
         if self._best is not None and weights:
             self._writer.then(self._best.changes(self.store, keys_of(block), weights, finished))
+
+    def _trim(self) -> None:
+        """Forgets what the worse half of the trials predict, which have no part in the choice."""
+        record = self.store.record
+        metric, sign = record["objective"], -1.0 if record["direction"] == "maximize" else 1.0
+        means = {number: sign * scores[metric]["mean"] for number, scores in self.store.score_rows().items()}
+        ranked = sorted(means, key=lambda number: (math.isnan(means[number]), means[number], number))
+        worse = set(ranked[max(LEAST_TRIALS, len(ranked) // 2) :])
+        self.store.trim_predictions([row.number for row in self.store.trial_rows() if row.number not in worse])
 
     def complete(self, finished: Sequence[Trial]) -> None:
         """Of several drivers none may have seen the last members of a trial come."""
