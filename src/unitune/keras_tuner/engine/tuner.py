@@ -262,7 +262,11 @@ class Tuner(BaseTuner):
                 model.compile(optimizer=model.optimizer, loss=model.loss, metrics=misplaced)
             return model
         if not model.built and (folder / "build_config.json").exists():
-            model.build_from_config(read_json(folder / "build_config.json"))
+            config = read_json(folder / "build_config.json")
+            model.build_from_config(config)
+            # The layers of a model with a `build` of its own are built when it is called, and else take no weights.
+            with contextlib.suppress(Exception):
+                model(np.zeros([size or 1 for size in config["input_shape"]], "float32"))
         model.load_weights(str(written))
         return model
 
