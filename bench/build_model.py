@@ -1,7 +1,8 @@
 """`python -m bench.build_model`: RandomSearch over a `build_model(hp)`, here and with KerasTuner, in one run.
 
 KerasTuner's time is that of 10 trials, scaled. Each side runs in a process of its own, so that every compilation
-counts; imports do not, which scaling would count many times on KerasTuner's side. `--memory` prints the peak memory at trial 50 and at trial 300.
+counts; imports do not, which scaling would count many times on KerasTuner's side. `--memory` prints the peak memory at
+trial 50 and at trial 300.
 Needs `pip install keras-tuner tensorboard`.
 """
 

@@ -162,7 +162,7 @@ def command(
 ) -> None:
     """Tune a network on a table, and keep the best."""
     settings = {key: value for key, value in context.params.items() if key not in OWN}
-    given = {key: value for key, value in settings.items() if value not in (None, [])}
+    given = {key: value for key, value in settings.items() if value not in (None, [], ())}
     if config is not None:
         given = values.configuration(config, settings) | given
     for key, read in values.READERS.items():

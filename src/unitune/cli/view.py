@@ -55,7 +55,8 @@ def show(result: Result, *, as_json: bool = False, top: int = TOP) -> None:
     show_answer(result, console)
     if result.folder is not None:
         console.print(f"[bold]Saved in {escape(str(result.folder))}:[/]", soft_wrap=True)
-        names = sorted(path.name for path in result.folder.iterdir())
+        # SQLite's side files come and go with whoever looks at the store.
+        names = sorted(path.name for path in result.folder.iterdir() if not path.name.endswith(("-wal", "-shm")))
         console.print(Padding(", ".join(names), (0, 0, 0, 2)), markup=False)
         report = result.folder / "report.html"
         if report.exists():

@@ -214,7 +214,8 @@ class FusedGridSearchCV(_Fused, GridSearchCV):  # type: ignore[misc]
         n_jobs, pre_dispatch: Used where nothing can be fused; the engine uses all cores.
 
     Example:
-        >>>         >>> from unitune.sklearn import KerasMLPClassifier
+        >>> import numpy as np
+        >>> from unitune.sklearn import KerasMLPClassifier
         >>> x = np.random.default_rng(0).normal(size=(60, 3))
         >>> network = KerasMLPClassifier(learning_rate=0.05, random_state=0)
         >>> search = FusedGridSearchCV(network, {"units": [2, 8]}, cv=2).fit(x, x[:, 0] > 0)
