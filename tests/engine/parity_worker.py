@@ -42,7 +42,10 @@ def main(backend: str, dtype: str, file: str, extent: str = "share", wanted: str
         if number % 10 == 0:
             gc.collect()  # a Keras model is a cycle
         oracle = by_steps(case.job, splits[case.job.split]) if case.oracle == "steps" else by_fit(case.job, splits)
-        results[case.name] = {"fused": fused[case.name], "oracle": oracle}
+        results[case.name] = {"fused": fused[case.name], "oracle": oracle, "moved": 0.0}
+        if case.oracle == "steps" and dtype == "float32" and distance(fused[case.name], oracle) > 1e-5:
+            nudged = [by_steps(case.job, splits[case.job.split], nudge=seed) for seed in (1, 2, 3)]
+            results[case.name]["moved"] = max(distance(one, oracle) for one in nudged)
     print(f"{backend} {dtype}: fused {middle - started:.1f} s, plain Keras {time.perf_counter() - middle:.1f} s")
     with open(file, "wb") as out:
         pickle.dump(results, out)
@@ -101,8 +104,19 @@ def by_fit(job: Any, splits: list[Any]) -> dict[str, Any]:
     return part(outcome, 0)
 
 
-def by_steps(job: Any, split: Any) -> dict[str, Any]:
-    """What `fit` does, batch by batch with Keras's own steps and metrics, run eagerly."""
+def distance(one: dict[str, Any], other: dict[str, Any]) -> float:
+    """The largest relative difference between the losses and metrics of two members."""
+    import numpy as np
+
+    parts = ("train", "validation")
+    return max(float(np.max(np.abs(one[p] - other[p]) / np.maximum(np.abs(other[p]), 1e-30))) for p in parts)
+
+
+def by_steps(job: Any, split: Any, nudge: int = 0) -> dict[str, Any]:
+    """What `fit` does, batch by batch with Keras's own steps and metrics, run eagerly.
+
+    With `nudge`, a seed, the first weights are each moved by half a unit in the last place, up or down.
+    """
     import keras
     import numpy as np
 
@@ -112,6 +126,9 @@ def by_steps(job: Any, split: Any) -> dict[str, Any]:
     training, n = job.training, len(split.x_train)
     model = build_model(job.blueprint, split.x_train.shape[1:], training, seed=job.member.seed, steps_per_epoch=1)
     model.run_eagerly = True
+    if nudge:
+        rng = np.random.default_rng(nudge)
+        model.set_weights([w * (1 + rng.choice([-1, 1], w.shape) * 2.0**-24) for w in model.get_weights()])
     names = ("loss", *training.metrics)
     logs: dict[str, list[Any]] = {"train": [], "validation": []}
     rates = []

@@ -35,9 +35,12 @@ def pool(cluster: Any) -> Iterator[RayPool]:
     made.close()
 
 
-def test_every_item_is_run_once_on_all_workers(pool: RayPool) -> None:
+def test_every_item_is_run_once_on_all_workers(pool: RayPool, tmp_path: Path) -> None:
     def slow(shared: Any, item: Any) -> Any:
-        time.sleep(0.05)
+        (tmp_path / str(os.getpid())).touch()
+        end = time.monotonic() + 60.0
+        while len(list(tmp_path.iterdir())) < 3 and time.monotonic() < end:
+            time.sleep(0.05)  # until all workers are there
         return double(shared, item)
 
     found = {place: result for place, result, _ in pool.call(slow, np.arange(3), [(i % 3, i) for i in range(30)])}

@@ -75,14 +75,22 @@ def test_files_are_written_as_fit_writes_them(build, rows, tmp_path):
     import keras
 
     def callbacks():
-        log = keras.callbacks.CSVLogger(str(tmp_path / "log.csv"))
-        return [log, keras.callbacks.TensorBoard(tmp_path / "board", write_graph=False)]
+        return [keras.callbacks.CSVLogger(str(tmp_path / "log.csv"))]
 
     logged, _ = history_of(build, rows, tmp_path, "fused", callbacks)
     with open(tmp_path / "log.csv", newline="") as file:
         lines = list(csv.DictReader(file))
     assert [float(line["val_loss"]) for line in lines] == pytest.approx(logged["val_loss"])
     assert [int(line["epoch"]) for line in lines] == list(range(8))
+
+
+def test_events_are_written_where_tensorboard_is_installed(build, rows, tmp_path):
+    pytest.importorskip("tensorboard", reason="Keras's TensorBoard callback needs the package tensorboard")
+    import keras
+
+    history_of(
+        build, rows, tmp_path, "fused", lambda: [keras.callbacks.TensorBoard(tmp_path / "board", write_graph=False)]
+    )
     assert list((tmp_path / "board" / "0" / "execution0").glob("*/events*"))
 
 

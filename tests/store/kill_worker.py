@@ -20,7 +20,7 @@ from sqlalchemy import Engine, event
 sys.path.insert(0, str(Path(__file__).parent))
 import store_fakes as fakes
 
-TRIALS = 60
+TRIALS = 200
 TILE_S = 0.004
 
 
@@ -54,7 +54,7 @@ def main(folder, kills, seed):
     while True:
         # Draws come before the fork, or every child would draw the same.
         inside = killed < kills and killed % 2 == 1
-        statements, moment_s = int(rng.integers(1, 60)), float(rng.uniform(0.0, 0.15))
+        statements, moment_s = int(rng.integers(1, 60)), float(rng.uniform(0.0, 0.1))
         pid = os.fork()
         if pid == 0:
             status = 1

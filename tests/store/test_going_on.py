@@ -24,6 +24,14 @@ from unitune.tuner.interruption import Interruption
 KILLS = 24
 
 
+@pytest.fixture(autouse=True)
+def _python_hears_ctrl_c():
+    """Processes in the background of a shell are born deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def whole():
     """A search that nothing happened to."""

@@ -70,12 +70,14 @@ class Ray:
 
 @dataclass(eq=False)
 class _Actor:
-    """A worker as the driver sees it: `calls` are the references of what it was given and has not returned."""
+    """A worker as the driver sees it: `calls` are the references of what it was given and has not returned; `suspect`
+    says that among them is one that was lost before."""
 
     handle: Any
     number: int
     ready: bool = False
     calls: set[Any] = field(default_factory=set)
+    suspect: bool = False
     known: set[Hashable] = field(default_factory=set)
 
 
@@ -150,6 +152,11 @@ class RayPool:
                     limit = CALLS_AT_ONCE if len(todo) > len(self._actors) else 1
                     while todo and len(actor.calls) < limit:
                         place = todo.pop(actor.known)
+                        # What was lost before runs alone, lest it take others with it.
+                        if actor.calls and (attempts[place] or actor.suspect):
+                            todo.put_back(place)
+                            break
+                        actor.suspect = bool(attempts[place])
                         actor.known.add(items[place][0])
                         reference = self._submit(actor, function, where, items[place][1])
                         actor.calls.add(reference)

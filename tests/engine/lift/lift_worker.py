@@ -27,6 +27,7 @@ def main(backend: str, file: str, dtypes: str = "float64,float32", wanted: str =
         if name not in (wanted or name).split(",") or dtype not in dtypes:
             continue
         keras.config.set_floatx(dtype)
+        keras.config.set_dtype_policy(dtype)  # it keeps the type that it had when it was first asked for
         if backend == "jax":
             import jax
 
