@@ -9,6 +9,7 @@ import unitune
 x, y = load_breast_cancer(return_X_y=True)
 x_train, x_val, y_train, y_val = train_test_split(x, y, test_size=0.3, stratify=y, random_state=0)
 
+keras.utils.set_random_seed(0)  # for the models' own first weights
 Dense, Sequential = keras.layers.Dense, keras.Sequential
 models = {
     "relu-64": Sequential([Dense(64, "relu"), Dense(1, "sigmoid")]),
