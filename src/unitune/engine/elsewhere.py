@@ -77,6 +77,7 @@ class ElsewhereEngine:
         self.plans: list[Plan] = []
         self._inner = inner
         self._pool = pool
+        self._planner: FusedEngine | None = None
 
     def train(
         self,
@@ -105,6 +106,14 @@ class ElsewhereEngine:
             for indices, outcome in done:
                 yield replace(outcome, jobs=tuple(parcel.jobs[i] for i in indices))
 
+    def _plans_of(self, inner: FusedEngine) -> FusedEngine:
+        """An engine that plans for as many threads as there are workers, and trains nothing."""
+        here = inner.device
+        if self._planner is None:
+            self._planner = FusedEngine(probes=inner.probes)
+        self._planner.device = Device(threads=self._pool.workers, tile_bytes=here.tile_bytes, max_tile=here.max_tile)
+        return self._planner
+
     def _parcels(self, jobs: Sequence[Job], splits: Sequence[Split], take: Take | None) -> list[Parcel]:
         if isinstance(self._inner, SoloEngine):
             return [Parcel(jobs=(job,)) for job in jobs if take is None or take([job])[0]]
@@ -112,9 +121,7 @@ class ElsewhereEngine:
         self._inner.check(jobs, refused)
         parcels: list[Parcel] = []
         if fusable:
-            here = self._inner.device
-            device = Device(threads=self._pool.workers, tile_bytes=here.tile_bytes, max_tile=here.max_tile)
-            plan = FusedEngine(device=device, probes=self._inner.probes).plan(fusable, readings, splits)
+            plan = self._plans_of(self._inner).plan(fusable, readings, splits)
             self.plans.append(plan)
             tiles = plan.tiles if take is None else [one for tile in plan.tiles if (one := taken(tile, fusable, take))]
             parcels += packed(tiles, fusable)

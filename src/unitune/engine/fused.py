@@ -16,6 +16,7 @@ from unitune.engine.lift.base import Unfusable
 from unitune.engine.plan import Plan, Rows, Tile, going_on, make_plan
 from unitune.engine.programs import compiled_programs
 from unitune.engine.reading import Reader, Reading
+from unitune.engine.reuse import KnownPrograms
 from unitune.engine.run import Run
 from unitune.engine.solo import SoloEngine
 from unitune.engine.state import Paused
@@ -47,6 +48,7 @@ class FusedEngine:
         self._device = device
         self.probes = probes
         self.plans: list[Plan] = []
+        self._known = KnownPrograms()
 
     @property
     def device(self) -> Device:
@@ -134,7 +136,7 @@ class FusedEngine:
         )
 
     def plan(self, jobs: Sequence[Job], readings: Sequence[Reading], splits: Sequence[Split]) -> Plan:
-        """What `train` would do with jobs that can all be fused."""
+        """How `train` does jobs that can all be fused; the next plan may use the programs of this one."""
         rows = Rows(
             train=tuple(n_rows(split.x_train) for split in splits),
             validation=tuple(n_rows(split.x_val) for split in splits),
@@ -149,6 +151,7 @@ class FusedEngine:
             device=self.device,
             probes=self.probes,
             backend=backend_name(),
+            known=self._known,
             compiled=compiled_programs(),
         )
 

@@ -2,35 +2,32 @@
 
 Members that can share a program at all form a group. A group is cut into buckets of similar widths, each padded to its
 widest member; a bucket is cut into tiles that fit a core's cache and hold rows of one split. Each further program
-costs about a second to compile, so a cut is made only where it saves more arithmetic than that.
+costs about a second to compile, so a cut is made only where it saves more arithmetic than that, and programs that were
+planned before are used again where that is cheaper.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
 from unitune.engine.contract import Job, Take
+from unitune.engine.cost import compile_cost, member_bytes, member_cost, step_cost
 from unitune.engine.device import Device
 from unitune.engine.lift.base import Key, ProgramNode, layout_width
 from unitune.engine.lift.optimizer import join_optimizers
 from unitune.engine.program_key import ProgramKey
-from unitune.engine.reading import Reading, member_bytes, member_cost, weight_order
+from unitune.engine.reading import Reading, weight_order
+from unitune.engine.reuse import KnownPrograms
 from unitune.engine.state import Paused
 from unitune.models.shape_rules import Shape
 from unitune.records import Array
 
-# Core seconds of compiling, as measured: a program of one hidden layer, each further node, each further activation.
-COMPILE_S = 1.5
-COMPILE_NODE_S = 0.2
-COMPILE_FUNCTION_S = 0.2
-# The calls of a step's kernels, whatever the size of the tile.
-STEP_S = 6e-6
-STEP_NODE_S = 2e-6
 BLOCK_ROWS = 64
 MAX_CHUNK = 200
 
@@ -122,6 +119,7 @@ def make_plan(
     device: Device,
     probes: bool,
     backend: str,
+    known: KnownPrograms | None = None,
     compiled: frozenset[ProgramKey] = frozenset(),
 ) -> Plan:
     """Plans the training of jobs that can all be fused.
@@ -133,19 +131,26 @@ def make_plan(
         device: Limits of the tiles.
         probes: Whether probes are taken.
         backend: Of the programs.
-        compiled: Programs that this process has already.
+        known: Programs that were planned before and can be used again; it learns those of this plan.
+        compiled: Programs that this process has already, of which the plan says how many it uses.
     """
+    known = KnownPrograms() if known is None else known
     groups: dict[Key, list[int]] = defaultdict(list)
     for index, reading in enumerate(readings):
         groups[reading.group].append(index)
     tiles: list[Tile] = []
     useful = 0.0
-    for indices in groups.values():
+    for group, indices in groups.items():
         members = np.array(indices)
         steps = _steps(jobs, members, rows)
-        for bucket in _buckets(readings, members, steps, rows, jobs[indices[0]].training.batch_size):
-            tiles += _tiles(jobs, readings, bucket, steps, rows, device, probes, backend)
         batch = jobs[indices[0]].training.batch_size
+        for bucket in _buckets(readings, members, steps, rows, batch):
+            cohorts = _cohorts(jobs, readings, bucket)
+            own = _key(
+                jobs, readings, bucket, _size(readings, bucket, cohorts, rows, device, batch), rows, probes, backend
+            )
+            tiles_in = partial(_tiles, jobs, readings, cohorts, steps)
+            tiles += tiles_in(known.choose(group, own, run_s=partial(_run_s, tiles_in), compile_s=_compile_s(own)))
         for index in indices:
             reading = readings[index]
             cost = member_cost(reading.nodes, np.array(reading.widths), rows.features, batch)
@@ -154,7 +159,7 @@ def make_plan(
     run_s = sum(tile.expected_s for tile in tiles)
     return Plan(
         tiles=tuple(_interleave(tiles)),
-        compile_s=sum(_compile_s(len(key.nodes), _n_functions(key)) for key in new),
+        compile_s=sum(map(_compile_s, new)),
         run_s=run_s,
         waste=max(0.0, 1.0 - useful / run_s) if run_s else 0.0,
         n_members=len(jobs),
@@ -171,12 +176,12 @@ def _steps(jobs: Sequence[Job], members: Array, rows: Rows) -> dict[int, int]:
     }
 
 
-def _compile_s(n_nodes: int, n_functions: int) -> float:
-    return COMPILE_S + COMPILE_NODE_S * max(0, n_nodes - 4) + COMPILE_FUNCTION_S * max(0, n_functions - 1)
+def _compile_s(key: ProgramKey) -> float:
+    return compile_cost(len(key.nodes), 1 + sum(len(node.functions) - 1 for node in activations(key)))
 
 
-def _n_functions(key: ProgramKey) -> int:
-    return 1 + sum(len(node.functions) - 1 for node in activations(key))
+def _run_s(tiles_in: Callable[[ProgramKey], list[Tile]], key: ProgramKey) -> float:
+    return sum(tile.expected_s for tile in tiles_in(key))
 
 
 def activations(key: ProgramKey) -> list[ProgramNode]:
@@ -196,7 +201,7 @@ def _buckets(
     nodes = readings[members[0]].nodes
     # An activation counts once for each layer in which it occurs, less the one that every layer has.
     in_layers = {placed for i in members for placed in enumerate(readings[i].functions)}
-    price = _compile_s(len(nodes), len(in_layers) - len(readings[members[0]].functions) + 1)
+    price = compile_cost(len(nodes), len(in_layers) - len(readings[members[0]].functions) + 1)
 
     def cost(chosen: Array) -> float:
         padded = widths[chosen].max(axis=0)
@@ -226,42 +231,52 @@ def _buckets(
 # Tiles ----------------------------------------------------------------------------------------------------------
 
 
-def _tiles(
-    jobs: Sequence[Job],
+def _cohorts(jobs: Sequence[Job], readings: Sequence[Reading], bucket: _Bucket) -> list[list[int]]:
+    """Members that may share tiles; those that are alike in width and length end up side by side."""
+    together: dict[Key, list[int]] = defaultdict(list)
+    for index in bucket.members.tolist():
+        together[cohort(jobs[index], readings[index])].append(index)
+    return [sorted(one, key=lambda i: (jobs[i].training.epochs, readings[i].widths)) for one in together.values()]
+
+
+def _size(
     readings: Sequence[Reading],
     bucket: _Bucket,
-    steps: dict[int, int],
+    cohorts: Sequence[Sequence[int]],
     rows: Rows,
     device: Device,
-    probes: bool,
-    backend: str,
-) -> list[Tile]:
-    """One program for a bucket. A tile's members share a split's rows, their seed and their activations."""
+    batch: int,
+) -> int:
+    """Members of a tile, in a program of the bucket's own."""
     nodes = readings[bucket.members[0]].nodes
-    batch = jobs[bucket.members[0]].training.batch_size
-    cohorts: dict[Key, list[int]] = defaultdict(list)
-    for index in bucket.members.tolist():
-        cohorts[cohort(jobs[index], readings[index])].append(index)
     footprint = member_bytes(nodes, bucket.widths, rows.features, batch, 8 if rows.dtype == "float64" else 4)
     largest = max(1, min(device.max_tile, max(4, device.tile_bytes // max(1, footprint))))
     member_s = member_cost(nodes, bucket.widths, rows.features, batch)
-    size = _tile_size([len(members) for members in cohorts.values()], member_s, len(nodes), largest, device.threads)
-    key = _key(jobs, readings, bucket, size, rows, probes, backend)
-    step_s = _overhead_s(len(nodes)) + member_s * size
-    tiles = []
-    for members in cohorts.values():
-        # Members that are alike in width and length end up side by side.
-        members.sort(key=lambda i: (jobs[i].training.epochs, readings[i].widths))
-        tiles += [
-            Tile(
-                key=key,
-                split=jobs[members[0]].split,
-                slots=slots,
-                expected_s=step_s * max(steps[i] for i in slots.tolist() if i >= 0),
-            )
-            for slots in fill(members, size)
-        ]
-    return tiles
+    return _tile_size([len(members) for members in cohorts], member_s, len(nodes), largest, device.threads)
+
+
+def _tiles(
+    jobs: Sequence[Job],
+    readings: Sequence[Reading],
+    cohorts: Sequence[Sequence[int]],
+    steps: dict[int, int],
+    key: ProgramKey,
+) -> list[Tile]:
+    """The members of a bucket in tiles of one program."""
+    widths = np.array([node.width for node in key.nodes])
+    features = tuple(shape[-1] for shape, _ in key.inputs)
+    member_s = member_cost(readings[cohorts[0][0]].nodes, widths, features, key.batch_size)
+    step_s = step_cost(len(key.nodes)) + member_s * key.members
+    return [
+        Tile(
+            key=key,
+            split=jobs[members[0]].split,
+            slots=slots,
+            expected_s=step_s * max(steps[i] for i in slots.tolist() if i >= 0),
+        )
+        for members in cohorts
+        for slots in fill(members, key.members)
+    ]
 
 
 def cohort(job: Job, reading: Reading) -> Key:
@@ -307,13 +322,9 @@ def _tile_size(counts: Sequence[int], member_s: float, n_nodes: int, largest: in
 
     def seconds(size: int) -> float:
         n_tiles = sum(math.ceil(count / size) for count in counts)
-        return math.ceil(n_tiles / threads) * (_overhead_s(n_nodes) + member_s * size)
+        return math.ceil(n_tiles / threads) * (step_cost(n_nodes) + member_s * size)
 
     return min(range(1, min(largest, max(counts)) + 1), key=lambda size: (seconds(size), -size))
-
-
-def _overhead_s(n_nodes: int) -> float:
-    return STEP_S + STEP_NODE_S * n_nodes
 
 
 def _key(

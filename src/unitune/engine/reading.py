@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from unitune.engine.contract import Job
 from unitune.engine.lift.base import Key, Layout, Node, Unfusable, has_lift, lift_of, runs, sources
 from unitune.engine.lift.optimizer import OptimizerReading, read_optimizer, same_program
@@ -267,57 +265,3 @@ def _read_training(training: Training) -> tuple[OptimizerReading, Key, tuple[str
         raise Unfusable(f"`compile({training.compile_options[0][0]}=...)` has no fused form")
     metrics = tuple(dict.fromkeys(metric_name(metric) for metric in training.metrics))
     return read_optimizer(training.optimizer), loss_key(training.loss), metrics
-
-
-def _width_in(node: Node, widths: np.ndarray, features: tuple[int, ...]) -> int:
-    first = node.inputs[0]
-    return int(widths[first]) if first >= 0 else features[-1 - first]
-
-
-def _positions(node: Node) -> int:
-    return math.prod(node.shape[:-1])
-
-
-def _parameters(node: Node, width_in: int, width: int) -> int:
-    """The numbers of the first weight, where its layer is a product."""
-    fixed = math.prod(axis for axis in node.weights[0].axes if isinstance(axis, int)) if node.weights else 1
-    return fixed * width_in * int(width)
-
-
-def member_cost(nodes: tuple[Node, ...], widths: np.ndarray, features: tuple[int, ...], batch: int) -> float:
-    """An estimate in seconds of one training step of one member at these (padded) widths, on one core.
-
-    Measured with XLA on an AVX-512 core: 90 GFLOP/s in matrix products, half a nanosecond for an activation with its
-    gradient, 0.3 for a parameter with its optimizer state. The first product needs no gradient of its input.
-    """
-    seconds = 1.0e-6
-    for node, width in zip(nodes, widths, strict=True):
-        size = batch * _positions(node) * width
-        if node.work:
-            width_in = _width_in(node, widths, features)
-            products = 4.0 if node.inputs[0] < 0 else 6.0
-            seconds += products * batch * node.work * width_in * width / 90e9
-            if node.work > _positions(node):
-                # Patches are written, read twice, and their gradient is added up again.
-                seconds += 1.5e-9 * batch * node.work * width_in
-            seconds += 0.3e-9 * _parameters(node, width_in, width)
-        elif node.kind == "Activation":
-            seconds += 0.5e-9 * size
-        elif node.random:
-            seconds += 3.0e-9 * size
-        else:
-            seconds += 1.5e-9 * size
-    return float(seconds)
-
-
-def member_bytes(
-    nodes: tuple[Node, ...], widths: np.ndarray, features: tuple[int, ...], batch: int, itemsize: int = 4
-) -> int:
-    """About how much memory one step of one member touches: weights with two slots and a gradient, activations."""
-    total = 0
-    for node, width in zip(nodes, widths, strict=True):
-        if node.work:
-            width_in = _width_in(node, widths, features)
-            total += 4 * _parameters(node, width_in, int(width))
-        total += 2 * batch * _positions(node) * int(width)
-    return total * itemsize

@@ -82,14 +82,17 @@ def trained(
     def stops() -> bool:
         return interrupted() or should_stop()
 
+    planned = False
     while True:
         for block in recorder.recorded(jobs):
             left -= len(block.trial)
             finished = collector.enter(batch, block)
             recorder.complete(finished)
             yield block, finished
-        if not left or stops():
+        # What is recorded as a whole is planned all the same: later jobs are trained in its programs.
+        if stops() or (planned and not left):
             return
+        planned = True
         for outcome in engine.train(jobs, splits, should_stop=stops, take=take):
             block = collector.score(batch, outcome)
             finished = collector.enter(batch, block)
