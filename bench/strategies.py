@@ -255,39 +255,64 @@ def reached(run: dict[str, Any], axis: int, limit: float) -> float:
     return scores[-1] if scores else float("nan")
 
 
+Runs = dict[str, dict[str, dict[str, list[dict[str, Any]]]]]
+
+
 def compare(options: argparse.Namespace) -> None:
-    seeds = range(options.seeds)
+    """Runs what is not in the file of an earlier run yet, a row after another."""
+    kept = Path(options.save) if options.save else None
+    done: Runs = json.loads(kept.read_text()) if kept and kept.is_file() else {}
     methods = [name for name in (*(f"Unitune {one}" for one in OURS), *PEERS) if options.only in name]
-    curves: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    print(f"{os.cpu_count()} cores; medians of {options.seeds} seeds; accuracy on 5 folds that no search has seen\n")
     for data in options.data.split(","):
-        print(f"| {data} | after {options.trials} trials | in s | after {options.seconds:g} s | in trials |")
-        print("| --- | --- | --- | --- | --- |", flush=True)
         for method in methods:
-            if method in PEERS:
-                both = [measure(method, data, seed, options.trials, options.seconds) for seed in seeds]
-                by_trials = by_time = both
-            else:
-                name = method.split()[1]
-                by_trials = [measure(name, data, seed, options.trials, 0) for seed in seeds]
-                by_time = [measure(name, data, seed, 0, options.seconds) for seed in seeds]
-            curves.setdefault(data, {})[method] = by_time
-            one = statistics.median(reached(run, 1, options.trials) for run in by_trials)
-            took = statistics.median(run["s"] * options.trials / max(run["n"], 1) for run in by_trials)
-            other = statistics.median(reached(run, 0, options.seconds) for run in by_time)
-            n = statistics.median(run["n"] * min(1.0, options.seconds / run["s"]) for run in by_time)
-            print(f"| {method} | {one:.4f} | {took:,.1f} | {other:.4f} | {n:,.0f} |", flush=True)
-        print()
+            if method not in done.setdefault(data, {}):
+                done[data][method] = searches(method, data, options)
+                if kept:
+                    kept.write_text(json.dumps(done))
+            print(row(method, done[data][method], options), file=sys.stderr, flush=True)
+    print(table(done, options))
     if options.picture:
-        draw(curves, options.seconds, Path(options.picture))
+        draw({data: {m: each["by_time"] for m, each in runs.items()} for data, runs in done.items()}, options)
 
 
-def draw(curves: dict[str, dict[str, list[dict[str, Any]]]], seconds: float, path: Path) -> None:
+def searches(method: str, data: str, options: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
+    """All searches of a method on a data set: to the number of trials, and to the time."""
+    seeds = range(options.seeds)
+    if method in PEERS:
+        both = [measure(method, data, seed, options.trials, options.seconds) for seed in seeds]
+        return {"by_trials": both, "by_time": both}
+    name = method.split()[1]
+    return {
+        "by_trials": [measure(name, data, seed, options.trials, 0) for seed in seeds],
+        "by_time": [measure(name, data, seed, 0, options.seconds) for seed in seeds],
+    }
+
+
+def row(method: str, runs: dict[str, list[dict[str, Any]]], options: argparse.Namespace) -> str:
+    """A method's row of the table."""
+    by_trials, by_time = runs["by_trials"], runs["by_time"]
+    one = statistics.median(reached(run, 1, options.trials) for run in by_trials)
+    took = statistics.median(run["s"] * options.trials / max(run["n"], 1) for run in by_trials)
+    other = statistics.median(reached(run, 0, options.seconds) for run in by_time)
+    n = statistics.median(run["n"] * min(1.0, options.seconds / run["s"]) for run in by_time)
+    return f"| {method} | {one:.4f} | {took:,.1f} | {other:.4f} | {n:,.0f} |"
+
+
+def table(done: Runs, options: argparse.Namespace) -> str:
+    """All rows, a table for each data set."""
+    lines = [f"{os.cpu_count()} cores; medians of {options.seeds} seeds; accuracy on 5 folds that no search has seen"]
+    for data, runs in done.items():
+        lines += ["", f"| {data} | after {options.trials} trials | in s | after {options.seconds:g} s | in trials |"]
+        lines += ["| --- | --- | --- | --- | --- |", *(row(method, each, options) for method, each in runs.items())]
+    return "\n".join(lines)
+
+
+def draw(curves: dict[str, dict[str, list[dict[str, Any]]]], options: argparse.Namespace) -> None:
     """The median best score so far against time, a panel for each data set."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.6 * len(curves), 3.6), layout="constrained")
-    times = np.geomspace(0.5, seconds, 200)
+    times = np.geomspace(0.5, options.seconds, 200)
     for panel, (data, runs) in zip(figure.subplots(1, len(curves), squeeze=False)[0], curves.items(), strict=True):
         for number, (method, each) in enumerate(runs.items()):
             scores = np.array([[reached(run, 0, t) for t in times] for run in each])
@@ -296,7 +321,7 @@ def draw(curves: dict[str, dict[str, list[dict[str, Any]]]], seconds: float, pat
             panel.step(times[known], np.median(scores[:, known], axis=0), where="post", **style)
         panel.set(xscale="log", xlabel="seconds", title=data, ylabel="accuracy of the best so far")
     figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
-    figure.savefig(path, dpi=130)
+    figure.savefig(options.picture, dpi=130)
 
 
 # What proposing costs --------------------------------------------------------------------------------------------
@@ -349,6 +374,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", default="", help="methods whose name has this in it")
     parser.add_argument("--picture", help="where to draw it")
+    parser.add_argument(
+        "--save", metavar="FILE", help="where runs are kept; those that it has already are not run again"
+    )
     parser.add_argument("--overhead", action="store_true", help="what proposing costs, with --trials and --strategy")
     parser.add_argument("--strategy", default="auto")
     parser.add_argument("--worker", nargs=5, metavar=("METHOD", "DATA", "SEED", "TRIALS", "S"), help=argparse.SUPPRESS)
