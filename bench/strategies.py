@@ -26,7 +26,7 @@ import numpy as np
 
 EPOCHS = 20
 UNITS, ACTIVATIONS, RATES, DROPOUTS = [16, 32, 64, 128], ["relu", "tanh", "gelu"], (1e-4, 1e-1), (0.0, 0.5)
-OURS = ("auto", "tpe", "racing", "halving")
+OURS = ("auto", "racing", "halving")
 PEERS = ("KerasTuner RandomSearch", "KerasTuner BayesianOptimization", "KerasTuner Hyperband", "Optuna TPE, plain fit")
 
 

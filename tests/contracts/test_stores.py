@@ -235,6 +235,16 @@ def test_the_claims_of_a_dead_driver_are_taken_over(store):
     driver.end()
 
 
+def test_one_that_is_to_be_alone_is_refused_while_another_works(store):
+    if not store.shared:
+        pytest.skip("one process at a time works on a file")
+    first = Driver(store)
+    with pytest.raises(RunFolderError, match="by one process at a time"):
+        Driver(store, alone=True)
+    first.end()
+    Driver(store, alone=True).end()
+
+
 def test_drivers_that_claim_at_once_get_different_members(store):
     keys = [(trial, 0, 0) for trial in range(1, 41)]
     granted = []

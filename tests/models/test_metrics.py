@@ -153,3 +153,14 @@ def test_names_and_directions():
         metric("accurcy")
     with pytest.raises(OptionError, match="no metric of a regression"):
         metric("auc", "regression")
+
+
+def test_a_member_scores_the_same_alone_and_among_others():
+    """To the last bit: a search that goes on scores members in other company."""
+    y = RNG.integers(0, 2, ROWS)
+    predictions = RNG.uniform(size=(MEMBERS, ROWS, 1))
+    wanted = ("accuracy", "log_loss", "auc", "f1")
+    together = evaluate(wanted, y, predictions, WEIGHTS["weights"], task="binary")
+    for member in range(MEMBERS):
+        alone = evaluate(wanted, y, predictions[member : member + 1], WEIGHTS["weights"], task="binary")
+        assert {name: values[member] for name, values in together.items()} == {n: v[0] for n, v in alone.items()}

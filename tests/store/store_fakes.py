@@ -201,7 +201,8 @@ def contents(found):
     for block in found.blocks:
         for i in range(len(block.trial)):
             key = (int(block.trial[i]), int(block.fold[i]), int(block.repeat[i]))
-            arrays = (block.train[i], block.validation[i], block.probes["dead_units"][i], block.predictions[i])
+            arrays = [block.train[i], block.validation[i], block.probes["dead_units"][i]]
+            arrays += [] if block.predictions is None else [block.predictions[i]]
             assert key not in members
             members[key] = (block.failure[i], *((a.dtype.str, a.tobytes()) for a in arrays))
     return repr(trials), dict(sorted(members.items()))

@@ -159,7 +159,7 @@ def _classes(wanted: list[Metric], y: Array, predictions: Array, weight: Array, 
     results: dict[str, Array] = {}
     chosen = (predictions[..., 0] > 0.5).astype(np.int64) if binary else predictions.argmax(axis=-1)
     if "accuracy" in needed:
-        results["accuracy"] = (chosen == truth) @ weight / total
+        results["accuracy"] = _weighted_sum(chosen == truth, weight) / total
     if needed & {"f1", "balanced_accuracy"}:
         hit, support, claimed = _counts(truth, chosen, weight, n_classes)
         if "f1" in needed:
@@ -172,12 +172,17 @@ def _classes(wanted: list[Metric], y: Array, predictions: Array, weight: Array, 
             right = np.where(truth == 1, predictions[..., 0], 1.0 - predictions[..., 0])
         else:
             right = predictions[:, np.arange(len(truth)), truth]
-        value = -np.log(np.clip(right, _EPSILON, 1.0 - _EPSILON)) @ weight / total
+        value = -_weighted_sum(np.log(np.clip(right, _EPSILON, 1.0 - _EPSILON)), weight) / total
         for name in needed & {"log_loss", "loss"}:
             results[name] = value.copy()
     if "auc" in needed:
         results["auc"] = _macro_auc(truth, predictions, weight, binary=binary)
     return {entry.name: results[entry.name] for entry in wanted}
+
+
+def _weighted_sum(values: Array, weight: Array) -> Array:
+    """Over the rows, `(member,)`. Not a matrix product, whose last bit depends on how many members there are."""
+    return np.asarray((np.ascontiguousarray(values) * weight).sum(axis=-1))
 
 
 def _counts(truth: Array, chosen: Array, weight: Array, n_classes: int) -> tuple[Array, Array, Array]:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from unitune.errors import RunFolderError
+from unitune.records import Array
 from unitune.store.arrays import pack, unpack
 from unitune.store.members import MemberBlock
 
@@ -69,7 +74,7 @@ def block_of(row: Any, predictions: bytes | None) -> MemberBlock:
             predictions=kept.get("predictions"),
             predicted=kept.get("predicted"),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, RunFolderError):
             raise
         raise RunFolderError(
@@ -77,3 +82,24 @@ def block_of(row: Any, predictions: bytes | None) -> MemberBlock:
             f"a chunk of members cannot be read ({type(error).__name__})",
             "It was changed; run the search again.",
         ) from error
+
+
+def block_as_arrays(block: MemberBlock) -> dict[str, Array]:
+    """A block as arrays of bytes, to lie among other arrays."""
+    row = chunk_row(block)
+    content = {"arrays": row.pop("arrays"), "predictions": prediction_bytes(block), "row": json.dumps(row).encode()}
+    return {name: np.frombuffer(one, np.uint8) for name, one in content.items() if one is not None}
+
+
+def block_from_arrays(arrays: Mapping[str, Array]) -> MemberBlock:
+    """The block that `block_as_arrays` took apart.
+
+    Raises:
+        RunFolderError: It is none.
+    """
+    content = {name: np.asarray(one, np.uint8).tobytes() for name, one in arrays.items()}
+    try:
+        row = SimpleNamespace(**json.loads(content["row"]), arrays=content["arrays"])
+    except (KeyError, TypeError, ValueError):
+        row = None
+    return block_of(row, content.get("predictions"))

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from unitune.errors import RunFolderError
 from unitune.store import schema
 from unitune.store.members import Key
 from unitune.store.run_store import RunStore
@@ -30,13 +31,19 @@ class Driver:
     Args:
         store: The run.
         lease_s: After so many seconds of silence its claims may be taken over; 30 if not given.
+        alone: Whether no other driver may work on the run at the same time.
+
+    Raises:
+        RunFolderError: It is to be alone, and is not.
     """
 
-    def __init__(self, store: RunStore, *, lease_s: float | None = None) -> None:
+    def __init__(self, store: RunStore, *, lease_s: float | None = None, alone: bool = False) -> None:
         self._store = store
         self._lease_s = LEASE_S if lease_s is None else lease_s
         self._ended = threading.Event()
-        with store.engine.begin() as connection:
+        with store.locked() as connection:
+            if alone and store.shared:
+                self._refuse_others(connection)
             row = {"host": socket.gethostname(), "pid": os.getpid(), "ended": False, "run_id": store.id}
             row["seen_s"] = _now(connection)
             made = connection.execute(insert(schema.drivers).values(**row)).inserted_primary_key
@@ -46,6 +53,19 @@ class Driver:
         self._beats = threading.Thread(target=self._beat, name="unitune-heartbeat", daemon=True)
         if store.shared:
             self._beats.start()
+
+    def _refuse_others(self, connection: Connection) -> None:
+        drivers = schema.drivers
+        oldest = _now(connection) - self._lease_s
+        lives = (drivers.c.run_id == self._store.id, ~drivers.c.ended, drivers.c.seen_s > oldest)
+        other = connection.execute(select(drivers.c.host, drivers.c.pid).where(*lives)).first()
+        if other is not None:
+            raise RunFolderError(
+                "Trials that are compared from rung to rung are trained by one process at a time",
+                f"process {other.pid} on {other.host} works on `{self._store.name}`",
+                "Wait for it, or use `racing` or another strategy, which several processes can share. A process that "
+                f"was killed counts as gone after {self._lease_s:g} s.",
+            )
 
     def _beat(self) -> None:
         while not self._ended.wait(self._lease_s / BEATS_PER_LEASE):

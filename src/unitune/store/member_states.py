@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from sqlalchemy import ColumnElement, Table, delete, select
@@ -30,6 +31,15 @@ def save_states(store: RunStore, states: Mapping[Key, tuple[int, State]]) -> Non
 def load_state(store: RunStore, key: Key) -> tuple[int, dict[str, Array | list[Array]]] | None:
     """The epoch and state of an unfinished member; None where none was recorded."""
     return _load(store, schema.checkpoints, key)
+
+
+def states_of_trials(store: RunStore, first: int, last: int) -> Iterator[tuple[Key, int, State]]:
+    """The unfinished members of the trials from `first` to `last`: who each is, its epoch and its state."""
+    table = schema.checkpoints
+    query = select(table).where(table.c.run_id == store.id, table.c.trial.between(first, last))
+    with store.engine.connect() as connection:
+        for row in connection.execute(query):
+            yield (row.trial, row.fold, row.repeat), row.epoch, _state_of(row)
 
 
 def drop_states(store: RunStore, keys: Sequence[Key]) -> None:
@@ -94,12 +104,14 @@ def _load(store: RunStore, table: Table, key: Key) -> tuple[int, dict[str, Array
     query = select(table.c.epoch, table.c.names, table.c.arrays).where(*_is(table, store, key))
     with store.engine.connect() as connection:
         row = connection.execute(query).first()
-    if row is None:
-        return None
+    return None if row is None else (row.epoch, _state_of(row))
+
+
+def _state_of(row: Any) -> dict[str, Array | list[Array]]:
     arrays: dict[str, Array | list[Array]] = dict(unpack(row.arrays))
     for name, length in json.loads(row.names)["lists"].items():
         arrays[name] = [arrays.pop(f"{name}/{position}") for position in range(length)]  # type: ignore[misc]
-    return row.epoch, arrays
+    return arrays
 
 
 def _is(table: Table, store: RunStore, key: Key) -> tuple[ColumnElement[bool], ...]:

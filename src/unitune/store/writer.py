@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -22,8 +23,16 @@ PATIENCE_S = {True: 60.0, False: 5.0}
 T = TypeVar("T")
 
 
+@dataclass(kw_only=True, eq=False)
+class _Chunk:
+    """Members, and trials that are finished, to be recorded in one transaction."""
+
+    blocks: list[MemberBlock] = field(default_factory=list)
+    finished: list[Trial] = field(default_factory=list)
+
+
 class Writer:
-    """Records whole chunks, at once if possible, otherwise as soon as possible.
+    """Records whole chunks and what follows them, in order: at once if possible, otherwise as soon as possible.
 
     Args:
         store: The run.
@@ -43,9 +52,7 @@ class Writer:
         self._elapsed_s = elapsed_s
         self._clock = clock
         self._sleep = sleep
-        self._blocks: list[MemberBlock] = []
-        self._finished: list[Trial] = []
-        self._tasks: list[Callable[[], None]] = []
+        self._waiting: list[_Chunk | Callable[[], None]] = []
         self._pause_s = 0.0
         self._next_try = float("-inf")
         self.problem: Exception | None = None
@@ -53,20 +60,20 @@ class Writer:
 
     def add(self, block: MemberBlock, finished: Sequence[Trial]) -> None:
         """Records a chunk, unless an earlier attempt failed only just now; it is then recorded with a later one."""
-        self._blocks.append(block)
-        self._finished += finished
-        if self._clock() >= self._next_try:
-            self._try()
+        chunk = self._last_chunk()
+        chunk.blocks.append(block)
+        chunk.finished += finished
+        self._try_if_due()
 
     def finish(self, trials: Sequence[Trial]) -> None:
         """Records trials that are finished without a further member, with the next chunk."""
-        self._finished += trials
+        if trials:
+            self._last_chunk().finished += trials
 
     def then(self, do: Callable[[], None]) -> None:
         """Does something with the store after what was recorded so far; again, until it succeeds."""
-        self._tasks.append(do)
-        if self._clock() >= self._next_try:
-            self._try()
+        self._waiting.append(do)
+        self._try_if_due()
 
     def flush(self, patience_s: float | None = None) -> None:
         """Records what waits.
@@ -78,7 +85,7 @@ class Writer:
             SaveError: It could not be done for so long.
         """
         end = self._clock() + (PATIENCE_S[self._store.shared] if patience_s is None else patience_s)
-        while self._blocks or self._finished or self._tasks:
+        while self._waiting:
             self._try()
             if self.problem is None:
                 return
@@ -86,15 +93,27 @@ class Writer:
                 raise self._given_up()
             self._sleep(self._pause_s)
 
+    def _last_chunk(self) -> _Chunk:
+        if not self._waiting or not isinstance(self._waiting[-1], _Chunk):
+            self._waiting.append(_Chunk())
+        chunk = self._waiting[-1]
+        assert isinstance(chunk, _Chunk)
+        return chunk
+
+    def _try_if_due(self) -> None:
+        if self._clock() >= self._next_try:
+            self._try()
+
     def _try(self) -> None:
         try:
-            if self._blocks or self._finished:
-                self._store.add(self._blocks, self._finished, elapsed_s=self._elapsed_s())
-                # New lists: an interruption between the two would record them again, which the store leaves out.
-                self._blocks, self._finished = [], []
-            while self._tasks:
-                self._tasks[0]()
-                del self._tasks[0]
+            while self._waiting:
+                first = self._waiting[0]
+                if isinstance(first, _Chunk):
+                    self._store.add(first.blocks, first.finished, elapsed_s=self._elapsed_s())
+                else:
+                    first()
+                # An interruption before this does it again: members that are recorded are left out.
+                del self._waiting[0]
         except DBAPIError as error:
             if not is_passing(error):
                 raise
@@ -105,7 +124,8 @@ class Writer:
         self.problem, self._pause_s, self._next_try = None, 0.0, float("-inf")
 
     def _given_up(self) -> SaveError:
-        members = sum(len(block.trial) for block in self._blocks)
+        chunks = [one for one in self._waiting if isinstance(one, _Chunk)]
+        members = sum(len(block.trial) for chunk in chunks for block in chunk.blocks)
         return SaveError(
             f"`{self._store.where}` cannot be written: {reason(self.problem)}. {members:,} networks were trained and "
             "are not recorded; everything before them is. Make room or bring the store back, then `unitune resume`."

@@ -9,11 +9,15 @@ from unitune.data.arrays import Split
 from unitune.engine.contract import Engine, Job
 from unitune.records import Array, Trial
 from unitune.store import MemberBlock
+from unitune.store.members import Key
+from unitune.tuner.checkpoints import Checkpoint, Round
 from unitune.tuner.collect import Batch, Collector
 
 
 class Recorder:
     """Keeps nothing."""
+
+    keeps = False
 
     def take(self, jobs: Sequence[Job]) -> Sequence[bool]:
         """Which of these jobs are to be trained now: those that are neither recorded nor another driver's."""
@@ -44,6 +48,23 @@ class Recorder:
 
     def stop(self, trials: Sequence[Trial]) -> None:
         """Keeps what became of trials that were stopped before all their members were trained."""
+
+    def rounds(self, first: int) -> list[Round]:
+        """The rounds of halving that the batch which begins with this trial has been through."""
+        return []
+
+    def checkpoints(self, first: int, last: int) -> dict[Key, tuple[int, Mapping[str, Any]]]:
+        """Of the unfinished members of the trials from `first` to `last` the epoch and the arrays of a checkpoint."""
+        return {}
+
+    def keep_checkpoints(self, checkpoints: Mapping[Key, Checkpoint]) -> None:
+        """Keeps where members stand that may go on."""
+
+    def keep_rounds(self, first: int, rounds: Sequence[Round]) -> None:
+        """Keeps the rounds of a batch, once their members' checkpoints are kept."""
+
+    def drop_checkpoints(self, keys: Sequence[Key]) -> None:
+        """Forgets members that are finished."""
 
     def wait_for_others(self, jobs: Sequence[Job], should_stop: Callable[[], bool]) -> bool:
         """Waits while other drivers train these jobs; whether there is more to take from them, or to take over."""

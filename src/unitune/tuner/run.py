@@ -24,7 +24,7 @@ from unitune.models import backend
 from unitune.records import Array, Direction, Trial
 from unitune.report.progress import Listener, Plan
 from unitune.result import Result, Source
-from unitune.search import OneAtATime, Strategy
+from unitune.search import Halving, OneAtATime, Strategy
 from unitune.space import Space
 from unitune.store import Run, history_table, member_table, probe_table
 from unitune.tuner.budget import Budget
@@ -146,6 +146,7 @@ def run(
             overwrite=overwrite,
             settings=settings,
             keep=keep,
+            alone=isinstance(strategy.referee, Halving),
         )
         # The time between its sessions is no part of a run.
         started -= session.before_s
@@ -266,6 +267,7 @@ def _session(
     overwrite: bool,
     settings: Mapping[str, Any] | None,
     keep: int,
+    alone: bool,
 ) -> Session:
     """Begins a run in a store, or goes on with one; its members are then planned as on the device that began it."""
     from unitune.tuner.session import Session, identity_of
@@ -292,6 +294,7 @@ def _session(
         record=described,
         space=described.space,
         keep=keep,
+        alone=alone,
     )
     device = getattr(engine, "device", None)
     if device is not None:

@@ -37,6 +37,7 @@ class Session:
         record: What is known of the run.
         space: Of its configurations.
         keep: Of how many of the best trials the members' weights are kept.
+        alone: Whether only one driver at a time may work on the run.
 
     Raises:
         RunFolderError: There is a run and it may not be replaced; another process works on it; or what is to go on is
@@ -54,6 +55,7 @@ class Session:
         record: Run,
         space: Space,
         keep: int = 0,
+        alone: bool = False,
     ) -> None:
         self.folder = folder
         self._began = time.perf_counter()
@@ -69,7 +71,7 @@ class Session:
                 self._database, resume=resume, overwrite=overwrite, identity=identity, record=record
             )
             self.before_s = self.store.elapsed_s
-            self._driver = Driver(self.store)
+            self._driver = Driver(self.store, alone=alone)
             if url:
                 (folder / ADDRESS).write_text(json.dumps({"url": shown_url(url), "run": self.store.name}) + "\n")
             self.store.update(state="running")

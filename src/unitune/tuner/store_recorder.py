@@ -20,15 +20,19 @@ from unitune.records import Array, Trial
 from unitune.space import Space
 from unitune.store.best_weights import BestWeights
 from unitune.store.claims import Driver
+from unitune.store.member_states import drop_states, load_state, save_states, states_of_trials
 from unitune.store.members import Key, MemberBlock, keys_of, pick
 from unitune.store.predictions import LEAST_TRIALS
 from unitune.store.run_store import RunStore
 from unitune.store.writer import Writer, patiently
+from unitune.tuner.checkpoints import Checkpoint, Round, log_arrays, log_key, rounds_of
 from unitune.tuner.recorder import Recorder
 
 POLL_S = 0.2
 BYTES_IN_STORE = 2**30
 """Predictions in a store grow to about this size; then those of the worse half are forgotten."""
+CHECKPOINT_BYTES = 2**30
+"""Checkpoints of unfinished members at most: beyond, a batch of halving that is cut off goes on from an earlier round."""
 
 
 class StoreRecorder(Recorder):
@@ -41,6 +45,8 @@ class StoreRecorder(Recorder):
         elapsed_s: How long the run has taken so far.
         best: Says whose weights are kept; None keeps none.
     """
+
+    keeps = True
 
     def __init__(
         self,
@@ -58,6 +64,8 @@ class StoreRecorder(Recorder):
         self._writer = Writer(store, elapsed_s=elapsed_s)
         self._asks = 0
         self._bytes = 0
+        self._checkpoint_bytes: dict[Key, int] = {}
+        self._too_large = False
         self._seen: set[int] = set()
         self._waiting: list[MemberBlock] = []
         self._have: set[Key] = set()
@@ -139,6 +147,37 @@ class StoreRecorder(Recorder):
         """With the next chunk."""
         self._writer.finish(trials)
 
+    def rounds(self, first: int) -> list[Round]:
+        """As they were recorded."""
+        found = self._patiently(lambda: load_state(self.store, log_key(first)))
+        return [] if found is None else rounds_of(found[1])
+
+    def checkpoints(self, first: int, last: int) -> dict[Key, tuple[int, Mapping[str, Any]]]:
+        """As they were recorded; those that are known to be finished are left out."""
+        found = self._patiently(lambda: list(states_of_trials(self.store, first, last)))
+        return {key: (epoch, state) for key, epoch, state in found if key[1] >= 0 and key not in self._have}
+
+    def keep_checkpoints(self, checkpoints: Mapping[Key, Checkpoint]) -> None:
+        """With the chunks; no more once there are too many bytes of them."""
+        states = {key: (one.epoch, one.arrays()) for key, one in checkpoints.items()}
+        for key, (_, arrays) in states.items():
+            self._checkpoint_bytes[key] = sum(_n_bytes(array) for array in arrays.values())
+        self._too_large |= sum(self._checkpoint_bytes.values()) > CHECKPOINT_BYTES
+        if not self._too_large:
+            self._writer.then(partial(save_states, self.store, states))
+
+    def keep_rounds(self, first: int, rounds: Sequence[Round]) -> None:
+        """With the chunks."""
+        if not self._too_large:
+            states = {log_key(first): (0, log_arrays(rounds))}
+            self._writer.then(partial(save_states, self.store, states))
+
+    def drop_checkpoints(self, keys: Sequence[Key]) -> None:
+        """With the chunks."""
+        for key in keys:
+            self._checkpoint_bytes.pop(key, None)
+        self._writer.then(partial(drop_states, self.store, list(keys)))
+
     def wait_for_others(self, jobs: Sequence[Job], should_stop: Callable[[], bool]) -> bool:
         """Looks at the store every now and then."""
         driver = self._driver
@@ -185,3 +224,7 @@ class StoreRecorder(Recorder):
 
 def _key(job: Job) -> Key:
     return job.member.trial, job.member.fold, job.member.repeat
+
+
+def _n_bytes(value: Array | Sequence[Array]) -> int:
+    return sum(map(_n_bytes, value)) if isinstance(value, list | tuple) else int(np.asarray(value).nbytes)
