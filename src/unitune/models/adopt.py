@@ -57,25 +57,6 @@ def adopt(
     return blueprint, _training(model), values
 
 
-def read_unbuilt(model: keras.Sequential) -> tuple[Blueprint, Training] | None:
-    """Reads a compiled Sequential that has no weights yet, without building it; None where that cannot be done.
-
-    Building costs far more than reading. The blueprint holds no template: nothing of the model is kept alive.
-    """
-    keras = backend.ensure()
-    if type(model) is not keras.Sequential or model.built or any(layer.built for layer in model.layers):
-        return None
-    if not model.layers or model.optimizer is None or model.loss is None:
-        return None
-    specs: list[LayerSpec] = []
-    for layer in model.layers:
-        read = _read(layer)
-        if read is None:
-            return None
-        specs.extend(read)
-    return Blueprint(layers=tuple(specs)), _training(model)
-
-
 def predicts_logits(training: Training) -> bool:
     """Whether the loss takes logits (`from_logits=True`), so that predictions must pass through a sigmoid or softmax.
 

@@ -16,6 +16,7 @@ from unitune.errors import DataError, OptionError
 from unitune.models import backend
 from unitune.models.adopt import adopt, predicts_logits
 from unitune.models.blueprint import EarlyStopping
+from unitune.models.description import describe, fingerprint
 from unitune.report.progress import Listener, make_progress
 from unitune.result import Result
 from unitune.search import Grid
@@ -24,11 +25,12 @@ from unitune.store import check_folder
 from unitune.tuner.executors import check_executor, engine_on
 from unitune.tuner.loop import Network
 from unitune.tuner.pose import check_number, check_options, pose
-from unitune.tuner.run import describe_call, run, run_folder
+from unitune.tuner.run import describe_call, recorded_call, run, run_folder
 
 if TYPE_CHECKING:
     import keras
 
+TRAINING = ("epochs", "batch_size", "patience", "normalize", "shuffle")
 TASK_OF_LOSS = {
     "binary": ("binary_crossentropy", "binary_focal_crossentropy", "hinge", "squared_hinge"),
     "multiclass": ("sparse_categorical_crossentropy", "categorical_crossentropy", "categorical_focal_crossentropy"),
@@ -70,6 +72,9 @@ def compare(
     out: str | Path | None = None,
     name: str | None = None,
     overwrite: bool = False,
+    resume: bool = False,
+    store: str | None = None,
+    keep: int = 0,
     progress: bool = True,
     callbacks: Iterable[Listener] = (),
 ) -> Result:
@@ -89,7 +94,9 @@ def compare(
         normalize: Whether rows are normalised before they reach a model. Not by default: a model gets the rows as
             they are, as in its own `fit`.
         shuffle: Whether the rows are shuffled before each epoch.
-        engine, executor, seed, out, name, overwrite, progress, callbacks: As in `unitune.tune`.
+        engine, executor, seed, out, name, overwrite, resume, store, keep, progress, callbacks: As in `unitune.tune`.
+            A run goes on only with models that have the weights with which it began: build them after
+            `keras.utils.set_random_seed`, or load them.
 
     Returns:
         A `Result` whose only hyperparameter is `model`.
@@ -112,9 +119,12 @@ def compare(
         )
     check_engine(engine)
     check_executor(executor)
-    folder = run_folder(out, name)
+    check_number("keep", keep, low=0, whole=True)
+    folder = run_folder(out, name, resume=resume, store=store)
+    if keep and folder is None:
+        raise OptionError("`keep` needs a run folder", "there is none", 'Give it a name: `name="mine"`.')
     if folder is not None:
-        check_folder(folder, overwrite=overwrite)
+        check_folder(folder, overwrite=overwrite, resume=resume)
     backend.ensure()
     y, one_hot = labels_of(models, y)
     data = read_dataset(
@@ -176,6 +186,14 @@ def compare(
             command=describe_call("compare", {"models": list(models), **call}),
             folder=folder,
             overwrite=overwrite,
+            store=store,
+            resume=resume,
+            keep=keep,
+            settings={
+                **{key: value for key, value in recorded_call(call).items() if key in TRAINING},
+                "models": {key: describe(one.blueprint, one.training) for key, one in networks.items()},
+                "weights": {key: fingerprint(one.initial_weights or ()) for key, one in networks.items()},
+            },
         )
 
 

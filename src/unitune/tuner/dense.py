@@ -260,7 +260,7 @@ def tune(
             notes=posed.notes,
             tests=posed.tests,
             command=describe_call("tune", call),
-            call=recorded_call(call),
+            call=recorded_call(call) | ({} if function is None else {"build_model": function.name}),
             folder=folder,
             overwrite=overwrite,
             spend=spend,
@@ -268,7 +268,7 @@ def tune(
             store=store,
             resume=resume,
             keep=keep,
-            settings=training_settings(call),
+            settings=training_settings(call) | _network_settings(function, problem),
             budget=budget,
             objectives=goal.objectives if goal.more else (),
         )
@@ -278,6 +278,11 @@ def training_settings(call: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that decide what is trained, beside rows and space, as JSON has them."""
     names = ("patience", "normalize", "nested", "spend", "baseline", "enqueue", "objectives")
     return {name: value for name, value in recorded_call(call).items() if name in names}
+
+
+def _network_settings(function: Function | None, problem: Problem) -> dict[str, Any]:
+    """What a function builds first: another function is not to go on with this one's run."""
+    return {} if function is None else {"network": function.described(problem.input_shape)}
 
 
 SPACE = (

@@ -22,6 +22,7 @@ from unitune.errors import OptionError, SpaceError
 from unitune.models import backend
 from unitune.models.adopt import predicts_logits
 from unitune.models.blueprint import Blueprint, EarlyStopping, OptimizerSpec, Training
+from unitune.models.description import describe
 from unitune.space import Condition, Hyperparameter, Space
 from unitune.space.domains import same
 from unitune.space.hyperparameters import HyperParameters
@@ -57,6 +58,7 @@ class Function:
     def __init__(self, given: Any, *, batch_sizes: Any = None, epochs: Any = None, patience: int | None = None) -> None:
         hypermodel = as_hypermodel(given)
         assert hypermodel is not None
+        self._given = given
         self.hypermodel: HyperModel = hypermodel
         self._patience = patience
         self._known = HyperParameters()
@@ -155,6 +157,16 @@ class Function:
                 if values and len(values) < len(parent.values):
                     return (Condition(parent.name, tuple(values)),)
         return ()
+
+    @property
+    def name(self) -> str:
+        """Of the function, or of the class of the `HyperModel`."""
+        return str(getattr(self._given, "__name__", type(self._given).__name__))
+
+    def described(self, input_shape: tuple[Any, ...]) -> str:
+        """The model that it builds first, in words."""
+        blueprint, training, _ = read_network(self.first, input_shape, set())
+        return describe(blueprint, training)
 
     # Networks ---------------------------------------------------------------------------------------------------
 

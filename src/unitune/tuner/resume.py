@@ -13,13 +13,14 @@ from unitune.report.progress import Listener
 from unitune.result import Result, load
 from unitune.store.folder import ADDRESS, STORE
 from unitune.tuner.dense import tune
+from unitune.tuner.hypermodel import HyperModel
 
 
 def resume(
     run: str | Path,
     x: Any = None,
     y: Any = None,
-    *,
+    *rows: Any,
     progress: bool = True,
     callbacks: Iterable[Listener] = (),
     store: str | None = None,
@@ -34,6 +35,7 @@ def resume(
         run: The run folder.
         x: The rows of the run, as they were given to `tune`; not needed where they came from a file.
         y: The target, if it was given apart.
+        rows: After a function: `resume(run, build_model, x, y)` goes on with `tune(build_model, x, y)`.
         progress: Whether to tell how it goes, on standard error.
         callbacks: Listeners that are told how it goes.
         store: The URL of the run's database with its password, if it needs one: the run folder does not hold it.
@@ -63,6 +65,18 @@ def resume(
             f"`{folder}` is of another function",
             "Call that function again with `resume=True`.",
         )
+    function, given = _given(x, y, rows)
+    wanted = call.pop("build_model", None)
+    if wanted and function is None:
+        raise OptionError(
+            "A run of a function that builds models needs it again",
+            f"`{folder}` was made with `{wanted}`",
+            f"Give it before the rows: `unitune.resume({str(folder)!r}, {wanted}, x, y)`.",
+        )
+    if function is not None and not wanted:
+        raise OptionError(
+            "A run goes on with what it began with", f"`{folder}` was made without a function", "Leave it out."
+        )
     unknown = arguments.keys() - set(signature(tune).parameters)
     if unknown:
         raise OptionError("`resume` takes arguments of `unitune.tune`", f"got `{sorted(unknown)[0]}`")
@@ -73,18 +87,33 @@ def resume(
             f"{', '.join(f'`{name}`' for name in missing)} of `{folder}` is not recorded",
             f"Give it again: `unitune.resume({str(folder)!r}, {missing[0]}=...)`.",
         )
-    if x is not None:
-        call |= {"x": x, "y": y}
+    if given:
+        call |= dict(zip(("x", "y"), (*given, None), strict=False))
     if call.get("x") is None:
         raise OptionError(
             "The rows of the run are needed",
             "they did not come from a file",
-            f"Give them: `unitune.resume({str(folder)!r}, x, y)`.",
+            f"Give them: `unitune.resume({str(folder)!r}, {f'{wanted}, ' if wanted else ''}x, y)`.",
         )
     call |= arguments
+    positional = [one for one in (function, call.pop("x"), call.pop("y", None)) if one is not None]
     return tune(
-        **call, out=folder.parent, name=folder.name, resume=True, store=url, progress=progress, callbacks=callbacks
+        *positional,
+        **call,
+        out=folder.parent,
+        name=folder.name,
+        resume=True,
+        store=url,
+        progress=progress,
+        callbacks=callbacks,
     )
+
+
+def _given(x: Any, y: Any, rows: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
+    """The function, if there is one, and what was given of the rows and the target."""
+    values = tuple(one for one in (x, y, *rows) if one is not None)
+    is_function = bool(values) and (isinstance(values[0], HyperModel) or callable(values[0]))
+    return (values[0], values[1:]) if is_function else (None, values)
 
 
 def stored_run(folder: Path, url: str | None = None) -> dict[str, Any]:

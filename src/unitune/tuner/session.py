@@ -198,6 +198,10 @@ def check_same(then: Mapping[str, Any], now: Mapping[str, Any], *, where: Path) 
         )
 
 
+_SAID_SETTINGS = {
+    "weights": "the models begin with other weights (with `keras.utils.set_random_seed` before they are built they are "
+    "the same)",
+}
 SAID = {
     "data": "the data differ: other rows, another order of them, or another target",
     "rows": "the rows are split into other folds",
@@ -220,6 +224,8 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         elif key == "settings":
             before, after = before or {}, after or {}
             changed = [name for name in dict.fromkeys([*before, *after]) if before.get(name) != after.get(name)]
+            found += [_SAID_SETTINGS[name] for name in changed if name in _SAID_SETTINGS]
+            changed = [name for name in changed if name not in _SAID_SETTINGS]
             found += [f"`{name}` was {_shown(before.get(name))} and is {_shown(after.get(name))}" for name in changed]
         else:
             found.append(f"`{key}` was {_shown(before)} and is {_shown(after)}")

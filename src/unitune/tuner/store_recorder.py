@@ -32,7 +32,7 @@ POLL_S = 0.2
 BYTES_IN_STORE = 2**30
 """Predictions in a store grow to about this size; then those of the worse half are forgotten."""
 CHECKPOINT_BYTES = 2**30
-"""Checkpoints of unfinished members at most: beyond, a batch of halving that is cut off goes on from an earlier round."""
+"""Checkpoints of unfinished members at most; beyond, a batch of halving goes on from an earlier round."""
 
 
 class StoreRecorder(Recorder):

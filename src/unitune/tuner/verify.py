@@ -29,7 +29,9 @@ def verify(folder: str | Path, x: Any = None, y: Any = None, *, trial: int | Non
     """
     result = load(folder)
     call = dict(result.run.call)
-    missing = [name for name in call.pop("not_recorded", ["its arguments"]) if name not in ("x", "y")]
+    function = call.pop("build_model", None)
+    missing = [f"the function `{function}`"] * bool(function)
+    missing += [name for name in call.pop("not_recorded", ["its arguments"]) if name not in ("x", "y")]
     if missing or not call.keys() - {"x", "y"} <= set(_arguments()):
         raise OptionError(
             "Only a run of `unitune.tune` whose arguments a file can hold can be verified from its folder",
