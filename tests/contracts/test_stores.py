@@ -272,14 +272,18 @@ from unitune.store import claims
 import unitune.tuner.session as session
 claims.LEASE_S = 1.5
 engine = fakes.FakeEngine(tile_s=0.03, on_tile=lambda keys: print(json.dumps(keys), flush=True))
-found, _ = fakes.kept(Path(sys.argv[1]) / "shared", url=sys.argv[2], trials=40, engine=engine)
+strategy = fakes.a_strategy(sys.argv[3], trials=40)
+found, _ = fakes.kept(
+    Path(sys.argv[1]) / sys.argv[3], url=sys.argv[2], trials=40, engine=engine, strategy=strategy
+)
 import hashlib
 print("END", hashlib.sha256(repr(fakes.contents(found)).encode()).hexdigest(), flush=True)
 """
 
 
 @pytest.mark.slow
-def test_three_processes_share_a_run_and_one_is_killed(postgres, tmp_path):
+@pytest.mark.parametrize("strategy", ["racing", "tpe"])
+def test_three_processes_share_a_run_and_one_is_killed(postgres, tmp_path, strategy):
     import hashlib
 
     code = WORKER.format(path=str(Path(fakes.__file__).parent))
@@ -287,7 +291,7 @@ def test_three_processes_share_a_run_and_one_is_killed(postgres, tmp_path):
     for number in range(3):
         folder = tmp_path / str(number)
         folder.mkdir()
-        command = [sys.executable, "-c", code, str(folder), postgres.url]
+        command = [sys.executable, "-c", code, str(folder), postgres.url, strategy]
         processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
     victim = processes[1]
     lost = [json.loads(victim.stdout.readline()) for _ in range(3)]
@@ -300,11 +304,12 @@ def test_three_processes_share_a_run_and_one_is_killed(postgres, tmp_path):
     assert all(trained)
     assert len(trained[0] + trained[1]) == len(set(trained[0] + trained[1]))
     before = {tuple(key) for keys in lost for key in keys}
-    everything = {(trial, fold, 0) for trial in range(1, 41) for fold in range(3)}
-    assert set(trained[0] + trained[1]) | before == everything
+    engine = fakes.FakeEngine()
+    found = fakes.searched(trials=40, strategy=fakes.a_strategy(strategy, trials=40), engine=engine)
+    assert set(trained[0] + trained[1]) | before == set(engine.trained)
     # What the killed one had recorded was not trained again: at most the tile in flight was.
     assert len(before & set(trained[0] + trained[1])) <= 4
-    alone = hashlib.sha256(repr(fakes.contents(fakes.searched(trials=40))).encode()).hexdigest()
+    alone = hashlib.sha256(repr(fakes.contents(found)).encode()).hexdigest()
     assert [lines[-1] for lines in outputs] == [f"END {alone}"] * 2
 
 

@@ -9,7 +9,7 @@ from unitune.data.dataset import Dataset
 from unitune.data.folds import make_folds
 from unitune.engine.contract import Outcome
 from unitune.models.blueprint import Blueprint, LayerSpec, OptimizerSpec, Training
-from unitune.search import Random
+from unitune.search import Goal, Random, make_strategy
 from unitune.space import Choice, Float, Hyperparameter, Space
 from unitune.store import MemberBlock, Run
 from unitune.tuner.loop import Network, search
@@ -123,6 +123,11 @@ def outcome_of(jobs, split):
         engine="fused",
         probes={"dead_units": drawn(EPOCHS, 2)},
     )
+
+
+def a_strategy(name, *, trials):
+    goal = Goal(metric="accuracy", direction="maximize", validation_ratio=0.5)
+    return make_strategy(name, a_space(), goal=goal, seed=3, trials=trials)[0]
 
 
 def a_record(problem, space):

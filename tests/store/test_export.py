@@ -12,7 +12,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 
 import unitune
-from unitune.errors import OptionError
+from unitune.errors import OptionError, SaveError
 from unitune.space import Choice, Fixed, Float, Hyperparameter, Int, Space
 from unitune.store.export_optuna import distributions
 
@@ -135,16 +135,22 @@ def test_events_hold_curves_and_scores(run, result, tmp_path):
         unitune.export(run, "tensorboard", tmp_path / "events")
 
 
-def test_mlflow_gets_parameters_scores_and_curves(run, monkeypatch):
-    """A stand-in for MLflow's client, whose real package is large."""
+@pytest.fixture
+def mlflow(monkeypatch):
+    """A stand-in for MLflow's client, whose real package is large, and the calls that it got."""
     calls = []
+
+    class MlflowException(Exception):  # noqa: N818 - its name there
+        pass
 
     class MlflowClient:
         def __init__(self, tracking_uri):
+            if tracking_uri.startswith("file:"):
+                raise MlflowException("The filesystem tracking backend is in maintenance mode.")
             calls.append(("uri", tracking_uri))
 
         def get_experiment_by_name(self, name):
-            return None if len(calls) < 100 else object()
+            return None
 
         def create_experiment(self, name):
             return name
@@ -156,21 +162,39 @@ def test_mlflow_gets_parameters_scores_and_curves(run, monkeypatch):
             calls.append((run_id, list(metrics), dict(params), dict(tags)))
 
         def set_terminated(self, run_id, status):
+            if calls[0][1] == "http://breaks" and len(calls) > 9:
+                raise MlflowException("no answer")
             calls.append((run_id, status))
 
-    entities = types.ModuleType("mlflow.entities")
+    entities, exceptions = types.ModuleType("mlflow.entities"), types.ModuleType("mlflow.exceptions")
     entities.Metric = lambda *values: values
     entities.Param = entities.RunTag = lambda key, value: (key, value)
+    exceptions.MlflowException = MlflowException
     module = types.ModuleType("mlflow")
-    module.MlflowClient, module.entities = MlflowClient, entities
-    monkeypatch.setitem(sys.modules, "mlflow", module)
-    monkeypatch.setitem(sys.modules, "mlflow.entities", entities)
+    module.MlflowClient, module.entities, module.exceptions = MlflowClient, entities, exceptions
+    for one in (module, entities, exceptions):
+        monkeypatch.setitem(sys.modules, one.__name__, one)
+    return calls
+
+
+def test_mlflow_gets_parameters_scores_and_curves(run, mlflow):
     unitune.export(run, "mlflow", "http://localhost:5000")
-    assert calls[0] == ("uri", "http://localhost:5000")
-    first = next(call for call in calls if call[0] == "trial 1" and len(call) == 4)
-    assert set(first[2]) == {"units", "activation", "learning_rate"}
-    assert {metric[0] for metric in first[1]} >= {"accuracy", "train/loss", "validation/loss"}
-    assert [call[1] for call in calls if len(call) == 2][1:].count("FAILED") == 2
+    assert mlflow[0] == ("uri", "http://localhost:5000")
+    first = [call for call in mlflow if call[0] == "trial 1" and len(call) == 4]
+    assert {name for call in first for name in call[2]} == {"units", "activation", "learning_rate"}
+    assert {metric[0] for call in first for metric in call[1]} >= {"accuracy", "train/loss", "validation/loss"}
+    assert [call[1] for call in mlflow if len(call) == 2][1:].count("FAILED") == 2
+
+
+def test_a_place_that_mlflow_does_not_take_is_refused(run, mlflow):
+    with pytest.raises(OptionError, match=r"maintenance mode.*sqlite:///"):
+        unitune.export(run, "mlflow", "file:///runs")
+    assert mlflow == []
+
+
+def test_an_mlflow_that_stops_answering_is_told(run, mlflow):
+    with pytest.raises(SaveError, match=r"no answer.*delete it there"):
+        unitune.export(run, "mlflow", "http://breaks")
 
 
 MISSING = {"optuna": "sqlite:///x.db", "mlflow": "http://x", "tensorboard": "events"}
