@@ -80,6 +80,19 @@ def test_another_function_is_refused(cut):
         unitune.resume(cut, another_function, X, Y, progress=False)
 
 
+def test_a_function_that_builds_another_network_later_is_refused(cut):
+    def wider_later(hp):
+        model = build_model(hp)
+        if hp.get("units") == 2:
+            return model
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(9), keras.layers.Dense(1, "sigmoid")])
+        model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+        return model
+
+    with pytest.raises(RunFolderError, match=r"trial \d had 1\d parameters and would have 55 parameters"):
+        unitune.resume(cut, wider_later, X, Y, progress=False)
+
+
 def test_a_function_goes_on(cut, whole):
     count = Count()
     found = unitune.resume(cut, build_model, X, Y, progress=False, callbacks=[count])

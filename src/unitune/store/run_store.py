@@ -111,7 +111,7 @@ class RunStore:
             rows: For each its `configuration` (labels), `n_parameters` and `logits`.
 
         Returns:
-            The configurations as they are recorded.
+            The rows as they are recorded.
         """
         new = [
             {
@@ -125,12 +125,15 @@ class RunStore:
         self._insert_new(schema.trials, new)
         table = schema.trials
         query = (
-            select(table.c.configuration)
+            select(table.c.configuration, table.c.n_parameters, table.c.logits)
             .where(table.c.run_id == self.id, table.c.number >= first, table.c.number < first + len(rows))
             .order_by(table.c.number)
         )
         with self.engine.connect() as connection:
-            return [json.loads(text) for text in connection.execute(query).scalars()]
+            return [
+                {**row, "configuration": json.loads(row["configuration"])}
+                for row in connection.execute(query).mappings()
+            ]
 
     def _insert_new(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Adds rows whose key is not there yet."""

@@ -91,18 +91,23 @@ class StoreRecorder(Recorder):
         logits: Sequence[bool],
     ) -> None:
         """Recorded, or compared with what is."""
-        labels = [self._space.labels(configuration) for configuration in configurations]
         rows = [
-            {"configuration": one, "n_parameters": n, "logits": bool(is_logits)}
-            for one, n, is_logits in zip(labels, counts, logits, strict=True)
+            {"configuration": self._space.labels(one), "n_parameters": n, "logits": bool(is_logits)}
+            for one, n, is_logits in zip(configurations, counts, logits, strict=True)
         ]
         recorded = self._patiently(lambda: self.store.begin(numbers[0], rows))
-        for number, now, then in zip(numbers, labels, recorded, strict=True):
-            if now != then:
+        for number, now, then in zip(numbers, rows, recorded, strict=True):
+            if now["configuration"] != then["configuration"]:
                 raise RunFolderError(
                     "A search that goes on must propose what it proposed before",
-                    f"trial {number} was {then} and would be {now}",
+                    f"trial {number} was {then['configuration']} and would be {now['configuration']}",
                     "Another version of Unitune or of what proposes made this run; start a new one.",
+                )
+            if now != then:
+                raise RunFolderError(
+                    "A search that goes on must build the networks that it built before",
+                    f"trial {number} had {_described(then)} and would have {_described(now)}",
+                    "Give it the function that it began with, or start another run with another `name`.",
                 )
 
     def recorded(self, jobs: Sequence[Job]) -> list[MemberBlock]:
@@ -220,6 +225,10 @@ class StoreRecorder(Recorder):
 
     def _patiently(self, do: Callable[[], Any]) -> Any:
         return patiently(do, self.store)
+
+
+def _described(row: Mapping[str, Any]) -> str:
+    return f"{row['n_parameters']:,} parameters" + (" and a loss that takes logits" if row["logits"] else "")
 
 
 def _key(job: Job) -> Key:
