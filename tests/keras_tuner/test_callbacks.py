@@ -94,7 +94,54 @@ def test_events_are_written_where_tensorboard_is_installed(build, rows, tmp_path
     assert list((tmp_path / "board" / "0" / "execution0").glob("*/events*"))
 
 
-@pytest.mark.parametrize("name", ["ModelCheckpoint", "BackupAndRestore", "LambdaCallback"])
+@pytest.mark.parametrize("kind", ["m.keras", "m.weights.h5"])
+def test_a_checkpoint_of_the_best_epoch_is_the_file_that_fit_writes(kind, build, rows, tmp_path):
+    import keras
+
+    saved = {}
+    for engine in ("fused", "solo"):
+        path = tmp_path / "saved" / engine / kind
+
+        def callbacks(path=path):
+            only = {"save_weights_only": kind.endswith("h5")}
+            return [keras.callbacks.ModelCheckpoint(path, "val_accuracy", save_best_only=True, **only)]
+
+        history_of(build, rows, tmp_path, engine, callbacks, objective="val_accuracy")
+        if kind == "m.keras":
+            saved[engine] = keras.saving.load_model(path).get_weights()
+        else:
+            model = keras.Sequential(
+                [keras.Input((4,)), keras.layers.Dense(3, "tanh"), keras.layers.Dense(2, "softmax")]
+            )
+            model.load_weights(path)
+            saved[engine] = model.get_weights()
+    for mine, theirs in zip(saved["fused"], saved["solo"], strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "more than the best epoch"),
+        ({"filepath": "{epoch}.keras", "save_best_only": True}, "more than the best epoch"),
+        ({"save_best_only": True, "monitor": "val_accuracy"}, "not the objective"),
+        ({"save_best_only": True, "initial_value_threshold": 0.1}, "first threshold"),
+    ],
+)
+def test_other_checkpoints_are_left_to_keras(settings, said):
+    import keras
+
+    from unitune.engine.lift.base import Unfusable
+    from unitune.keras_tuner.engine.callbacks import read_callbacks
+    from unitune.models.blueprint import OptimizerSpec, Training
+
+    made = keras.callbacks.ModelCheckpoint(**{"filepath": "m.keras", **settings})
+    training = Training(optimizer=OptimizerSpec(class_name="SGD", learning_rate=0.1), loss="mse", metrics=("accuracy",))
+    with pytest.raises(Unfusable, match=said):
+        read_callbacks([made], training, 4, validates=True, kept=("val_loss", False))
+
+
+@pytest.mark.parametrize("name", ["BackupAndRestore", "LambdaCallback"])
 def test_what_needs_the_model_while_it_trains_is_left_to_keras(name, build, rows, tmp_path):
     import keras
 
@@ -103,7 +150,6 @@ def test_what_needs_the_model_while_it_trains_is_left_to_keras(name, build, rows
     from unitune.models.blueprint import OptimizerSpec, Training
 
     made = {
-        "ModelCheckpoint": lambda: keras.callbacks.ModelCheckpoint(str(tmp_path / "m.keras")),
         "BackupAndRestore": lambda: keras.callbacks.BackupAndRestore(str(tmp_path / "b")),
         "LambdaCallback": lambda: keras.callbacks.LambdaCallback(),
     }[name]()

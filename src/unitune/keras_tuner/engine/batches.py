@@ -19,12 +19,12 @@ class InMemory:
     """All batches, one after another.
 
     Attributes:
-        x, y, weight: `(row, ...)`; there may be no weights.
+        x, y, weight: `(row, ...)`; there may be no weights. For several inputs `x` is a list or dict of arrays.
         batch_size: Rows of each batch but the last.
         shuffles: Whether the rows come in another order each time.
     """
 
-    x: Array
+    x: Any
     y: Array
     weight: Array | None
     batch_size: int
@@ -58,31 +58,40 @@ def read_batches(data: Any, *, shuffle: bool) -> InMemory:
             raise Unfusable("the `tf.data.Dataset` does not say how many batches it has")
         batches = _collected(data.as_numpy_iterator())
         again = next(iter(data.as_numpy_iterator()))
-    sizes = [len(batch[0]) for batch in batches]
+    sizes = [len(batch[1]) for batch in batches]
     if len(set(sizes[:-1])) > 1 or sizes[-1] > sizes[0]:
         raise Unfusable("the batches are of different sizes")
-    columns = [np.concatenate(column) for column in zip(*batches, strict=True)]
+    columns = [_joined(keras, column) for column in zip(*batches, strict=True)]
     return InMemory(
         x=columns[0],
         y=columns[1],
         weight=columns[2] if len(columns) == 3 else None,
         batch_size=sizes[0],
-        shuffles=not all(np.array_equal(a, b) for a, b in zip(batches[0], again, strict=True)),
+        shuffles=not all(
+            np.array_equal(a, b) for a, b in zip(keras.tree.flatten(batches[0]), keras.tree.flatten(again), strict=True)
+        ),
     )
 
 
-def _collected(batches: Any) -> list[tuple[Array, ...]]:
-    found: list[tuple[Array, ...]] = []
+def _joined(keras: Any, parts: Any) -> Any:
+    """The parts of all batches one after another, each input by itself."""
+    return keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
+
+
+def _collected(batches: Any) -> list[tuple[Any, ...]]:
+    keras = backend.ensure()
+    found: list[tuple[Any, ...]] = []
     n_bytes = 0
     for batch in batches:
         if not isinstance(batch, tuple) or len(batch) not in (2, 3):
             raise Unfusable("a batch is not `(x, y)` or `(x, y, weight)`")
-        if any(isinstance(part, dict | list | tuple) for part in batch):
-            raise Unfusable("the batches have several inputs or outputs")
-        arrays = tuple(np.asarray(part) for part in batch)
-        if any(not array.ndim for array in arrays):
+        if any(isinstance(part, dict | list | tuple) for part in batch[1:]):
+            raise Unfusable("the batches have several outputs")
+        arrays = keras.tree.map_structure(np.asarray, batch)
+        flat = keras.tree.flatten(arrays)
+        if any(not array.ndim for array in flat):
             raise Unfusable("the rows do not come in batches")
-        n_bytes += sum(array.nbytes for array in arrays)
+        n_bytes += sum(array.nbytes for array in flat)
         if n_bytes > MOST_BYTES:
             raise Unfusable(f"the batches do not fit into {MOST_BYTES // 2**20} MB")
         found.append(arrays)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,21 @@ ACCURACIES = ("binary_accuracy", "categorical_accuracy", "sparse_categorical_acc
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Replay:
-    """A callback that only writes down what was logged: it is told when the member is done."""
+    """A callback that only writes down what was logged, or the best weights: it is told when the member is done."""
 
     callback: Any
 
-    def run(self, history: Mapping[str, Sequence[float]], epochs: Sequence[int], folder: Path | None) -> None:
-        """Tells the callback of every epoch."""
+    def run(
+        self,
+        history: Mapping[str, Sequence[float]],
+        epochs: Sequence[int],
+        folder: Path | None,
+        model: Callable[[], Any],
+    ) -> None:
+        """Tells the callback of every epoch; `model` gives the model as it was in its best epoch."""
+        if type(self.callback).__name__ == "ModelCheckpoint":
+            _save_best(self.callback, history, epochs, model)
+            return
         if type(self.callback).__name__ == "TensorBoard":
             _write_scalars(folder or Path(str(self.callback.log_dir)), history, epochs)
             return
@@ -35,7 +44,12 @@ class Replay:
 
 
 def read_callbacks(
-    callbacks: Sequence[Any], training: Training, steps: int, *, validates: bool
+    callbacks: Sequence[Any],
+    training: Training,
+    steps: int,
+    *,
+    validates: bool,
+    kept: tuple[str, bool] | None = None,
 ) -> tuple[Training, list[Replay], bool]:
     """Sorts callbacks into the training and those that are told afterwards.
 
@@ -44,6 +58,7 @@ def read_callbacks(
         training: What they are added to.
         steps: Steps of an epoch.
         validates: Whether there are validation rows.
+        kept: The metric whose best epoch's weights are kept, and whether more of it is better.
 
     Returns:
         The training, the callbacks to tell afterwards, and whether the learning rate is logged.
@@ -95,23 +110,60 @@ def read_callbacks(
             if name == "TensorBoard" and importlib.util.find_spec("tensorflow") is None:
                 raise Unfusable("`TensorBoard` writes with TensorFlow, which is not installed")
             replays.append(Replay(callback=callback))
+        elif name == "ModelCheckpoint":
+            _check_checkpoint(callback, training, validates, kept)
+            replays.append(Replay(callback=callback))
         else:
             raise Unfusable(f"the callback `{name}` needs the model while it is trained")
     return training, replays, logs_rate
 
 
 def _monitored(callback: Any, training: Training, validates: bool) -> tuple[str, bool]:
-    """What early stopping looks at, by the name that programs know, and whether more of it is better."""
+    """What a callback looks at, by the name that programs know, and whether more of it is better."""
+    callback_name = type(callback).__name__
     prefix = "val_" if callback.monitor.startswith("val_") else ""
     name = callback.monitor.removeprefix("val_")
     known = {"loss": "loss", **{one: one for one in training.metrics}, **dict.fromkeys(ACCURACIES, "accuracy")}
     if name not in known or (known[name] != "loss" and known[name] not in training.metrics):
-        raise Unfusable(f"`EarlyStopping` on `{callback.monitor}`, which no program logs, has no fused form")
+        raise Unfusable(f"`{callback_name}` on `{callback.monitor}`, which no program logs, has no fused form")
     if prefix and not validates:
-        raise Unfusable("`EarlyStopping` without validation rows has no fused form")
-    # Keras takes what is called accuracy or AUC for a metric of which more is better.
-    more = callback.mode == "max" or (callback.mode == "auto" and name.endswith(("acc", "accuracy", "auc")))
+        raise Unfusable(f"`{callback_name}` without validation rows has no fused form")
+    more = _wants_more(callback)
     return prefix + metric_name(known[name]) if known[name] != "loss" else callback.monitor, more
+
+
+def _wants_more(callback: Any) -> bool:
+    """Whether a callback looks for the largest value; Keras takes so what is called accuracy or AUC."""
+    return bool(
+        callback.mode == "max" or (callback.mode == "auto" and callback.monitor.endswith(("acc", "accuracy", "auc")))
+    )
+
+
+def _check_checkpoint(callback: Any, training: Training, validates: bool, kept: tuple[str, bool] | None) -> None:
+    """Refuses what needs other weights than those that a program keeps: of one epoch, the best by the objective."""
+    if not callback.save_best_only or callback.save_freq != "epoch" or "{" in str(callback.filepath):
+        raise Unfusable("`ModelCheckpoint` that saves more than the best epoch has no fused form")
+    if callback.best is not None:
+        raise Unfusable("`ModelCheckpoint` with a first threshold has no fused form")
+    if _monitored(callback, training, validates) != kept:
+        raise Unfusable(f"`ModelCheckpoint` on `{callback.monitor}`, which is not the objective, has no fused form")
+
+
+def _save_best(
+    callback: Any, history: Mapping[str, Sequence[float]], epochs: Sequence[int], model: Callable[[], Any]
+) -> None:
+    """Has the callback save the model as it was in its best epoch; earlier ones would be written over."""
+    values = history[callback.monitor]
+    if not len(values):
+        return
+    more = _wants_more(callback)
+    best = 0
+    for position, value in enumerate(values):
+        if value > values[best] if more else value < values[best]:
+            best = position
+    callback.mode = "max" if more else "min"  # a model that was not trained by `fit` cannot tell it
+    callback.set_model(model())
+    callback.on_epoch_end(epochs[best], {name: one[best] for name, one in history.items()})
 
 
 def _on_val_loss(callback: Any, validates: bool) -> None:

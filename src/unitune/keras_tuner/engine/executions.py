@@ -56,7 +56,8 @@ def _folds(args: Sequence[Any], kwargs: dict[str, Any], folds: int, seed: int) -
     from sklearn.model_selection import KFold, StratifiedKFold
 
     x, y = _x_and_y(args, kwargs)
-    if not hasattr(x, "shape") or y is None or not hasattr(y, "shape"):
+    parts = x.values() if isinstance(x, dict) else x if isinstance(x, list | tuple) else (x,)
+    if not all(hasattr(part, "shape") for part in parts) or y is None or not hasattr(y, "shape"):
         raise OptionError("`folds` needs `x` and `y` as arrays", f"got a {type(x).__name__} and a {type(y).__name__}")
     for name in ("validation_data", "validation_split"):
         if kwargs.get(name):
@@ -88,4 +89,8 @@ def _on_rows(args: Sequence[Any], kwargs: dict[str, Any], rows: Any, held_out: A
 
 
 def _take(array: Any, rows: Any) -> Any:
+    if isinstance(array, dict):
+        return {name: _take(one, rows) for name, one in array.items()}
+    if isinstance(array, list | tuple):
+        return [_take(one, rows) for one in array]
     return array.iloc[rows] if hasattr(array, "iloc") else np.asarray(array)[rows]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from unitune.data.arrays import Split
+from unitune.data.arrays import Split, as_inputs, n_rows, row_shape, take_rows
 from unitune.engine.lift.base import Unfusable
 from unitune.engine.losses import metric_name
 from unitune.errors import OptionError
@@ -39,7 +39,7 @@ class FitCall:
         replays: Callbacks that are told afterwards what happened.
         validates: Whether there are validation rows.
         first_epoch: Epochs before it are not part of the history.
-        input_shape: Of one row.
+        input_shape: Of one row; for several inputs a tuple of shapes.
     """
 
     blueprint: Blueprint
@@ -50,7 +50,7 @@ class FitCall:
     replays: tuple[Replay, ...]
     validates: bool
     first_epoch: int
-    input_shape: tuple[int, ...]
+    input_shape: tuple[Any, ...]
     logs_rate: bool
 
 
@@ -139,15 +139,15 @@ def read_fit(
     if getattr(model, "optimizer", None) is None or not getattr(model, "compiled", False):
         raise Unfusable("the model is not compiled")
     rows.read(call)
-    x, y = _array(call["x"], "x"), _array(call["y"], "y")
+    x, y = _inputs(model, call["x"], "x"), _array(call["y"], "y")
     if y is None:
         raise Unfusable("there is no `y`")
     weight = _array(call["sample_weight"], "sample_weight")
-    x, y, weight, held_out = _held_out(x, y, weight, call)
+    x, y, weight, held_out = _held_out(model, x, y, weight, call)
     if call["class_weight"] is not None:
         weight = _with_class_weights(call["class_weight"], y, weight)
 
-    input_shape = tuple(int(size) for size in x.shape[1:])
+    input_shape = row_shape(x)
     reason = why_solo(model)
     if reason:
         raise Unfusable(reason)
@@ -168,16 +168,16 @@ def read_fit(
         epochs=epochs,
         shuffle=bool(call["shuffle"]),
     )
-    steps = -(-len(x) // training.batch_size)
-    training, replays, logs_rate = read_callbacks(
-        call["callbacks"] or [], training, steps, validates=held_out is not None
-    )
+    steps = -(-n_rows(x) // training.batch_size)
     kept = _kept(objective, logged, validates=held_out is not None)
+    training, replays, logs_rate = read_callbacks(
+        call["callbacks"] or [], training, steps, validates=held_out is not None, kept=kept
+    )
     if kept is not None:
         stopping = training.early_stopping or EarlyStopping(patience=NEVER, monitor=kept[0], maximize=kept[1])
         training = replace(training, early_stopping=replace(stopping, keep=kept))
 
-    x_val, y_val, w_val = held_out if held_out is not None else (x[:0], y[:0], None)
+    x_val, y_val, w_val = held_out if held_out is not None else (take_rows(x, slice(0)), y[:0], None)
     key = (sparse, str(keras.config.floatx()))
 
     def make() -> Split:
@@ -192,7 +192,7 @@ def read_fit(
             w_val=None if w_val is None else np.asarray(w_val, keras.config.floatx()),
         )
 
-    number = rows.number(key, [x, y, weight, x_val, y_val, w_val], make)
+    number = rows.number(key, [*as_inputs(x), y, weight, *as_inputs(x_val), y_val, w_val], make)
     return FitCall(
         blueprint=blueprint,
         training=training,
@@ -220,6 +220,24 @@ def _kept(objective: Objective, logged: Sequence[str], *, validates: bool) -> tu
     return prefix + own, objective.direction == "max"
 
 
+def _inputs(model: Any, value: Any, name: str) -> Any:
+    """The rows as an array, or as a tuple of arrays in the order of the model's inputs."""
+    if not isinstance(value, dict | list | tuple):
+        return _array(value, name)
+    inputs = list(getattr(model, "inputs", None) or ())
+    if isinstance(value, dict):
+        # A model made of a dictionary of inputs has them in the order of their keys, any other has them by name.
+        struct = getattr(model, "_inputs_struct", None)
+        keys = sorted(struct) if isinstance(struct, dict) else [one.name for one in inputs]
+        if not keys or not set(keys) <= set(value):
+            raise Unfusable(f"the keys of `{name}` are not the names of the model's inputs")
+        value = [value[key] for key in keys]
+    arrays = tuple(_array(one, name) for one in value)
+    if len(arrays) != max(1, len(inputs)) or any(one is None or len(one) != len(arrays[0]) for one in arrays):
+        raise Unfusable(f"`{name}` is not one array for each of the model's inputs, with as many rows each")
+    return arrays if len(arrays) > 1 else arrays[0]
+
+
 def _array(value: Any, name: str) -> Any:
     if value is None:
         return None
@@ -236,23 +254,27 @@ def _array(value: Any, name: str) -> Any:
     return value
 
 
-def _held_out(x: Any, y: Any, weight: Any, call: Mapping[str, Any]) -> tuple[Any, Any, Any, Any]:
+def _held_out(model: Any, x: Any, y: Any, weight: Any, call: Mapping[str, Any]) -> tuple[Any, Any, Any, Any]:
     """The training rows, and the validation rows `(x, y, weight)` or None, as `fit` would part them."""
     data = call["validation_data"]
     if data is not None:
         if not isinstance(data, tuple | list) or len(data) not in (2, 3):
             raise Unfusable("`validation_data` is not a pair of arrays")
-        parts = [_array(part, "validation_data") for part in data]
-        return x, y, weight, (parts[0], parts[1], parts[2] if len(parts) == 3 else None)
+        parts = [_array(part, "validation_data") for part in data[1:]]
+        held_out = (_inputs(model, data[0], "validation_data"), parts[0], parts[1] if len(parts) == 2 else None)
+        return x, y, weight, held_out
     share = call["validation_split"]
     if not share:
         return x, y, weight, None
     # The last rows, before anything is shuffled.
-    n_train = int(np.floor(len(x) * (1.0 - share)))
-    if not 0 < n_train < len(x):
+    n_train = int(np.floor(len(y) * (1.0 - share)))
+    if not 0 < n_train < len(y):
         raise Unfusable(f"`validation_split={share}` leaves no rows")
-    held_out = (x[n_train:], y[n_train:], None if weight is None else weight[n_train:])
-    return x[:n_train], y[:n_train], None if weight is None else weight[:n_train], held_out
+
+    def part(rows: slice) -> tuple[Any, Any, Any]:
+        return take_rows(x, rows), y[rows], None if weight is None else weight[rows]
+
+    return *part(slice(n_train)), part(slice(n_train, None))
 
 
 def _with_class_weights(class_weight: Mapping[Any, float], y: Any, weight: Any) -> Any:
@@ -262,8 +284,10 @@ def _with_class_weights(class_weight: Mapping[Any, float], y: Any, weight: Any) 
 
 
 def _features(x: Any) -> Any:
-    keras = backend.ensure()
-    return np.ascontiguousarray(x, dtype=keras.config.floatx())
+    floatx = backend.ensure().config.floatx()
+    if isinstance(x, tuple):
+        return tuple(np.ascontiguousarray(one, dtype=floatx) for one in x)
+    return np.ascontiguousarray(x, dtype=floatx)
 
 
 def _targets(y: Any, sparse: bool) -> Any:

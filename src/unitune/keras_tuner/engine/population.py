@@ -15,6 +15,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ from unitune.keras_tuner.engine.fit_call import FitCall, Rows, read_fit
 from unitune.keras_tuner.engine.progress import Progress
 from unitune.keras_tuner.engine.trial import Trial, TrialStatus
 from unitune.models import backend
+from unitune.models.shapes import as_shapes
 from unitune.records import Array, Member
 from unitune.tuner.hypermodel import overrides_fit
 from unitune.tuner.light_build import light_variables, watched_weights
@@ -305,8 +307,9 @@ class Population:
         return not self._user_fit and call.initial_weights is None and not self._tuner.folds
 
     def _copied(self, first: _Run, execution: Execution) -> Any:
-        mine = [c for c in execution.kwargs["callbacks"] if type(c).__name__ in ("CSVLogger", "TensorBoard")]
         assert first.call is not None
+        kinds = {type(replay.callback) for replay in first.call.replays}
+        mine = [callback for callback in execution.kwargs["callbacks"] if type(callback) in kinds]
         return tuple(replace(old, callback=new) for old, new in zip(first.call.replays, mine, strict=True))
 
     def _check_lifts(self, runs: Sequence[_Run], rows: Rows) -> None:
@@ -362,7 +365,7 @@ class Population:
         try:
             for run in runs:
                 for replay in run.call.replays if run.call is not None else ():
-                    replay.run(run.result.history, run.result.epoch, self._folder(run))
+                    replay.run(run.result.history, run.result.epoch, self._folder(run), partial(self._trained, run))
                 results.append(run.result if run.user is None else self._after_fit(run))
             self._oracle.update_space(trial.hyperparameters)
             tuner_utils.validate_trial_results(results, self._oracle.objective, "HyperModel.fit()")
@@ -382,6 +385,16 @@ class Population:
         self._keep(trial, runs, results)
         self._progress.trial(trial)
 
+    def _trained(self, run: _Run) -> Any:
+        """A run's model with the weights that were kept."""
+        assert run.call is not None
+        assert run.weights is not None
+        model = self._tuner._try_build(run.trial.hyperparameters) if run.user is None else run.user.model
+        if not model.built:
+            model.build((None, *run.call.input_shape))  # a Sequential, which has one input
+        model.set_weights(list(run.weights))
+        return model
+
     def _after_fit(self, run: _Run) -> Any:
         """What the user's `fit` returns, once it has its history and a trained model."""
         user = run.user
@@ -389,11 +402,7 @@ class Population:
         if not user.finished and run.call is not None:
             history: Any = backend.ensure().callbacks.History()
             history.history, history.epoch, history.params = run.result.history, run.result.epoch, run.result.params
-            history.set_model(user.model)
-            if not user.model.built:
-                user.model.build((None, *run.call.input_shape))
-            if run.weights is not None:
-                user.model.set_weights(list(run.weights))
+            history.set_model(self._trained(run))
             user.go_on(history)
         if user.error is not None:
             raise user.error
@@ -459,7 +468,8 @@ class Population:
         for trial_id, run in self._kept.items():
             if trial_id in best and run.weights is not None and run.call is not None:
                 arrays = {f"w{number}": np.asarray(weight) for number, weight in enumerate(run.weights)}
-                arrays["input_shape"] = np.array(run.call.input_shape)
+                shapes = as_shapes(run.call.input_shape)
+                arrays["input_shape"] = np.array(shapes[0] if len(shapes) == 1 else ())
                 np.savez(Path(self._tuner.get_trial_dir(trial_id)) / "weights.npz", **arrays)  # type: ignore[arg-type]
 
     def _warn(self) -> None:

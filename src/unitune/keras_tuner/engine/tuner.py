@@ -6,6 +6,7 @@ import contextlib
 import copy
 import importlib
 import math
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -267,7 +268,10 @@ class Tuner(BaseTuner):
             # The layers of a model with a `build` of its own are built when it is called, and else take no weights.
             with contextlib.suppress(Exception):
                 model(np.zeros([size or 1 for size in config["input_shape"]], "float32"))
-        model.load_weights(str(written))
+        with warnings.catch_warnings():
+            # The optimizer is a new one: a best model is used, or trained anew.
+            warnings.filterwarnings("ignore", message="Skipping variable loading for optimizer")
+            model.load_weights(str(written))
         return model
 
     def get_best_models(self, num_models: int = 1) -> list[keras.Model]:
