@@ -19,6 +19,7 @@ from unitune.models.blueprint import (
     Blueprint,
     EarlyStopping,
     LayerSpec,
+    MetricSpec,
     OptimizerSpec,
     Plateau,
     Schedule,
@@ -273,6 +274,21 @@ def data_cases() -> list[Case]:
             training=training(head),
         )
         cases.append(Case(name=name, oracle="fit", job=job))
+    counted = (
+        MetricSpec(class_name="AUC", name="auc", config=(("num_thresholds", 40),)),
+        MetricSpec(class_name="AUC", name="pr", config=(("curve", "PR"), ("num_thresholds", 40))),
+        MetricSpec(class_name="Precision", name="precision"),
+        MetricSpec(class_name="Recall", name="recall"),
+        MetricSpec(class_name="BinaryAccuracy", name="low", config=(("threshold", 0.3),)),
+        MetricSpec(class_name="Poisson", name="poisson"),
+    )
+    job = Job(
+        member=Member(trial=0, fold=3, repeat=0, seed=SEEDS[0]),
+        split=3,
+        blueprint=small(4, "softplus", 0, rate=0.3),
+        training=replace(training(0), metrics=counted),
+    )
+    cases.append(Case(name="metrics-as-objects", oracle="fit", job=job))
     # What accuracy means follows from the shapes of target and output, whatever the loss.
     for name, loss in (("one-hot", "categorical_crossentropy"), ("one-hot-squares", "mean_squared_error")):
         one = replace(training(1), loss=loss)

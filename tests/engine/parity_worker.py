@@ -129,7 +129,7 @@ def by_steps(job: Any, split: Any, nudge: int = 0) -> dict[str, Any]:
     if nudge:
         rng = np.random.default_rng(nudge)
         model.set_weights([w * (1 + rng.choice([-1, 1], w.shape) * 2.0**-24) for w in model.get_weights()])
-    names = ("loss", *training.metrics)
+    names = ("loss", *training.metric_names)
     logs: dict[str, list[Any]] = {"train": [], "validation": []}
     rates = []
     for epoch in range(training.epochs):

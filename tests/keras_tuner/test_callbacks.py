@@ -132,13 +132,14 @@ def test_other_checkpoints_are_left_to_keras(settings, said):
     import keras
 
     from unitune.engine.lift.base import Unfusable
-    from unitune.keras_tuner.engine.callbacks import read_callbacks
+    from unitune.keras_tuner.engine.callbacks import Logged, read_callbacks
     from unitune.models.blueprint import OptimizerSpec, Training
 
     made = keras.callbacks.ModelCheckpoint(**{"filepath": "m.keras", **settings})
-    training = Training(optimizer=OptimizerSpec(class_name="SGD", learning_rate=0.1), loss="mse", metrics=("accuracy",))
+    training = Training(optimizer=OptimizerSpec(class_name="SGD", learning_rate=0.1), loss="mse")
+    logged = {"accuracy": Logged(metric="accuracy", engine_name="accuracy", more_is_better=True)}
     with pytest.raises(Unfusable, match=said):
-        read_callbacks([made], training, 4, validates=True, kept=("val_loss", False))
+        read_callbacks([made], training, 4, validates=True, logged=logged, kept=("val_loss", False))
 
 
 @pytest.mark.parametrize("name", ["BackupAndRestore", "LambdaCallback"])

@@ -12,7 +12,7 @@ def failed_outcome(
     job: Job, split: Split, reason: str, *, engine: str, engine_reason: str = "", elapsed_s: float = 0.0
 ) -> Outcome:
     """No epochs, predictions of NaN, and the reason."""
-    metrics = ("loss", *job.training.metrics)
+    metrics = ("loss", *job.training.metric_names)
     y = split.y_train
     n_outputs = y.shape[1] if y.ndim > 1 else int(y.max(initial=0)) + 1
     return Outcome(

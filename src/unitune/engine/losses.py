@@ -1,9 +1,8 @@
-"""Losses and per-epoch metrics of stacked predictions: Keras's own functions, which reduce the last axis only."""
+"""Losses of stacked predictions: Keras's own functions, which reduce the last axis only."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 from unitune.engine.lift.base import Key, Tensor, Unfusable
@@ -37,17 +36,6 @@ _SHORT = {
     "logcosh": "log_cosh",
 }
 _CLASSES = {class_name: name for name, class_name in _ROWWISE.items()}
-METRICS = frozenset({"accuracy", "mae", "mse", "rmse"})
-_METRIC_NAMES = {
-    "acc": "accuracy",
-    "accuracy": "accuracy",
-    "mae": "mae",
-    "mean_absolute_error": "mae",
-    "mse": "mse",
-    "mean_squared_error": "mse",
-    "rmse": "rmse",
-    "root_mean_squared_error": "rmse",
-}
 
 
 def loss_key(loss: Any) -> Key:
@@ -78,18 +66,6 @@ def loss_key(loss: Any) -> Key:
     return (name, tuple(sorted(settings.items())))
 
 
-def metric_name(metric: str) -> str:
-    """The metric's canonical name.
-
-    Raises:
-        Unfusable: If it is not computed per epoch in programs.
-    """
-    try:
-        return _METRIC_NAMES[metric]
-    except (KeyError, TypeError):
-        raise Unfusable(f"the metric `{metric}` has no fused form") from None
-
-
 def loss_function(key: Key) -> Callable[[Tensor, Tensor], Tensor]:
     """`f(target, prediction)` on `(member, batch, output)`, giving `(member, batch)`."""
     import keras
@@ -97,42 +73,3 @@ def loss_function(key: Key) -> Callable[[Tensor, Tensor], Tensor]:
     name, settings = key
     loss = getattr(keras.losses, _ROWWISE[name])(**dict(settings))
     return loss.call  # type: ignore[no-any-return]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RowMetric:
-    """A metric as a mean over rows: `rows(target, prediction)` gives `(member, batch)`; then a root, or not."""
-
-    rows: Callable[[Tensor, Tensor], Tensor]
-    root: bool = False
-
-
-def metric_functions(names: Sequence[str], outputs: int) -> list[RowMetric]:
-    """The metrics of a program. What accuracy means follows from the shapes of target and output, as in Keras."""
-    return [_metric(name, outputs) for name in names]
-
-
-def _metric(name: str, outputs: int) -> RowMetric:
-    from keras import ops
-
-    def per_row(values: Tensor) -> Tensor:
-        return ops.mean(values, axis=-1)
-
-    def accuracy(target: Tensor, prediction: Tensor) -> Tensor:
-        # Keras goes by shapes: one output is binary; class numbers are sparse; anything else is one-hot.
-        if outputs > 1:
-            sparse = len(target.shape) == 1 or target.shape[-1] == 1
-            label = ops.cast(ops.reshape(target, (-1,)), "int32") if sparse else ops.argmax(target, axis=-1)
-            hit = ops.equal(ops.argmax(prediction, axis=-1), ops.cast(label, "int32")[None])
-            return ops.cast(hit, prediction.dtype)
-        label = ops.cast(prediction > 0.5, prediction.dtype)
-        return per_row(ops.cast(ops.equal(ops.expand_dims(target, 0), label), prediction.dtype))
-
-    def absolute(target: Tensor, prediction: Tensor) -> Tensor:
-        return per_row(ops.abs(prediction - ops.expand_dims(target, 0)))
-
-    def squared(target: Tensor, prediction: Tensor) -> Tensor:
-        return per_row(ops.square(prediction - ops.expand_dims(target, 0)))
-
-    functions = {"accuracy": accuracy, "mae": absolute, "mse": squared, "rmse": squared}
-    return RowMetric(rows=functions[name], root=name == "rmse")

@@ -17,7 +17,8 @@ from unitune.engine.lift.activation import keeps_zero
 from unitune.engine.lift.base import Context, ProgramNode, Tensor, lift_of
 from unitune.engine.lift.optimizer import StackedOptimizer, shaped
 from unitune.engine.lift.penalty import constrain, penalty
-from unitune.engine.losses import loss_function, metric_functions
+from unitune.engine.losses import loss_function
+from unitune.engine.metrics import metric_functions
 from unitune.engine.probes import (
     ACTIVATION_PROBES,
     UPDATE_PROBES,
@@ -49,10 +50,11 @@ class Program:
         trainable_shapes = [self.shapes[i] for i in self.trainable]
         self.slot_values = self.optimizer.slot_values(trainable_shapes)
         self.slot_shapes = [trainable_shapes[i] for i in self.optimizer.slot_owner(trainable_shapes)]
-        self.metrics = ("loss", *key.metrics)
+        self.metrics = ("loss", *(metric[0] for metric in key.metrics))
         self.columns = self._columns()
         self._loss = loss_function(key.loss)
         self._metrics = metric_functions(key.metrics, key.outputs)
+        self._n_sums = 1 + sum(metric.width for metric in self._metrics)
         for node in activations:
             for function in node.functions:
                 keeps_zero(function)  # tried here because a function cannot be tried while tracing
@@ -144,6 +146,12 @@ class Program:
         target = ops.broadcast_to(ops.expand_dims(y, 0), (self.key.members, *y.shape))
         return self._loss(target, prediction)
 
+    def _metric_sums(self, y: Tensor, prediction: Tensor, mask: Tensor) -> list[Tensor]:
+        """For each metric `(member, width)`, over the rows that count."""
+        from keras import ops
+
+        return [ops.sum(ops.where(mask[:, None], one.rows(y, prediction), 0.0), axis=1) for one in self._metrics]
+
     def _step(self, carry: State, hyper: State, data: State, rates: Tensor, last: Tensor) -> State:
         """One batch: forward, gradient, update."""
         from keras import ops
@@ -174,9 +182,7 @@ class Program:
             return ops.sum(total), (total, prediction, new_weights)
 
         gradients, (total, prediction, weights) = self.backend.gradient(loss, [old[i] for i in self.trainable])
-        sums = [total * n_rows]
-        for metric in self._metrics:
-            sums.append(ops.sum(ops.where(row_mask, metric.rows(y, prediction), 0.0), axis=-1))
+        sums = [(total * n_rows)[:, None], *self._metric_sums(y, prediction, row_mask)]
         rate = ops.take(rates, carry["batch"], axis=0)
         if key.plateau:
             rate = rate * carry["rate_factor"]
@@ -205,7 +211,7 @@ class Program:
             "weights": weights,
             "slots": slots,
             "extra": extra,
-            "sums": carry["sums"] + ops.stack(sums, axis=-1),
+            "sums": carry["sums"] + ops.concatenate(sums, axis=-1),
             "step": carry["step"] + 1,
             "batch": carry["batch"] + 1,
         }
@@ -230,7 +236,7 @@ class Program:
             "batch": ops.zeros((), "int32"),
             "x": [ops.take(x, rows, axis=0) for x in data["x"]],
             "y": ops.take(data["y"], rows, axis=0),
-            "sums": ops.zeros((self.key.members, len(self.metrics)), self.key.dtype),
+            "sums": ops.zeros((self.key.members, self._n_sums), self.key.dtype),
         }
         for name in ("averages", "rate_factor"):
             if name in carry:
@@ -256,7 +262,7 @@ class Program:
         state: State = {
             "block": ops.zeros((), "int32"),
             "predictions": buffer,
-            "sums": ops.zeros((key.members, len(self.metrics)), key.dtype),
+            "sums": ops.zeros((key.members, self._n_sums), key.dtype),
         }
         if key.probes:
             state["probes"] = [ops.zeros((key.members, 3, node.width), key.dtype) for node in self.hidden]
@@ -273,14 +279,13 @@ class Program:
             rows = self._row_losses(y, prediction)
             if key.weighted:
                 rows = rows * ops.slice(data["w_val"], [first], (block,))
-            sums = [ops.sum(ops.where(mask, rows, 0.0), axis=-1)]
-            for metric in self._metrics:
-                sums.append(ops.sum(ops.where(mask, metric.rows(y, prediction), 0.0), axis=-1))
+            loss = ops.sum(ops.where(mask, rows, 0.0), axis=-1)
+            sums = [loss[:, None], *self._metric_sums(y, prediction, mask)]
             zero = ops.zeros((), "int32")
             new: State = {
                 "block": state["block"] + 1,
                 "predictions": ops.slice_update(state["predictions"], [zero, first, zero], prediction),
-                "sums": state["sums"] + ops.stack(sums, axis=-1),
+                "sums": state["sums"] + ops.concatenate(sums, axis=-1),
             }
             if key.probes:
                 new["probes"] = [
@@ -292,14 +297,15 @@ class Program:
         return _while(lambda state: state["block"] * block < n_rows, body, state)
 
     def _finish_metrics(self, sums: Tensor, n_rows: Tensor, penalty: Tensor | None) -> Tensor:
-        """Means over rows; the loss with its penalty, a root where the metric has one."""
+        """The mean loss over the rows with its penalty, and what the metrics make of their sums."""
         from keras import ops
 
-        means = sums / ops.cast(n_rows, self.key.dtype)
-        columns = [means[:, 0] if penalty is None else means[:, 0] + penalty]
-        columns += [
-            ops.sqrt(means[:, i + 1]) if metric.root else means[:, i + 1] for i, metric in enumerate(self._metrics)
-        ]
+        count = ops.cast(n_rows, self.key.dtype)
+        mean = sums[:, 0] / count
+        columns, first = [mean if penalty is None else mean + penalty], 1
+        for metric in self._metrics:
+            columns.append(metric.finish(sums[:, first : first + metric.width], count))
+            first += metric.width
         return ops.stack(columns, axis=-1)
 
     # The whole call ---------------------------------------------------------------------------------------------

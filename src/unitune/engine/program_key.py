@@ -81,7 +81,7 @@ class ProgramKey:
         output: The node whose output is the network's.
         optimizer: The optimizer and its static settings.
         loss: A key that `engine.losses` resolves.
-        metrics: Names beside the loss.
+        metrics: Keys that `engine.metrics` resolves; each begins with its name.
         members: Slots of the tile.
         inputs: For each input the padded shape of a row and its type.
         outputs: Width of the output.
@@ -103,7 +103,7 @@ class ProgramKey:
     output: int
     optimizer: OptimizerNode
     loss: Key
-    metrics: tuple[str, ...]
+    metrics: tuple[Key, ...]
     members: int
     inputs: tuple[tuple[Shape, str], ...]
     outputs: int

@@ -9,7 +9,8 @@ from typing import Any
 from unitune.engine.contract import Job
 from unitune.engine.lift.base import Key, Layout, Node, Unfusable, has_lift, lift_of, runs, sources
 from unitune.engine.lift.optimizer import OptimizerReading, read_optimizer, same_program
-from unitune.engine.losses import loss_key, metric_name
+from unitune.engine.losses import loss_key
+from unitune.engine.metrics import metric_key
 from unitune.models.blueprint import Blueprint, Call, LayerSpec, Training
 from unitune.models.shape_rules import Shape
 from unitune.models.shapes import as_shapes
@@ -40,7 +41,7 @@ class Reading:
         graph: The layers.
         optimizer: Settings sorted into equal and varying ones.
         loss: The loss's key.
-        metrics: Names beside the loss.
+        metrics: The metrics' keys; each begins with its name.
         group: What must be equal for two members to be able to share a program at all.
         widths: `(node,)`, true widths.
         functions: The activations' keys, in the order of the activation nodes.
@@ -49,7 +50,7 @@ class Reading:
     graph: Graph
     optimizer: OptimizerReading
     loss: Key
-    metrics: tuple[str, ...]
+    metrics: tuple[Key, ...]
     group: Key
     widths: tuple[int, ...]
     functions: tuple[Key, ...]
@@ -260,8 +261,10 @@ def _refuse(layer: LayerSpec) -> None:
         raise Unfusable(f"the dtype `{name}` of `{layer.class_name}` is not that of the rows")
 
 
-def _read_training(training: Training) -> tuple[OptimizerReading, Key, tuple[str, ...]]:
+def _read_training(training: Training) -> tuple[OptimizerReading, Key, tuple[Key, ...]]:
     if training.compile_options:
         raise Unfusable(f"`compile({training.compile_options[0][0]}=...)` has no fused form")
-    metrics = tuple(dict.fromkeys(metric_name(metric) for metric in training.metrics))
+    metrics = tuple(dict.fromkeys(metric_key(metric) for metric in training.metrics))
+    if len({key[0] for key in metrics}) < len(metrics):
+        raise Unfusable("two metrics of one name have no fused form")
     return read_optimizer(training.optimizer), loss_key(training.loss), metrics

@@ -196,7 +196,7 @@ def fit_member(
             verbose=0,
         ).history
 
-    metrics = ("loss", *training.metrics)
+    metrics = ("loss", *training.metric_names)
     n_epochs = len(history["loss"])
     best_epoch = n_epochs
     if stopping is not None and stopping.restore_best_weights and n_epochs:

@@ -122,6 +122,15 @@ class OptimizerSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MetricSpec:
+    """The name of a class in `keras.metrics`, its arguments, and the name under which `fit` logs it."""
+
+    class_name: str
+    name: str
+    config: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Schedule:
     """How the learning rate changes: a factor on the optimizer's rate as a function of the step.
 
@@ -171,14 +180,14 @@ class Training:
 
     Attributes:
         loss: A name that `keras.losses.get` knows, or a `keras.losses.Loss`, or a function.
-        metrics: Names reported in every epoch beside the loss: `"accuracy"`, `"mae"`, ...
+        metrics: What is reported in every epoch beside the loss: names, `"accuracy"` or `"mae"`, or specs.
         shuffle: Whether the rows are put in a new order before each epoch, drawn from the member's seed.
         compile_options: Further arguments of `compile`: `(("run_eagerly", True),)`. They send a member to plain `fit`.
     """
 
     optimizer: OptimizerSpec
     loss: Any
-    metrics: tuple[str, ...] = ()
+    metrics: tuple[str | MetricSpec, ...] = ()
     batch_size: int = 32
     epochs: int = 10
     schedule: Schedule = Schedule()
@@ -186,3 +195,8 @@ class Training:
     early_stopping: EarlyStopping | None = None
     shuffle: bool = True
     compile_options: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """Under which the metrics are reported."""
+        return tuple(metric if isinstance(metric, str) else metric.name for metric in self.metrics)

@@ -10,7 +10,7 @@ import numpy as np
 
 from unitune.errors import OptionError
 from unitune.models import backend, optimizers, schedules
-from unitune.models.blueprint import Blueprint, InputSpec, LayerSpec, Training
+from unitune.models.blueprint import Blueprint, InputSpec, LayerSpec, MetricSpec, Training
 from unitune.models.initial import initial_weights
 from unitune.models.initializers import snake
 from unitune.models.shape_rules import MERGING
@@ -181,9 +181,14 @@ def compile_model(model: keras.Model, training: Training, *, steps_per_epoch: in
     model.compile(
         optimizer=optimizers.build(training.optimizer, rate),
         loss=training.loss,
-        metrics=list(training.metrics),
+        metrics=[one if isinstance(one, str) else _metric(one) for one in training.metrics],
         **dict(training.compile_options),
     )
+
+
+def _metric(spec: MetricSpec) -> Any:
+    keras = backend.ensure()
+    return getattr(keras.metrics, spec.class_name)(name=spec.name, **dict(spec.config))
 
 
 def n_parameters(blueprint: Blueprint, input_shape: tuple[Any, ...]) -> int:

@@ -33,7 +33,7 @@ def describe(blueprint: Blueprint, training: Training) -> str:
         parts.append(
             _called(schedule.name, dict(schedule.params)) if schedule.source is None else str(label(schedule.source))
         )
-    return "; ".join([*parts, str(label(training.loss)), *map(str, map(label, training.metrics))])
+    return "; ".join([*parts, str(label(training.loss)), *training.metric_names])
 
 
 def fingerprint(weights: Iterable[Array]) -> str:

@@ -6,14 +6,27 @@ import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from unitune.engine.lift.base import Unfusable
-from unitune.engine.losses import metric_name
 from unitune.models import backend
-from unitune.models.blueprint import EarlyStopping, Plateau, Schedule, Training
+from unitune.models.blueprint import EarlyStopping, MetricSpec, Plateau, Schedule, Training
 
-ACCURACIES = ("binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
+
+@dataclass(frozen=True, kw_only=True)
+class Logged:
+    """A metric that `fit` logs.
+
+    Attributes:
+        metric: As programs take it.
+        engine_name: The name under which they give it back.
+        more_is_better: What Keras takes for better where it is not told.
+    """
+
+    metric: str | MetricSpec
+    engine_name: str
+    more_is_better: bool
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,6 +62,7 @@ def read_callbacks(
     steps: int,
     *,
     validates: bool,
+    logged: Mapping[str, Logged] = MappingProxyType({}),
     kept: tuple[str, bool] | None = None,
 ) -> tuple[Training, list[Replay], bool]:
     """Sorts callbacks into the training and those that are told afterwards.
@@ -58,6 +72,7 @@ def read_callbacks(
         training: What they are added to.
         steps: Steps of an epoch.
         validates: Whether there are validation rows.
+        logged: The metrics, by the names under which they are logged.
         kept: The metric whose best epoch's weights are kept, and whether more of it is better.
 
     Returns:
@@ -75,7 +90,7 @@ def read_callbacks(
         if type(callback) is not getattr(keras.callbacks, name, None):
             raise Unfusable(f"the callback `{name}` is not one of Keras's own")
         if name == "EarlyStopping" and training.early_stopping is None:
-            monitor, maximize = _monitored(callback, training, validates)
+            monitor, maximize = _monitored(callback, logged, validates)
             if callback.baseline is not None or callback.start_from_epoch:
                 raise Unfusable("`EarlyStopping` with a baseline or a later start has no fused form")
             training = replace(
@@ -111,41 +126,37 @@ def read_callbacks(
                 raise Unfusable("`TensorBoard` writes with TensorFlow, which is not installed")
             replays.append(Replay(callback=callback))
         elif name == "ModelCheckpoint":
-            _check_checkpoint(callback, training, validates, kept)
+            _check_checkpoint(callback, logged, validates, kept)
             replays.append(Replay(callback=callback))
         else:
             raise Unfusable(f"the callback `{name}` needs the model while it is trained")
     return training, replays, logs_rate
 
 
-def _monitored(callback: Any, training: Training, validates: bool) -> tuple[str, bool]:
+def _monitored(callback: Any, logged: Mapping[str, Logged], validates: bool) -> tuple[str, bool]:
     """What a callback looks at, by the name that programs know, and whether more of it is better."""
     callback_name = type(callback).__name__
     prefix = "val_" if callback.monitor.startswith("val_") else ""
     name = callback.monitor.removeprefix("val_")
-    known = {"loss": "loss", **{one: one for one in training.metrics}, **dict.fromkeys(ACCURACIES, "accuracy")}
-    if name not in known or (known[name] != "loss" and known[name] not in training.metrics):
+    if name not in ("loss", *logged):
         raise Unfusable(f"`{callback_name}` on `{callback.monitor}`, which no program logs, has no fused form")
     if prefix and not validates:
         raise Unfusable(f"`{callback_name}` without validation rows has no fused form")
-    more = _wants_more(callback)
-    return prefix + metric_name(known[name]) if known[name] != "loss" else callback.monitor, more
+    more = callback.mode == "max" or (callback.mode == "auto" and name != "loss" and logged[name].more_is_better)
+    return prefix + ("loss" if name == "loss" else logged[name].engine_name), more
 
 
-def _wants_more(callback: Any) -> bool:
-    """Whether a callback looks for the largest value; Keras takes so what is called accuracy or AUC."""
-    return bool(
-        callback.mode == "max" or (callback.mode == "auto" and callback.monitor.endswith(("acc", "accuracy", "auc")))
-    )
-
-
-def _check_checkpoint(callback: Any, training: Training, validates: bool, kept: tuple[str, bool] | None) -> None:
+def _check_checkpoint(
+    callback: Any, logged: Mapping[str, Logged], validates: bool, kept: tuple[str, bool] | None
+) -> None:
     """Refuses what needs other weights than those that a program keeps: of one epoch, the best by the objective."""
     if not callback.save_best_only or callback.save_freq != "epoch" or "{" in str(callback.filepath):
         raise Unfusable("`ModelCheckpoint` that saves more than the best epoch has no fused form")
     if callback.best is not None:
         raise Unfusable("`ModelCheckpoint` with a first threshold has no fused form")
-    if _monitored(callback, training, validates) != kept:
+    monitored = _monitored(callback, logged, validates)
+    callback.mode = "max" if monitored[1] else "min"  # it will be told of by a model that cannot tell
+    if monitored != kept:
         raise Unfusable(f"`ModelCheckpoint` on `{callback.monitor}`, which is not the objective, has no fused form")
 
 
@@ -156,12 +167,10 @@ def _save_best(
     values = history[callback.monitor]
     if not len(values):
         return
-    more = _wants_more(callback)
     best = 0
     for position, value in enumerate(values):
-        if value > values[best] if more else value < values[best]:
+        if value > values[best] if callback.mode == "max" else value < values[best]:
             best = position
-    callback.mode = "max" if more else "min"  # a model that was not trained by `fit` cannot tell it
     callback.set_model(model())
     callback.on_epoch_end(epochs[best], {name: one[best] for name, one in history.items()})
 

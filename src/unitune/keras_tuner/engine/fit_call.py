@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
@@ -12,13 +12,13 @@ import numpy as np
 
 from unitune.data.arrays import Split, as_inputs, n_rows, row_shape, take_rows
 from unitune.engine.lift.base import Unfusable
-from unitune.engine.losses import metric_name
+from unitune.engine.metrics import metric_name
 from unitune.errors import OptionError
 from unitune.keras_tuner.engine.batches import InMemory, comes_in_batches, read_batches
-from unitune.keras_tuner.engine.callbacks import ACCURACIES, Replay, read_callbacks
+from unitune.keras_tuner.engine.callbacks import Logged, Replay, read_callbacks
 from unitune.keras_tuner.engine.objective import Objective
 from unitune.models import backend
-from unitune.models.blueprint import Blueprint, EarlyStopping, Training
+from unitune.models.blueprint import Blueprint, EarlyStopping, MetricSpec, Training
 from unitune.records import Array
 from unitune.tuner.adopted import loss_name
 from unitune.tuner.reading import misplaced_metrics, read_network, why_solo
@@ -35,7 +35,7 @@ class FitCall:
         blueprint, training: The network and how it is trained.
         initial_weights: Where the user set them; None draws them from the seed.
         split: The number of its rows in `Rows.splits`.
-        metrics: The names under which Keras logs the metrics, in the order of `training.metrics`.
+        metrics: The metrics, by the names under which Keras logs them.
         replays: Callbacks that are told afterwards what happened.
         validates: Whether there are validation rows.
         first_epoch: Epochs before it are not part of the history.
@@ -46,7 +46,7 @@ class FitCall:
     training: Training
     initial_weights: tuple[Array, ...] | None
     split: int
-    metrics: tuple[str, ...]
+    metrics: Mapping[str, Logged]
     replays: tuple[Replay, ...]
     validates: bool
     first_epoch: int
@@ -159,11 +159,11 @@ def read_fit(
         raise Unfusable(getattr(blueprint, "solo_reason", "") or "the model is not a chain of layers that can be read")
 
     sparse = loss_name(training.loss).startswith("sparse_")
-    logged = tuple(_logged_metrics(model, sparse))
+    logged = _logged_metrics(model, sparse)
     epochs = int(call["epochs"])
     training = replace(
         training,
-        metrics=tuple(dict.fromkeys(plain_metric(name) for name in logged)),
+        metrics=tuple(dict.fromkeys(one.metric for one in logged.values())),
         batch_size=int(call["batch_size"] or 32),
         epochs=epochs,
         shuffle=bool(call["shuffle"]),
@@ -171,7 +171,7 @@ def read_fit(
     steps = -(-n_rows(x) // training.batch_size)
     kept = _kept(objective, logged, validates=held_out is not None)
     training, replays, logs_rate = read_callbacks(
-        call["callbacks"] or [], training, steps, validates=held_out is not None, kept=kept
+        call["callbacks"] or [], training, steps, validates=held_out is not None, logged=logged, kept=kept
     )
     if kept is not None:
         stopping = training.early_stopping or EarlyStopping(patience=NEVER, monitor=kept[0], maximize=kept[1])
@@ -207,7 +207,7 @@ def read_fit(
     )
 
 
-def _kept(objective: Objective, logged: Sequence[str], *, validates: bool) -> tuple[str, bool] | None:
+def _kept(objective: Objective, logged: Mapping[str, Logged], *, validates: bool) -> tuple[str, bool] | None:
     """The metric whose best epoch's weights are wanted, by the name that programs know; None where they log none.
 
     Of several objectives there is no single best epoch: the last one's weights are kept.
@@ -216,7 +216,7 @@ def _kept(objective: Objective, logged: Sequence[str], *, validates: bool) -> tu
     name = objective.name.removeprefix("val_")
     if (prefix and not validates) or name not in ("loss", *logged):
         return None
-    own = name if name == "loss" else metric_name(plain_metric(name))
+    own = name if name == "loss" else logged[name].engine_name
     return prefix + own, objective.direction == "max"
 
 
@@ -301,8 +301,8 @@ def _targets(y: Any, sparse: bool) -> Any:
     return np.ascontiguousarray(y.reshape(len(y), -1), dtype=keras.config.floatx())
 
 
-def _logged_metrics(model: Any, sparse: bool) -> Iterator[str]:
-    """The names under which Keras will log the metrics.
+def _logged_metrics(model: Any, sparse: bool) -> dict[str, Logged]:
+    """The metrics, by the names under which Keras will log them.
 
     Raises:
         Unfusable: One of them is not computed by programs.
@@ -314,33 +314,41 @@ def _logged_metrics(model: Any, sparse: bool) -> Iterator[str]:
             raise Unfusable(f"`{name}` has no fused form")
     if isinstance(metrics, str) or not isinstance(metrics, list | tuple):
         metrics = [metrics]
-    for metric in metrics:
-        if isinstance(metric, str):
-            own = metric
-        else:
-            settings = metric.get_config() if hasattr(metric, "get_config") else dict(metric.get("config", {}))
-            class_name = type(metric).__name__ if hasattr(metric, "get_config") else metric.get("class_name")
-            own = settings.get("name", "")
-            if class_name not in _OBJECTS or _OBJECTS[class_name] != own:
-                raise Unfusable(f"the metric `{own or class_name}` has no fused form")
-            if settings.get("threshold", 0.5) not in (0.5, None):
-                raise Unfusable(f"the metric `{own}` with a threshold of its own has no fused form")
-        if own in ACCURACIES and (own == "sparse_categorical_accuracy") != sparse:
-            raise Unfusable(f"the metric `{own}` with this loss has no fused form")
-        metric_name(plain_metric(own))
-        yield own
+    found: dict[str, Logged] = {}
+    for given in metrics:
+        name, metric, up = _named(given) if isinstance(given, str) else _of_class(given)
+        kind = name if isinstance(metric, str) else metric.class_name
+        of_numbers = "sparse" in kind.lower()
+        if (kind in _ACCURACIES or not isinstance(metric, str)) and of_numbers != sparse:
+            raise Unfusable(f"the metric `{name}` with this loss has no fused form")
+        found[name] = Logged(metric=metric, engine_name=metric_name(metric), more_is_better=up)
+    return found
 
 
-_OBJECTS = {
-    "BinaryAccuracy": "binary_accuracy",
-    "CategoricalAccuracy": "categorical_accuracy",
-    "SparseCategoricalAccuracy": "sparse_categorical_accuracy",
-    "MeanAbsoluteError": "mean_absolute_error",
-    "MeanSquaredError": "mean_squared_error",
-    "RootMeanSquaredError": "root_mean_squared_error",
-}
+_ACCURACIES = ("binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
 
 
-def plain_metric(name: str) -> str:
-    """The name under which programs know a metric."""
-    return "accuracy" if name in ACCURACIES else name
+def _named(name: str) -> tuple[str, str | MetricSpec, bool]:
+    """A metric that was given by a name: the name, the metric, and whether more of it is better."""
+    return name, "accuracy" if name in _ACCURACIES else name, name.endswith(("acc", "accuracy"))
+
+
+def _of_class(given: Any) -> tuple[str, str | MetricSpec, bool]:
+    """A metric that was given as an object, or as its configuration."""
+    keras = backend.ensure()
+    if not hasattr(given, "get_config"):
+        given = keras.metrics.deserialize(given) if isinstance(given, Mapping) else given
+    class_name = type(given).__name__
+    if type(given) is not getattr(keras.metrics, class_name, None):
+        raise Unfusable(f"the metric `{getattr(given, 'name', class_name)}` is one of your own")
+    settings = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in given.get_config().items()
+        if key not in ("name", "dtype")
+    }
+    try:
+        hash(tuple(settings.values()))
+    except TypeError:
+        raise Unfusable(f"the metric `{given.name}` has no fused form") from None
+    spec = MetricSpec(class_name=class_name, name=given.name, config=tuple(sorted(settings.items())))
+    return given.name, spec, getattr(given, "_direction", "down") == "up"

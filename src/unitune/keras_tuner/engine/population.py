@@ -348,7 +348,7 @@ class Population:
                     if prefix and not call.validates:
                         continue
                     for name in ("loss", *call.metrics):
-                        column = outcome.metrics.index(name if name == "loss" else _engine_name(name))
+                        column = outcome.metrics.index(name if name == "loss" else call.metrics[name].engine_name)
                         history[prefix + name] = [float(v) for v in values[position, first:n, column]]
                 if call.logs_rate:
                     history["learning_rate"] = [float(v) for v in outcome.learning_rate[position, first:n]]
@@ -486,10 +486,3 @@ class Population:
 def replace_user(run: _Run) -> _Run:
     """The run without the user's model and thread, which would be kept alive."""
     return replace(run, user=None, result=None, execution=replace(run.execution, args=(), kwargs={}))
-
-
-def _engine_name(name: str) -> str:
-    from unitune.engine.losses import metric_name
-    from unitune.keras_tuner.engine.fit_call import plain_metric
-
-    return metric_name(plain_metric(name))
