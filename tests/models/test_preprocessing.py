@@ -316,7 +316,7 @@ def test_the_saved_model_needs_only_keras(saved, tmp_path):
         names = {list(plain)!r}
         stored = np.load({str(tmp_path / "rows.npz")!r})
         rows = {{name: tf.constant(stored[str(i)]) for i, name in enumerate(names)}}
-        np.save({str(tmp_path / "out.npy")!r}, model.predict(rows, verbose=0))
+        np.save({str(tmp_path / "out.npy")!r}, model.predict(rows, batch_size=8192, verbose=0))
         assert not any(name.startswith("unitune") for name in sys.modules)
         """
     )
