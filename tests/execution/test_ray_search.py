@@ -130,6 +130,42 @@ def test_members_that_cannot_be_fused_go_one_by_one(cluster: Any) -> None:
     assert all(trial.state == "complete" for trial in found.trials)
 
 
+def test_lifts_of_the_users_own_reach_the_workers(cluster: Any) -> None:
+    """The classes are local ones, which are sent by value; in the workers nothing of them is known."""
+    import keras
+
+    from unitune.engine.lift import Node, Weight, along_width
+
+    class Scaled(keras.layers.Layer):
+        def build(self, shape: Any) -> None:
+            self.factor = self.add_weight(shape=(shape[-1],), initializer="ones", name="factor")
+
+        def call(self, x: Any) -> Any:
+            return x * self.factor
+
+    @unitune.register_lift("Scaled")
+    class Lift:
+        def read(self, config: Any, shape: Any) -> list[Node]:
+            return [Node(kind="Scaled", shape=shape, weights=(Weight(axes=("in",)),))]
+
+        def apply(self, node: Any, weights: Any, x: Any, context: Any) -> Any:
+            return x * along_width(weights[0], x), weights
+
+    models = {}
+    for units in (3, 5):
+        layers = [keras.Input((5,)), keras.layers.Dense(units, "tanh"), Scaled(), keras.layers.Dense(1, "sigmoid")]
+        models[str(units)] = keras.Sequential(layers)
+        models[str(units)].compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    executor = unitune.Ray(address=cluster.address, workers=2)
+    settings: dict[str, Any] = {"folds": 2, "epochs": 2, "engine": "fused", "progress": False}
+    found = unitune.compare(models, X, Y, **settings, executor=executor)
+    expected = unitune.compare(models, X, Y, **settings)
+    assert {trial.engine for trial in found.trials} == {"fused"}
+    np.testing.assert_allclose(
+        found.table()["mean"].to_numpy(float), expected.table()["mean"].to_numpy(float), rtol=1e-5
+    )
+
+
 def test_a_model_that_cannot_be_shipped_is_named(cluster: Any) -> None:
     guard = threading.Lock()
 

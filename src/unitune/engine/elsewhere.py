@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +19,7 @@ from unitune.engine.contract import Job, Outcome, Take
 from unitune.engine.device import Device, limit_memory
 from unitune.engine.failed import failed_outcome
 from unitune.engine.fused import FusedEngine, read_jobs
+from unitune.engine.lift.base import Lift, adopt_lifts, users_lifts
 from unitune.engine.plan import Plan, Tile, taken
 from unitune.engine.reading import Reader
 from unitune.engine.run import Run
@@ -61,6 +62,14 @@ class Parcel:
     reason: str = ""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Shared:
+    """What the workers need for every parcel: the rows, and the lifts of the user's own layers."""
+
+    splits: tuple[Split, ...]
+    lifts: Mapping[str, Lift] = field(default_factory=dict)
+
+
 class ElsewhereEngine:
     """Has members trained by the workers of a pool.
 
@@ -95,7 +104,8 @@ class ElsewhereEngine:
         ensure()
         parcels = self._parcels(jobs, splits, take)
         items = [(_affinity(parcel), parcel) for parcel in parcels]
-        for place, done, reason in self._pool.call(train_parcel, splits, items, should_stop=should_stop):
+        shared = Shared(splits=tuple(splits), lifts=users_lifts())
+        for place, done, reason in self._pool.call(train_parcel, shared, items, should_stop=should_stop):
             parcel = parcels[place]
             if reason:
                 yield from (
@@ -156,9 +166,11 @@ def _affinity(parcel: Parcel) -> Hashable:
     return parcel.tiles[0].key if parcel.tiles else None
 
 
-def train_parcel(splits: Sequence[Split], parcel: Parcel) -> list[tuple[list[int], Outcome]]:
+def train_parcel(shared: Shared, parcel: Parcel) -> list[tuple[list[int], Outcome]]:
     """Runs in a worker: the outcomes of a parcel, each with the places of its jobs instead of the jobs."""
     ensure()
+    adopt_lifts(shared.lifts)
+    splits = shared.splits
     place_of = {id(job): place for place, job in enumerate(parcel.jobs)}
     if parcel.tiles:
         reader = Reader()

@@ -255,6 +255,17 @@ def register_lift(*class_names: str) -> Callable[[type], type]:
     return lift(*class_names)
 
 
+def users_lifts() -> dict[str, Lift]:
+    """The lifts of the user's own, by the names of their layers' classes."""
+    return {name: _REGISTRY[name] for name in sorted(_USERS)}
+
+
+def adopt_lifts(lifts: Mapping[str, Lift]) -> None:
+    """Takes over what `users_lifts` gave in another process."""
+    _USERS.update(lifts)
+    _REGISTRY.update(lifts)
+
+
 def has_lift(class_name: str, *, users: bool = False) -> bool:
     """Whether a lift is registered for a layer class; for a class of the user's own, whether by the user."""
     return class_name in (_USERS if users else _REGISTRY)
