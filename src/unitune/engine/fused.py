@@ -10,10 +10,11 @@ from dataclasses import replace
 import numpy as np
 
 from unitune.data.arrays import Split, as_inputs, n_rows, row_shape
+from unitune.engine.buckets import Rows
 from unitune.engine.contract import Job, Outcome, Take
 from unitune.engine.device import Device, this_device
 from unitune.engine.lift.base import Unfusable
-from unitune.engine.plan import Plan, Rows, Tile, going_on, make_plan
+from unitune.engine.plan import Plan, Tile, going_on, make_plan
 from unitune.engine.programs import compiled_programs
 from unitune.engine.reading import Reader, Reading
 from unitune.engine.reuse import KnownPrograms

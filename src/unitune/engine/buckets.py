@@ -1,0 +1,173 @@
+"""Members of similar widths, and the program that fits them exactly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from unitune.engine.contract import Job
+from unitune.engine.cost import compile_cost, member_cost
+from unitune.engine.lift.base import Key, ProgramNode, layout_width
+from unitune.engine.lift.optimizer import join_optimizers
+from unitune.engine.program_key import ProgramKey
+from unitune.engine.reading import Reading, weight_order
+from unitune.models.shape_rules import Shape
+from unitune.records import Array
+
+BLOCK_ROWS = 64
+MAX_CHUNK = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """The sizes of the data, over all splits of a run.
+
+    Attributes:
+        train: `(split,)` training rows.
+        validation: `(split,)` validation rows.
+        inputs: For each input the shape of a row, with the most features of any split.
+        weighted: Whether any split has row weights.
+        dtype: Floating type of the features.
+    """
+
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+    inputs: tuple[Shape, ...]
+    weighted: bool
+    dtype: str
+
+    @property
+    def features(self) -> tuple[int, ...]:
+        """The width of each input."""
+        return tuple(shape[-1] for shape in self.inputs)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bucket:
+    """Members of one group, with the widths that they are padded to."""
+
+    members: Array
+    widths: Array
+
+
+def buckets_of(
+    readings: Sequence[Reading], members: Array, steps: Mapping[int, int], rows: Rows, batch: int
+) -> list[Bucket]:
+    """Cuts a group wherever a second program saves more than it costs; the cut is at a width of one layer."""
+    widths = np.array([readings[i].widths for i in members])
+    weight = np.array([steps[int(i)] for i in members], float)
+    nodes = readings[members[0]].nodes
+    # An activation counts once for each layer in which it occurs, less the one that every layer has.
+    in_layers = {placed for i in members for placed in enumerate(readings[i].functions)}
+    price = compile_cost(len(nodes), len(in_layers) - len(readings[members[0]].functions) + 1)
+
+    def cost(chosen: Array) -> float:
+        padded = widths[chosen].max(axis=0)
+        return member_cost(nodes, padded, rows.features, batch) * float(weight[chosen].sum())
+
+    def cut(chosen: Array, here: float) -> list[Array]:
+        best_gain, best = price, None
+        for layer, node in enumerate(nodes):
+            if node.layout != "own":
+                continue
+            values = np.unique(widths[chosen, layer])
+            for value in values[:-1][:: max(1, len(values) // 32)]:
+                low = widths[chosen, layer] <= value
+                gain = here - cost(chosen[low]) - cost(chosen[~low])
+                if gain > best_gain:
+                    best_gain, best = gain, (chosen[low], chosen[~low])
+        if best is None:
+            return [chosen]
+        return cut(best[0], cost(best[0])) + cut(best[1], cost(best[1]))
+
+    everyone = np.arange(len(members))
+    return [
+        Bucket(members=members[chosen], widths=widths[chosen].max(axis=0)) for chosen in cut(everyone, cost(everyone))
+    ]
+
+
+def key_of(
+    jobs: Sequence[Job],
+    readings: Sequence[Reading],
+    bucket: Bucket,
+    size: int,
+    rows: Rows,
+    probes: bool,
+    backend: str,
+) -> ProgramKey:
+    """The program that fits a bucket exactly, in tiles of `size` members; the rest as in `make_plan`."""
+    members, widths = bucket.members.tolist(), bucket.widths
+    first = readings[members[0]]
+    training = jobs[members[0]].training
+    own = np.array([readings[i].widths for i in members])
+    nodes: list[ProgramNode] = []
+    padded = {-1 - k: width for k, width in enumerate(rows.features)}
+    padded |= {index: int(width) for index, width in enumerate(widths)}
+    shapes: dict[int, Shape] = {-1 - k: shape for k, shape in enumerate(rows.inputs)}
+    activation = 0
+    for index, node in enumerate(first.nodes):
+        layout = first.graph.layouts[index]
+        width = layout_width(layout, padded)
+        used = frozenset(name for name in node.numbers if any(readings[i].nodes[index].numbers[name] for i in members))
+        functions: tuple[Key, ...] = ()
+        if node.kind == "Activation":
+            functions = tuple(sorted({readings[i].functions[activation] for i in members}, key=repr))
+            activation += 1
+        nodes.append(
+            ProgramNode(
+                index=index,
+                kind=node.kind,
+                inputs=node.inputs,
+                in_shapes=tuple(shapes[i] for i in node.inputs),
+                shape=(*node.shape[:-1], width),
+                layout=layout,
+                static=node.static,
+                weights=node.weights,
+                padded=bool((own[:, index] < width).any()),
+                used=used,
+                functions=functions,
+                random=node.random,
+                owner=node.owner,
+            )
+        )
+        shapes[index] = nodes[-1].shape
+    epochs = [jobs[i].training.epochs for i in members]
+    early = [jobs[i].training.early_stopping for i in members]
+    stopping = any(early) or len(set(epochs)) > 1
+    longest = max(epochs)
+    may_end = any(one and one.patience < n for one, n in zip(early, epochs, strict=True))
+    chunk = longest if longest <= MAX_CHUNK and not may_end else min(MAX_CHUNK, max(5, math.ceil(longest / 8)))
+    most = max(n + v for n, v in zip(rows.train, rows.validation, strict=True))
+    return ProgramKey(
+        nodes=tuple(nodes),
+        weight_order=tuple(weight_order(first.nodes)),
+        output=first.graph.output,
+        optimizer=join_optimizers([readings[i].optimizer for i in members]),
+        loss=first.loss,
+        metrics=first.metrics,
+        members=size,
+        inputs=tuple(
+            (shape, dtype or rows.dtype)
+            for shape, dtype in zip(rows.inputs, input_types(jobs[members[0]]), strict=True)
+        ),
+        outputs=nodes[first.graph.output].width,
+        batch_size=training.batch_size,
+        train_rows=math.ceil(max(rows.train) / training.batch_size) * training.batch_size,
+        all_rows=math.ceil(most / BLOCK_ROWS) * BLOCK_ROWS,
+        block_rows=BLOCK_ROWS,
+        chunk=chunk,
+        weighted=rows.weighted,
+        stopping=stopping,
+        plateau=training.plateau is not None,
+        probes=probes,
+        dtype=rows.dtype,
+        backend=backend,
+    )
+
+
+def input_types(job: Job) -> tuple[str, ...]:
+    """The type of each input, where it is not that of the rows."""
+    return tuple(spec.dtype for spec in job.blueprint.inputs) or ("",)
