@@ -70,7 +70,7 @@ def covers(key: ProgramKey, other: ProgramKey) -> bool:
 
 
 def joined(key: ProgramKey, other: ProgramKey) -> ProgramKey | None:
-    """A program that can train what either of two is for, in tiles of the second; None where the rows differ."""
+    """A program that can train what either of two is for, in tiles as for the second; None where the rows differ."""
     if any(getattr(key, name) != getattr(other, name) for name in _fixed(ProgramKey, _FREE)):
         return None
     inputs = {-1 - k: shape for k, (shape, _) in enumerate(key.inputs)}
@@ -92,9 +92,12 @@ def joined(key: ProgramKey, other: ProgramKey) -> ProgramKey | None:
                 functions=tuple(sorted({*one.functions, *two.functions}, key=repr)),
             )
         )
+    grows = any(node.width > two.width for node, two in zip(nodes, other.nodes, strict=True))
     return replace(
         other,
         nodes=tuple(nodes),
+        # What fitted the memory may not when it is wider.
+        members=min(key.members, other.members) if grows else other.members,
         optimizer=_joined_optimizer(key.optimizer, other.optimizer),
         chunk=max(key.chunk, other.chunk),
         stopping=key.stopping or other.stopping,
