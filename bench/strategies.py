@@ -5,7 +5,8 @@ folds. What was best so far after each trial is then trained anew on 5 other fol
 that is shown; this is not in the times. A peer runs until it has had both the trials and the seconds, Unitune once for
 each. Each run has a process of its own, and imports are made before the clock starts.
 
-`--trials 100 --seconds 120 --seeds 5 --picture docs/images/strategies.png` is the full comparison (hours).
+`--trials 10 --seconds 20 --seeds 5 --save runs.json --picture docs/images/strategies.png` takes an hour and a half.
+What is in the file already is not run again. More trials and seconds are for a patient machine.
 `--overhead` measures how much of the wall time proposing takes. Needs `pip install keras-tuner tensorboard`.
 """
 
@@ -295,7 +296,12 @@ def row(method: str, runs: dict[str, list[dict[str, Any]]], options: argparse.Na
     took = statistics.median(run["s"] * options.trials / max(run["n"], 1) for run in by_trials)
     other = statistics.median(reached(run, 0, options.seconds) for run in by_time)
     n = statistics.median(run["n"] * min(1.0, options.seconds / run["s"]) for run in by_time)
-    return f"| {method} | {one:.4f} | {took:,.1f} | {other:.4f} | {n:,.0f} |"
+    return f"| {method} | {_shown(one)} | {took:,.1f} | {_shown(other)} | {n:,.0f} |"
+
+
+def _shown(score: float) -> str:
+    """A score; a dash where at that time no trial was finished."""
+    return "–" if np.isnan(score) else f"{score:.4f}"
 
 
 def table(done: Runs, options: argparse.Namespace) -> str:
@@ -320,6 +326,9 @@ def draw(curves: dict[str, dict[str, list[dict[str, Any]]]], options: argparse.N
             style = {"color": f"C{number}", "linestyle": "--" if method in PEERS else "-", "label": method}
             panel.step(times[known], np.median(scores[:, known], axis=0), where="post", **style)
         panel.set(xscale="log", xlabel="seconds", title=data, ylabel="accuracy of the best so far")
+        ticks = [t for t in (1, 2, 5, 10, 20, 50, 100, 200) if t <= options.seconds]
+        panel.set_xticks(ticks, labels=[str(t) for t in ticks])
+        panel.minorticks_off()
     figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
     figure.savefig(options.picture, dpi=130)
 

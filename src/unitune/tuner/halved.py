@@ -121,7 +121,8 @@ def halved(
             finished = collector.enter(batch, block)
             recorder.record(block, finished)
             yield block, finished
-        recorder.drop_checkpoints([_key(job) for one in ended for job in one.jobs])
+        if ended:
+            recorder.drop_checkpoints([_key(job) for one in ended for job in one.jobs])
 
     done = 0
     while running and not interrupted():
