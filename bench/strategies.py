@@ -29,6 +29,7 @@ EPOCHS = 20
 UNITS, ACTIVATIONS, RATES, DROPOUTS = [16, 32, 64, 128], ["relu", "tanh", "gelu"], (1e-4, 1e-1), (0.0, 0.5)
 OURS = ("auto", "racing", "halving")
 PEERS = ("KerasTuner RandomSearch", "KerasTuner BayesianOptimization", "KerasTuner Hyperband", "Optuna TPE, plain fit")
+METHODS = (*(f"Unitune {one}" for one in OURS), *PEERS)
 
 
 def rows_of(name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -263,7 +264,7 @@ def compare(options: argparse.Namespace) -> None:
     """Runs what is not in the file of an earlier run yet, a row after another."""
     kept = Path(options.save) if options.save else None
     done: Runs = json.loads(kept.read_text()) if kept and kept.is_file() else {}
-    methods = [name for name in (*(f"Unitune {one}" for one in OURS), *PEERS) if options.only in name]
+    methods = [name for name in METHODS if options.only in name]
     for data in options.data.split(","):
         for method in methods:
             if method not in done.setdefault(data, {}):
@@ -320,16 +321,21 @@ def draw(curves: dict[str, dict[str, list[dict[str, Any]]]], options: argparse.N
     figure = Figure(figsize=(4.6 * len(curves), 3.6), layout="constrained")
     times = np.geomspace(0.5, options.seconds, 200)
     for panel, (data, runs) in zip(figure.subplots(1, len(curves), squeeze=False)[0], curves.items(), strict=True):
-        for number, (method, each) in enumerate(runs.items()):
+        for method, each in runs.items():
             scores = np.array([[reached(run, 0, t) for t in times] for run in each])
             known = np.isfinite(scores).all(axis=0)
-            style = {"color": f"C{number}", "linestyle": "--" if method in PEERS else "-", "label": method}
+            style = {
+                "color": f"C{METHODS.index(method)}",
+                "linestyle": "--" if method in PEERS else "-",
+                "label": method,
+            }
             panel.step(times[known], np.median(scores[:, known], axis=0), where="post", **style)
         panel.set(xscale="log", xlabel="seconds", title=data, ylabel="accuracy of the best so far")
-        ticks = [t for t in (1, 2, 5, 10, 20, 50, 100, 200) if t <= options.seconds]
+        ticks = [t for t in (2, 5, 10, 20, 50, 100, 200) if t <= options.seconds]
         panel.set_xticks(ticks, labels=[str(t) for t in ticks])
         panel.minorticks_off()
-    figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
+    shown = {text: line for panel in figure.axes for line, text in zip(*panel.get_legend_handles_labels(), strict=True)}
+    figure.legend(shown.values(), shown, loc="outside lower center", ncols=4, fontsize=8)
     figure.savefig(options.picture, dpi=130)
 
 
