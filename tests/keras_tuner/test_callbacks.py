@@ -137,7 +137,7 @@ def test_other_checkpoints_are_left_to_keras(settings, said):
 
     made = keras.callbacks.ModelCheckpoint(**{"filepath": "m.keras", **settings})
     training = Training(optimizer=OptimizerSpec(class_name="SGD", learning_rate=0.1), loss="mse")
-    logged = {"accuracy": Logged(metric="accuracy", engine_name="accuracy", more_is_better=True)}
+    logged = {"accuracy": Logged(engine_name="accuracy", more_is_better=True)}
     with pytest.raises(Unfusable, match=said):
         read_callbacks([made], training, 4, validates=True, logged=logged, kept=("val_loss", False))
 

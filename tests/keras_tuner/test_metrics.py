@@ -120,8 +120,9 @@ def test_others_are_left_to_keras_with_the_reason(given, said):
 
     from unitune.engine.lift.base import Unfusable
     from unitune.keras_tuner.engine.fit_call import _logged_metrics
+    from unitune.models.adopt import adopt
 
     model = build("binary", given)(keras_tuner.HyperParameters())
     assert isinstance(model, keras.Model)
     with pytest.raises(Unfusable, match=said):
-        _logged_metrics(model, sparse=False)
+        _logged_metrics(model, adopt(model)[1], (False,))

@@ -19,7 +19,8 @@ class Split:
         x_train, x_val: `(row, feature)`, of the floating type that Keras uses; rows of any rank. For a network with
             several inputs a tuple of such arrays, in the order of its inputs.
         y_train, y_val: `(row, 1)` floats in {0, 1} for binary, `(row,)` int32 class numbers for multiclass,
-            `(row, output)` floats for regression (scaled).
+            `(row, output)` floats for regression (scaled). For a network with several outputs a tuple of such arrays,
+            in the order of its outputs.
         w_train, w_val: `(row,)` weights, or None. Class weights are in `w_train` only.
         y_scale, y_offset: `(output,)`; a regression's prediction in the user's units is
             `prediction * y_scale + y_offset`. None where nothing was scaled.
@@ -28,9 +29,9 @@ class Split:
     fold: int
     repeat: int
     x_train: Rows
-    y_train: Array
+    y_train: Rows
     x_val: Rows
-    y_val: Array
+    y_val: Rows
     w_train: Array | None = None
     w_val: Array | None = None
     y_scale: Array | None = None
@@ -38,7 +39,7 @@ class Split:
 
 
 def as_inputs(x: Rows) -> tuple[Array, ...]:
-    """The rows as one array for each input.
+    """The rows as one array for each input, or the targets as one for each output.
 
     Example:
         >>> import numpy as np

@@ -144,16 +144,14 @@ def key_of(
     return ProgramKey(
         nodes=tuple(nodes),
         weight_order=tuple(weight_order(first.nodes)),
-        output=first.graph.output,
+        outputs=first.outputs,
+        weighs_losses=first.weighs_losses,
         optimizer=join_optimizers([readings[i].optimizer for i in members]),
-        loss=first.loss,
-        metrics=first.metrics,
         members=size,
         inputs=tuple(
             (shape, dtype or rows.dtype)
             for shape, dtype in zip(rows.inputs, input_types(jobs[members[0]]), strict=True)
         ),
-        outputs=nodes[first.graph.output].width,
         batch_size=training.batch_size,
         train_rows=math.ceil(max(rows.train) / training.batch_size) * training.batch_size,
         all_rows=math.ceil(most / BLOCK_ROWS) * BLOCK_ROWS,

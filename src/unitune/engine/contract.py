@@ -52,7 +52,8 @@ class Outcome:
         learning_rate: `(member, epoch)`.
         n_epochs: `(member,)`, epochs trained.
         best_epoch: `(member,)`, counted from 1: the epoch whose weights were kept.
-        train_predictions: `(member, row, output)` at the kept weights, in the row order of the split.
+        train_predictions: `(member, row, output)` at the kept weights, in the row order of the split; several outputs
+            of a network lie side by side.
         validation_predictions: likewise on the validation rows.
         weights: For each member its weights in the order of `keras.Model.get_weights()`.
         failures: `(member,)`, empty where all went well, else the reason.

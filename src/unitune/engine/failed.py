@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from unitune.data.arrays import Split, n_rows
+from unitune.data.arrays import Split, as_inputs, n_rows
 from unitune.engine.contract import Job, Outcome
 
 
@@ -13,8 +13,7 @@ def failed_outcome(
 ) -> Outcome:
     """No epochs, predictions of NaN, and the reason."""
     metrics = ("loss", *job.training.metric_names)
-    y = split.y_train
-    n_outputs = y.shape[1] if y.ndim > 1 else int(y.max(initial=0)) + 1
+    n_outputs = sum(y.shape[1] if y.ndim > 1 else int(y.max(initial=0)) + 1 for y in as_inputs(split.y_train))
     return Outcome(
         jobs=(job,),
         metrics=metrics,

@@ -17,8 +17,6 @@ from unitune.engine.lift.activation import keeps_zero
 from unitune.engine.lift.base import Context, ProgramNode, Tensor, lift_of
 from unitune.engine.lift.optimizer import StackedOptimizer, shaped
 from unitune.engine.lift.penalty import constrain, penalty
-from unitune.engine.losses import loss_function
-from unitune.engine.metrics import metric_functions
 from unitune.engine.probes import (
     ACTIVATION_PROBES,
     UPDATE_PROBES,
@@ -27,6 +25,7 @@ from unitune.engine.probes import (
     update_probe,
 )
 from unitune.engine.program_key import Backend, ProgramKey, State
+from unitune.engine.scores import Scores
 from unitune.models.shape_rules import Shape
 
 
@@ -44,17 +43,16 @@ class Program:
         self.trainable = [i for i, (_, weight) in enumerate(self.weight_nodes) if weight.trainable]
         self.shapes = [(key.members, *node.weight_shape(weight)) for node, weight in self.weight_nodes]
         activations = [node for node in key.nodes if node.kind == "Activation"]
-        self.hidden = [node for node in activations if node.index != key.output]
+        come_out = {output.node for output in key.outputs}
+        self.hidden = [node for node in activations if node.index not in come_out]
         self.products = [node for node in owners if node.weights[0].name == "kernel"]
         self.optimizer = StackedOptimizer(key.optimizer, key.dtype)
         trainable_shapes = [self.shapes[i] for i in self.trainable]
         self.slot_values = self.optimizer.slot_values(trainable_shapes)
         self.slot_shapes = [trainable_shapes[i] for i in self.optimizer.slot_owner(trainable_shapes)]
-        self.metrics = ("loss", *(metric[0] for metric in key.metrics))
+        self._scores = Scores(key)
+        self.metrics = self._scores.names
         self.columns = self._columns()
-        self._loss = loss_function(key.loss)
-        self._metrics = metric_functions(key.metrics, key.outputs)
-        self._n_sums = 1 + sum(metric.width for metric in self._metrics)
         for node in activations:
             for function in node.functions:
                 keeps_zero(function)  # tried here because a function cannot be tried while tracing
@@ -139,18 +137,9 @@ class Program:
                 total = term if total is None else total + term
         return total
 
-    def _row_losses(self, y: Tensor, prediction: Tensor) -> Tensor:
-        """`(member, batch)`."""
-        from keras import ops
-
-        target = ops.broadcast_to(ops.expand_dims(y, 0), (self.key.members, *y.shape))
-        return self._loss(target, prediction)
-
-    def _metric_sums(self, y: Tensor, prediction: Tensor, mask: Tensor) -> list[Tensor]:
-        """For each metric `(member, width)`, over the rows that count."""
-        from keras import ops
-
-        return [ops.sum(ops.where(mask[:, None], one.rows(y, prediction), 0.0), axis=1) for one in self._metrics]
+    def _outputs(self, values: dict[int, Tensor]) -> list[Tensor]:
+        """For each output `(member, batch, width)`."""
+        return [values[output.node] for output in self.key.outputs]
 
     def _step(self, carry: State, hyper: State, data: State, rates: Tensor, last: Tensor) -> State:
         """One batch: forward, gradient, update."""
@@ -162,7 +151,8 @@ class Program:
         row_mask = ops.arange(key.batch_size, dtype="int32") < count
         n_rows = ops.cast(count, key.dtype)
         x = [_rows(one, first, key.batch_size) for one in carry["x"]]
-        y = _rows(carry["y"], first, key.batch_size)
+        y = [_rows(one, first, key.batch_size) for one in carry["y"]]
+        row_weights = ops.slice(carry["w"], [first], (key.batch_size,)) if key.weighted else None
         context = self._context(hyper, training=True, row_mask=row_mask, n_rows=n_rows, step=carry["step"])
         old = carry["weights"]
 
@@ -171,18 +161,21 @@ class Program:
             for index, weight in zip(self.trainable, trained, strict=True):
                 weights[index] = weight
             values, new_weights = self._forward(weights, x, context)
-            prediction = values[key.output]
-            rows = self._row_losses(y, prediction)
-            if key.weighted:
-                rows = rows * ops.slice(carry["w"], [first], (key.batch_size,))
-            total = ops.sum(ops.where(row_mask, rows, 0.0), axis=-1) / n_rows
+            predictions = self._outputs(values)
+            rows = self._scores.row_losses(y, predictions, row_weights)
+            losses = [ops.sum(ops.where(row_mask, one, 0.0), axis=-1) / n_rows for one in rows]
+            total = self._scores.total(losses, hyper)
             extra = self._penalty(weights, hyper, data)
             if extra is not None:
                 total = total + extra
-            return ops.sum(total), (total, prediction, new_weights)
+            return ops.sum(total), (total, losses, predictions, new_weights)
 
-        gradients, (total, prediction, weights) = self.backend.gradient(loss, [old[i] for i in self.trainable])
-        sums = [(total * n_rows)[:, None], *self._metric_sums(y, prediction, row_mask)]
+        gradients, (total, losses, predictions, weights) = self.backend.gradient(loss, [old[i] for i in self.trainable])
+        sums = [
+            (total * n_rows)[:, None],
+            *self._scores.of_batch(losses, n_rows),
+            *self._scores.metric_sums(y, predictions, row_mask),
+        ]
         rate = ops.take(rates, carry["batch"], axis=0)
         if key.plateau:
             rate = rate * carry["rate_factor"]
@@ -235,8 +228,8 @@ class Program:
             "step": carry["step"],
             "batch": ops.zeros((), "int32"),
             "x": [ops.take(x, rows, axis=0) for x in data["x"]],
-            "y": ops.take(data["y"], rows, axis=0),
-            "sums": ops.zeros((self.key.members, self._n_sums), self.key.dtype),
+            "y": [ops.take(y, rows, axis=0) for y in data["y"]],
+            "sums": ops.zeros((self.key.members, self._scores.n_sums), self.key.dtype),
         }
         for name in ("averages", "rate_factor"):
             if name in carry:
@@ -262,7 +255,7 @@ class Program:
         state: State = {
             "block": ops.zeros((), "int32"),
             "predictions": buffer,
-            "sums": ops.zeros((key.members, self._n_sums), key.dtype),
+            "sums": ops.zeros((key.members, self._scores.n_sums), key.dtype),
         }
         if key.probes:
             state["probes"] = [ops.zeros((key.members, 3, node.width), key.dtype) for node in self.hidden]
@@ -270,17 +263,20 @@ class Program:
         def body(state: State) -> State:
             first = state["block"] * block
             mask = first + ops.arange(block, dtype="int32") < data["n_val"]
-            x, y = [_rows(one, first, block) for one in data["x"]], _rows(data["y"], first, block)
+            x, y = ([_rows(one, first, block) for one in data[name]] for name in ("x", "y"))
+            row_weights = ops.slice(data["w_val"], [first], (block,)) if key.weighted else None
             context = self._context(
                 hyper, training=False, row_mask=mask, n_rows=ops.cast(block, key.dtype), step=ops.zeros((), "int32")
             )
             values, _ = self._forward(weights, x, context)
-            prediction = values[key.output]
-            rows = self._row_losses(y, prediction)
-            if key.weighted:
-                rows = rows * ops.slice(data["w_val"], [first], (block,))
-            loss = ops.sum(ops.where(mask, rows, 0.0), axis=-1)
-            sums = [loss[:, None], *self._metric_sums(y, prediction, mask)]
+            predictions = self._outputs(values)
+            rows = [ops.where(mask, one, 0.0) for one in self._scores.row_losses(y, predictions, row_weights)]
+            sums = [
+                self._scores.total([ops.sum(one, axis=-1) for one in rows], hyper)[:, None],
+                *self._scores.of_block(rows, first, data["n_val"]),
+                *self._scores.metric_sums(y, predictions, mask),
+            ]
+            prediction = predictions[0] if len(predictions) == 1 else ops.concatenate(predictions, axis=-1)
             zero = ops.zeros((), "int32")
             new: State = {
                 "block": state["block"] + 1,
@@ -296,18 +292,6 @@ class Program:
 
         return _while(lambda state: state["block"] * block < n_rows, body, state)
 
-    def _finish_metrics(self, sums: Tensor, n_rows: Tensor, penalty: Tensor | None) -> Tensor:
-        """The mean loss over the rows with its penalty, and what the metrics make of their sums."""
-        from keras import ops
-
-        count = ops.cast(n_rows, self.key.dtype)
-        mean = sums[:, 0] / count
-        columns, first = [mean if penalty is None else mean + penalty], 1
-        for metric in self._metrics:
-            columns.append(metric.finish(sums[:, first : first + metric.width], count))
-            first += metric.width
-        return ops.stack(columns, axis=-1)
-
     # The whole call ---------------------------------------------------------------------------------------------
 
     def _run(self, state: State, hyper: State, data: State, plan: State) -> tuple[State, State]:
@@ -316,13 +300,13 @@ class Program:
         Args:
             state: What `initial_state` gives, or a call before.
             hyper: The members' numbers, masks, seeds and limits.
-            data: `x`, for each input `(all_rows, ...)`: validation rows first, then training rows; `y`, `w`, `w_val`;
-                `n_val`, `n_train` int32 scalars.
+            data: `x`, for each input `(all_rows, ...)`: validation rows first, then training rows; `y`, likewise for
+                each output; `w`, `w_val`; `n_val`, `n_train` int32 scalars.
             plan: `order (chunk, train_rows)` int32, `rates (chunk, steps, member)`, `first_epoch`, `epochs`, `final`.
 
         Returns:
             The state, and `history (chunk, member, column)` (see `columns`) and `predictions (member, all_rows,
-            output)`.
+            output)`, the columns of all outputs side by side.
         """
         from keras import ops
 
@@ -333,7 +317,7 @@ class Program:
             "epoch": ops.zeros((), "int32"),
             "finished": ops.zeros((), "bool"),
             "history": ops.zeros((key.chunk + 1, key.members, len(self.columns)), key.dtype),
-            "predictions": ops.zeros((key.members, key.all_rows, key.outputs), key.dtype),
+            "predictions": ops.zeros((key.members, key.all_rows, self._scores.n_columns), key.dtype),
         }
 
         def more(carry: State) -> Tensor:
@@ -370,8 +354,8 @@ class Program:
         n_rows = ops.where(final, data["n_val"] + data["n_train"], data["n_val"])
         seen = self._evaluate(evaluated, hyper, data, n_rows, carry["predictions"])
         penalty = self._penalty(weights, hyper, data)
-        train = self._finish_metrics(trained["sums"], data["n_train"], None)  # a batch's loss holds the penalty already
-        validation = self._finish_metrics(seen["sums"], data["n_val"], penalty)
+        train = self._scores.finish(trained["sums"], data["n_train"], None)  # a batch's loss holds the penalty already
+        validation = self._scores.finish(seen["sums"], data["n_val"], penalty)
         columns = [train, validation]
         if key.plateau:
             columns.append(carry["rate_factor"][:, None])

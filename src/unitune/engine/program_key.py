@@ -72,19 +72,34 @@ class Backend(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OutputKey:
+    """An output of a network, and what it is trained for.
+
+    Attributes:
+        node: The node whose output it is.
+        name: Of the output; empty where it is the only one.
+        loss: A key that `engine.losses` resolves.
+        metrics: Keys that `engine.metrics` resolves; each begins with the metric's name.
+    """
+
+    node: int
+    name: str
+    loss: Key
+    metrics: tuple[Key, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProgramKey:
     """All that a program's code depends on. Members and data of equal keys share the compiled code.
 
     Attributes:
         nodes: The layers, with padded widths.
         weight_order: The nodes that own weights, in the order of the stacked weights.
-        output: The node whose output is the network's.
+        outputs: What comes out of the network.
+        weighs_losses: Whether losses are multiplied by their members' weights; always where there are several outputs.
         optimizer: The optimizer and its static settings.
-        loss: A key that `engine.losses` resolves.
-        metrics: Keys that `engine.metrics` resolves; each begins with its name.
         members: Slots of the tile.
         inputs: For each input the padded shape of a row and its type.
-        outputs: Width of the output.
         batch_size: Rows of a step.
         train_rows: Training rows, rounded up to whole batches: the length of an epoch's order.
         all_rows: Validation and training rows together, rounded up to whole evaluation blocks.
@@ -100,13 +115,11 @@ class ProgramKey:
 
     nodes: tuple[ProgramNode, ...]
     weight_order: tuple[int, ...]
-    output: int
+    outputs: tuple[OutputKey, ...]
+    weighs_losses: bool
     optimizer: OptimizerNode
-    loss: Key
-    metrics: tuple[Key, ...]
     members: int
     inputs: tuple[tuple[Shape, str], ...]
-    outputs: int
     batch_size: int
     train_rows: int
     all_rows: int

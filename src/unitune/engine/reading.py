@@ -11,7 +11,8 @@ from unitune.engine.lift.base import Key, Layout, Node, Unfusable, has_lift, lif
 from unitune.engine.lift.optimizer import OptimizerReading, read_optimizer, same_program
 from unitune.engine.losses import loss_key
 from unitune.engine.metrics import metric_key
-from unitune.models.blueprint import Blueprint, Call, LayerSpec, Training
+from unitune.engine.program_key import OutputKey
+from unitune.models.blueprint import Blueprint, Call, LayerSpec, OutputSpec, Training
 from unitune.models.shape_rules import Shape
 from unitune.models.shapes import as_shapes
 
@@ -24,13 +25,13 @@ class Graph:
         nodes: The calls of layers.
         layouts: How the width of each node's output is put together.
         exact: Nodes and inputs whose own width must not be padded.
-        output: The node whose output is the network's.
+        outputs: The nodes whose outputs are the network's.
     """
 
     nodes: tuple[Node, ...]
     layouts: tuple[Layout, ...]
     exact: frozenset[int]
-    output: int
+    outputs: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,8 +41,9 @@ class Reading:
     Attributes:
         graph: The layers.
         optimizer: Settings sorted into equal and varying ones.
-        loss: The loss's key.
-        metrics: The metrics' keys; each begins with its name.
+        outputs: The outputs, with the keys of their losses and metrics.
+        loss_weights: `(output,)`, by which the losses are multiplied.
+        weighs_losses: Whether they are.
         group: What must be equal for two members to be able to share a program at all.
         widths: `(node,)`, true widths.
         functions: The activations' keys, in the order of the activation nodes.
@@ -49,8 +51,9 @@ class Reading:
 
     graph: Graph
     optimizer: OptimizerReading
-    loss: Key
-    metrics: tuple[Key, ...]
+    outputs: tuple[OutputKey, ...]
+    loss_weights: tuple[float, ...]
+    weighs_losses: bool
     group: Key
     widths: tuple[int, ...]
     functions: tuple[Key, ...]
@@ -84,18 +87,22 @@ class Reader:
         shapes = as_shapes(input_shape)
         graph = read_graph(job.blueprint, shapes)
         nodes = graph.nodes
-        optimizer, loss, metrics = _read_training(job.training)
+        optimizer = _read_training(job.training)
+        specs = job.training.each_output
+        if len(specs) != len(graph.outputs):
+            raise Unfusable(f"the model has {len(graph.outputs)} outputs, but {len(specs)} losses")
+        outputs = tuple(_read_output(node, spec) for node, spec in zip(graph.outputs, specs, strict=True))
+        weighs_losses = len(specs) > 1 or specs[0].weight is not None
         group = (
             tuple((n.kind, n.static, n.weights, n.layer if n.random else 0, n.inputs, n.shape[:-1]) for n in nodes),
             graph.layouts,
             tuple((i, nodes[i].width if i >= 0 else shapes[-1 - i][-1]) for i in sorted(graph.exact)),
             tuple(weight_order(nodes)),
-            graph.output,
+            outputs,
+            weighs_losses,
             tuple(shape[:-1] for shape in shapes),
             tuple(spec.dtype for spec in job.blueprint.inputs),
             same_program(optimizer),
-            loss,
-            metrics,
             job.training.batch_size,
             job.training.plateau is not None,
             job.training.shuffle,
@@ -103,8 +110,9 @@ class Reader:
         return Reading(
             graph=graph,
             optimizer=optimizer,
-            loss=loss,
-            metrics=metrics,
+            outputs=outputs,
+            loss_weights=tuple(1.0 if spec.weight is None else spec.weight for spec in specs),
+            weighs_losses=weighs_losses,
             group=group,
             widths=tuple(node.width for node in nodes),
             functions=tuple(node.function for node in nodes if node.kind == "Activation"),
@@ -127,8 +135,6 @@ def read_graph(blueprint: Blueprint, input_shapes: tuple[Shape, ...]) -> Graph:
         raise Unfusable(blueprint.solo_reason)
     if not blueprint.layers:
         raise Unfusable("the model is not a chain of layers that can be read")
-    if len(blueprint.outputs) > 1:
-        raise Unfusable("a model with several outputs has no fused form")
     if len(input_shapes) != blueprint.n_inputs:
         raise Unfusable(f"the model has {blueprint.n_inputs} inputs, but the rows have {len(input_shapes)}")
     builder = _Builder(blueprint, input_shapes)
@@ -185,14 +191,15 @@ class _Builder:
         self.values.append(value)
 
     def graph(self) -> Graph:
-        """What is needed for the output, with its layouts."""
-        output = self.values[self.blueprint.output]
-        if output < 0:
-            raise Unfusable("the model has no layer that computes anything")
-        if len(self.nodes[output].shape) != 1:
-            raise Unfusable(f"an output of the shape {self.nodes[output].shape} has no fused form")
+        """What is needed for the outputs, with its layouts."""
+        outputs = [self.values[value] for value in self.blueprint.outputs or (self.blueprint.output,)]
+        for output in outputs:
+            if output < 0:
+                raise Unfusable("the model has no layer that computes anything")
+            if len(self.nodes[output].shape) != 1:
+                raise Unfusable(f"an output of the shape {self.nodes[output].shape} has no fused form")
         needed: set[int] = set()
-        waiting = [output]
+        waiting = list(outputs)
         while waiting:
             one = waiting.pop()
             if one >= 0 and one not in needed:
@@ -208,8 +215,9 @@ class _Builder:
             for old in sorted(needed)
         )
         layouts, exact = _layouts(nodes, self.shapes)
-        output = place[output]
-        return Graph(nodes=nodes, layouts=layouts, exact=frozenset(exact | sources(layouts[output])), output=output)
+        outputs = [place[output] for output in outputs]
+        exact = exact.union(*(sources(layouts[output]) for output in outputs))
+        return Graph(nodes=nodes, layouts=layouts, exact=frozenset(exact), outputs=tuple(outputs))
 
 
 def _layouts(nodes: tuple[Node, ...], shapes: tuple[Shape, ...]) -> tuple[tuple[Layout, ...], set[int]]:
@@ -261,10 +269,18 @@ def _refuse(layer: LayerSpec) -> None:
         raise Unfusable(f"the dtype `{name}` of `{layer.class_name}` is not that of the rows")
 
 
-def _read_training(training: Training) -> tuple[OptimizerReading, Key, tuple[Key, ...]]:
+def _read_training(training: Training) -> OptimizerReading:
     if training.compile_options:
         raise Unfusable(f"`compile({training.compile_options[0][0]}=...)` has no fused form")
-    metrics = tuple(dict.fromkeys(metric_key(metric) for metric in training.metrics))
+    if training.outputs and len(set(training.metric_names)) < len(training.metric_names):
+        raise Unfusable("outputs that log under one name have no fused form")
+    return read_optimizer(training.optimizer)
+
+
+def _read_output(node: int, spec: OutputSpec) -> OutputKey:
+    if spec.loss is None:
+        raise Unfusable(f"the output `{spec.name}`, which has no loss, has no fused form")
+    metrics = tuple(dict.fromkeys(metric_key(metric) for metric in spec.metrics))
     if len({key[0] for key in metrics}) < len(metrics):
         raise Unfusable("two metrics of one name have no fused form")
-    return read_optimizer(training.optimizer), loss_key(training.loss), metrics
+    return OutputKey(node=node, name=spec.name, loss=loss_key(spec.loss), metrics=metrics)

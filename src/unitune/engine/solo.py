@@ -22,7 +22,9 @@ from unitune.engine.contract import Job, Outcome, Take
 from unitune.engine.failed import failed_outcome
 from unitune.engine.order import epoch_order
 from unitune.models import backend
+from unitune.models.blueprint import Training
 from unitune.models.build import build_model
+from unitune.models.compiled import output_names
 from unitune.models.initial import initial_weights
 from unitune.records import Array
 
@@ -147,13 +149,15 @@ def fit_member(
         weights = initial_weights(job.blueprint, input_shape, job.member.seed)
     model.set_weights(list(weights))
 
-    rows = _rows(keras, split, training.batch_size)
+    keys = job.blueprint.output_keys
+    rows = _rows(keras, split, training.batch_size, keys)
     log = _log(keras, rows, job.member.seed if training.shuffle else None)
     callbacks: list[Any] = [log]
     if learning_rates is not None:
         rates = [float(rate) for rate in learning_rates]
         callbacks.insert(0, keras.callbacks.LearningRateScheduler(lambda epoch: rates[min(epoch, len(rates) - 1)]))
-    stopping = None
+    stopping, names = None, _logged_names(model, training)
+    names |= {f"val_{ours}": f"val_{theirs}" for ours, theirs in names.items()}
     if validate and training.plateau is not None:
         plateau = training.plateau
         callbacks.append(
@@ -169,7 +173,7 @@ def fit_member(
     if validate and training.early_stopping is not None:
         early = training.early_stopping
         stopping = keras.callbacks.EarlyStopping(
-            monitor=early.monitor,
+            monitor=names.get(early.monitor, early.monitor),
             mode="max" if early.maximize else "min",
             patience=early.patience,
             min_delta=early.min_delta,
@@ -180,10 +184,13 @@ def fit_member(
             metric, more = early.keep
             # It never stops anything, and comes after the one that does.
             stopping = keras.callbacks.EarlyStopping(
-                monitor=metric, mode="max" if more else "min", patience=training.epochs + 1, restore_best_weights=True
+                monitor=names.get(metric, metric),
+                mode="max" if more else "min",
+                patience=training.epochs + 1,
+                restore_best_weights=True,
             )
             callbacks.append(stopping)
-    validation = (split.x_val, split.y_val) if split.w_val is None else (split.x_val, split.y_val, split.w_val)
+    validation = (split.x_val, _by_key(split.y_val, keys), *(() if split.w_val is None else (split.w_val,)))
     with quiet_arrays():
         history = model.fit(
             rows,
@@ -205,12 +212,26 @@ def fit_member(
     return Fitted(
         model=model,
         metrics=metrics,
-        train=np.array([history.get(name, nothing) for name in metrics], dtype=np.float64).T,
-        validation=np.array([history.get(f"val_{name}", nothing) for name in metrics], dtype=np.float64).T,
+        train=np.array([history.get(names[name], nothing) for name in metrics], dtype=np.float64).T,
+        validation=np.array([history.get(f"val_{names[name]}", nothing) for name in metrics], dtype=np.float64).T,
         learning_rate=np.array(log.rates, dtype=np.float64),
         best_epoch=best_epoch,
         failure=log.failure,
     )
+
+
+def _logged_names(model: keras.Model, training: Training) -> dict[str, str]:
+    """From our name of the loss and of each metric to that under which the model logs it.
+
+    Outputs of a model that was built again may be called otherwise than the user's.
+    """
+    if not training.outputs:
+        return {name: name for name in ("loss", *training.metric_names)}
+    names = {"loss": "loss"}
+    for theirs, output in zip(output_names(model), training.outputs, strict=True):
+        for name in (f"{output.name}_loss", *output.metric_names):
+            names[name] = f"{theirs}{name.removeprefix(output.name)}"
+    return names
 
 
 @contextmanager
@@ -222,14 +243,17 @@ def quiet_arrays() -> Iterator[None]:
 
 
 def predict(model: keras.Model, x: Rows) -> Array:
-    """The model's predictions in inference mode, `(row, output)`, without compiling a function for them."""
+    """The model's predictions in inference mode, `(row, output)`, without compiling a function for them.
+
+    The columns of several outputs lie side by side.
+    """
     keras = backend.ensure()
-    parts = [
-        keras.ops.convert_to_numpy(model(_given(x, slice(start, start + ROWS_PER_PREDICTION)), training=False))
-        for start in range(0, max(1, n_rows(x)), ROWS_PER_PREDICTION)
-    ]
-    predictions = np.concatenate(parts)
-    return predictions.reshape(len(predictions), -1)
+    parts: list[list[Array]] = []
+    for start in range(0, max(1, n_rows(x)), ROWS_PER_PREDICTION):
+        outputs = model(_given(x, slice(start, start + ROWS_PER_PREDICTION)), training=False)
+        parts.append([keras.ops.convert_to_numpy(one) for one in keras.tree.flatten(outputs)])
+    whole = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    return np.concatenate([one.reshape(len(one), -1) for one in whole], axis=1)
 
 
 def _given(x: Rows, chosen: slice) -> Any:
@@ -238,7 +262,12 @@ def _given(x: Rows, chosen: slice) -> Any:
     return list(rows) if isinstance(rows, tuple) else rows
 
 
-def _rows(keras: Any, split: Split, batch_size: int) -> Any:
+def _by_key(y: Any, keys: Sequence[str]) -> Any:
+    """Targets as a model takes them whose outputs come out under these keys; the same where there are none."""
+    return dict(zip(keys, y, strict=True)) if keys else y
+
+
+def _rows(keras: Any, split: Split, batch_size: int, keys: Sequence[str]) -> Any:
     """The training rows in batches, in the order of its attribute `order`."""
 
     class Batches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -249,11 +278,16 @@ def _rows(keras: Any, split: Split, batch_size: int) -> Any:
         def __len__(self) -> int:
             return math.ceil(n_rows(split.x_train) / batch_size)
 
-        def __getitem__(self, number: int) -> tuple[Array, ...]:
+        def __getitem__(self, number: int) -> tuple[Any, ...]:
             chosen = self.order[number * batch_size : (number + 1) * batch_size]
+            rows = take_rows(split.x_train, chosen), _by_key(take_rows(split.y_train, chosen), keys)
             if split.w_train is None:
-                return take_rows(split.x_train, chosen), split.y_train[chosen]
-            return take_rows(split.x_train, chosen), split.y_train[chosen], split.w_train[chosen]
+                return rows
+            w = split.w_train[chosen]
+            if not isinstance(split.y_train, tuple):
+                return *rows, w
+            # `fit` repeats the weights of the rows for each output, but not where rows come in batches.
+            return *rows, _by_key(tuple(w for _ in split.y_train), keys)
 
     return Batches()
 

@@ -131,6 +131,8 @@ def hyperparameters(slots: Slots, program: Program, input_shape: tuple[Any, ...]
     own = varying_numbers(key.optimizer, [reading.optimizer for reading in readings])
     hyper["optimizer"] = {name: array.astype(dtype) for name, array in own.items()}
     hyper["epochs"] = np.array([job.training.epochs for job in jobs], "int32")
+    if key.weighs_losses:
+        hyper["loss_weights"] = np.array([reading.loss_weights for reading in readings], dtype)
     if key.stopping:
         early = [job.training.early_stopping for job in jobs]
         hyper["patience"] = np.array([e.patience if e else _NEVER for e in early], "int32")
@@ -216,13 +218,15 @@ def rows_of(split: Split, key: ProgramKey) -> State:
         x[:n_val, ..., :width] = held_out
         x[n_val:filler, ..., :width] = mine
         inputs.append(x)
-    y_train, y_val = split.y_train, split.y_val
-    y = np.zeros((key.all_rows, *y_train.shape[1:]), "int32" if y_train.dtype.kind in "iu" else key.dtype)
-    y[:n_val], y[n_val:filler] = y_val, y_train
-    rows: State = {"x": inputs, "y": y, "n_val": np.int32(n_val), "n_train": np.int32(n_train)}
+    targets = []
+    for mine, held_out in zip(as_inputs(split.y_train), as_inputs(split.y_val), strict=True):
+        y = np.zeros((key.all_rows, *mine.shape[1:]), "int32" if mine.dtype.kind in "iu" else key.dtype)
+        y[:n_val], y[n_val:filler] = held_out, mine
+        targets.append(y)
+    rows: State = {"x": inputs, "y": targets, "n_val": np.int32(n_val), "n_train": np.int32(n_train)}
     rows["n_features"] = [np.int32(x.shape[-1]) for x in as_inputs(split.x_train)]
     # A row that only fills up must be a valid one, lest a NaN come from it.
-    for array in (*inputs, y):
+    for array in (*inputs, *targets):
         array[filler:] = array[0]
     if key.weighted:
         w = np.ones(key.all_rows, key.dtype)

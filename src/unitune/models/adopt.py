@@ -12,7 +12,8 @@ from unitune.errors import OptionError
 from unitune.models import backend, optimizers, schedules
 from unitune.models.activations import is_layer
 from unitune.models.activations import layer_spec as activation_layer
-from unitune.models.blueprint import Blueprint, Call, InputSpec, LayerSpec, Schedule, Training
+from unitune.models.blueprint import Blueprint, Call, InputSpec, LayerSpec, OutputSpec, Schedule, Training
+from unitune.models.compiled import compiled_outputs, gives_dictionary, output_names
 from unitune.models.keras_objects import LambdaAgain, layer_config
 from unitune.models.shapes import KNOWN_LAYERS, as_shapes, is_known
 from unitune.records import Array
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
 
 
 def adopt(
-    model: keras.Model, input_shape: tuple[Any, ...] | None = None, *, weights: bool = True
+    model: keras.Model,
+    input_shape: tuple[Any, ...] | None = None,
+    *,
+    weights: bool = True,
+    n_outputs: int | None = 1,
 ) -> tuple[Blueprint, Training, tuple[Array, ...]]:
     """Reads a compiled model.
 
@@ -30,17 +35,19 @@ def adopt(
     the model; only one that cannot be written so becomes a template, to be cloned. An unbuilt Sequential is built.
 
     Args:
-        model: Compiled, with one output.
+        model: Compiled.
         input_shape: Of one row, `(feature,)`, or a tuple of shapes, one for each input: builds a model that has no
             `Input`, and is checked against one that has.
         weights: Whether the weights are wanted; reading them takes longer than all the rest.
+        n_outputs: How many outputs it must have; None for any number.
 
     Returns:
         The blueprint, the training (batch size and epochs at their defaults), and the weights in the order of
         `model.get_weights()`, or none.
 
     Raises:
-        OptionError: The model is no Keras model, is not compiled, cannot be built, or takes rows of another shape.
+        OptionError: The model is no Keras model, is not compiled, cannot be built, takes rows of another shape, or has
+            another number of outputs.
     """
     keras = backend.ensure()
     if not isinstance(model, keras.Model):
@@ -52,6 +59,13 @@ def adopt(
             "Call `model.compile(optimizer=..., loss=..., metrics=[...])` first.",
         )
     _build(model, input_shape)
+    if n_outputs is not None and len(model.outputs) != n_outputs:
+        wanted = "one output" if n_outputs == 1 else f"an output for each of {n_outputs} targets"
+        raise OptionError(
+            f"a model must have {wanted}",
+            f"`{model.name}` has {len(model.outputs)}",
+            "Give a target for each output, or leave outputs out.",
+        )
     blueprint = read_model(model)
     values = tuple(np.array(weight) for weight in model.get_weights()) if weights else ()
     return blueprint, _training(model), values
@@ -65,9 +79,12 @@ def predicts_logits(training: Training) -> bool:
         >>> predicts_logits(Training(optimizer=OptimizerSpec(class_name="Adam", learning_rate=0.001), loss="mse"))
         False
     """
-    if not hasattr(training.loss, "get_config"):
-        return False
-    return bool(training.loss.get_config().get("from_logits", False))
+    return logits_of(training.loss)
+
+
+def logits_of(loss: Any) -> bool:
+    """As `predicts_logits`, of a loss."""
+    return hasattr(loss, "get_config") and bool(loss.get_config().get("from_logits", False))
 
 
 def _build(model: Any, input_shape: tuple[int, ...] | None) -> None:
@@ -86,8 +103,6 @@ def _build(model: Any, input_shape: tuple[int, ...] | None) -> None:
                 "Start it with `keras.Input((n_features,))`.",
             )
         model.build((None, *input_shape))
-    if len(model.outputs) != 1:
-        raise OptionError("a model must have one output", f"`{model.name}` has {len(model.outputs)}")
     expected = tuple(tuple(one.shape[1:]) for one in model.inputs)
     given = as_shapes(input_shape) if input_shape is not None else expected
     fits = len(expected) == len(given) and all(
@@ -165,6 +180,10 @@ class _Graph:
         outputs = tuple(self.value[id(tensor)] for tensor in self.model.outputs)
         n_inputs, floatx = len(self.model.inputs), keras.config.floatx()
         chain = all(call == Call(layer=i, inputs=(i,)) for i, call in enumerate(self.calls))
+        struct = self.source._outputs_struct
+        keys = output_names(self.model) if gives_dictionary(self.model) and len(outputs) > 1 else ()
+        if len(struct if isinstance(struct, Mapping | list | tuple) else [struct]) != len(outputs):
+            raise Unreadable("its outputs are nested")
         plain = n_inputs == 1 and outputs == (len(self.calls),) and chain and len(self.calls) == len(self.layers)
         types = tuple("" if one.dtype == floatx else str(one.dtype) for one in self.model.inputs)
         inputs = tuple(InputSpec(name=one.name, dtype=kind) for one, kind in zip(self.model.inputs, types, strict=True))
@@ -173,6 +192,7 @@ class _Graph:
             calls=() if plain else tuple(self.calls),
             inputs=() if plain and not any(types) else inputs,
             outputs=() if plain else outputs,
+            output_keys=keys,
             name=self.model.name,
             keeps_weights=self.keeps,
         )
@@ -274,55 +294,38 @@ def _other(layer: Any) -> LayerSpec:
 
 def _training(model: Any) -> Training:
     source = optimizers.learning_rate_schedule(model.optimizer)
+    outputs = tuple(
+        OutputSpec(name=one.name, loss=one.loss, weight=one.weight, metrics=tuple(dict.fromkeys(_names(one.metrics))))
+        for one in compiled_outputs(model)
+    )
     return Training(
         optimizer=optimizers.from_keras(model.optimizer),
-        loss=_single(model.loss),
-        metrics=tuple(dict.fromkeys(_metric_names(model))),
+        **_trained_for(outputs),
         schedule=Schedule() if source is None else schedules.from_keras(source),
         compile_options=(("run_eagerly", True),) if getattr(model, "run_eagerly", False) else (),
     )
 
 
-def _single(loss: Any) -> Any:
-    if isinstance(loss, dict):
-        loss = list(loss.values())
-    if isinstance(loss, list | tuple):
-        if len(loss) != 1:
-            raise OptionError("a model must have one loss", f"got {len(loss)}")
-        return loss[0]
-    return loss
-
-
-def _metric_names(model: Any) -> Iterable[str]:
-    """The metrics given to `compile`, as names.
-
-    The third argument of `compile` is `loss_weights`, yet many write their metrics there, as was right in Keras 2:
-    names found there are taken as metrics.
-    """
-    # As they were given; `get_compile_config` would serialise the optimizer and the loss, too.
-    given = getattr(getattr(model, "_compile_config", None), "config", None)
-    compile_config = given if given is not None else model.get_compile_config() or {}
-    for entry in (compile_config.get("metrics"), compile_config.get("loss_weights")):
-        yield from _flat_names(entry)
+def _trained_for(outputs: tuple[OutputSpec, ...]) -> dict[str, Any]:
+    """What outputs are trained for, as arguments of `Training`."""
+    if len(outputs) > 1:
+        return {"loss": None, "outputs": outputs}
+    return {"loss": outputs[0].loss, "loss_weight": outputs[0].weight, "metrics": outputs[0].metrics}
 
 
 _ACCURACIES = ("BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy", "Accuracy")
 _SHORT = {"MeanAbsoluteError": "mae", "MeanSquaredError": "mse", "RootMeanSquaredError": "rmse"}
 
 
-def _flat_names(entry: Any) -> Iterable[str]:
-    if isinstance(entry, str):
-        yield {"acc": "accuracy"}.get(entry, entry)
-    elif isinstance(entry, Mapping) and "class_name" in entry and "config" in entry:
-        yield from _class_name(entry["class_name"])
-    elif isinstance(entry, Mapping):
-        for item in entry.values():
-            yield from _flat_names(item)
-    elif isinstance(entry, list | tuple):
-        for item in entry:
-            yield from _flat_names(item)
-    elif hasattr(entry, "get_config"):
-        yield from _class_name(type(entry).__name__)
+def _names(metrics: Iterable[Any]) -> Iterable[str]:
+    """The metrics given to `compile`, as names; those that have none here are left out."""
+    for entry in metrics:
+        if isinstance(entry, str):
+            yield {"acc": "accuracy"}.get(entry, entry)
+        elif isinstance(entry, Mapping):
+            yield from _class_name(entry["class_name"])
+        elif hasattr(entry, "get_config"):
+            yield from _class_name(type(entry).__name__)
 
 
 def _class_name(name: str) -> Iterable[str]:

@@ -80,6 +80,7 @@ class Blueprint:
         calls: In an order in which they can be made. Empty for a chain.
         inputs: Empty where there is one of the usual floating type.
         outputs: The values that come out; empty where it is the last one.
+        output_keys: The names under which several outputs come out, where that is a dictionary.
         template: A user's own `keras.Model`. Where `layers` is empty the model could not be read, and the template is
             cloned.
         name: Of the model.
@@ -91,6 +92,7 @@ class Blueprint:
     calls: tuple[Call, ...] = ()
     inputs: tuple[InputSpec, ...] = ()
     outputs: tuple[int, ...] = ()
+    output_keys: tuple[str, ...] = ()
     template: keras.Model | None = None
     name: str = field(default="", compare=False)
     solo_reason: str = ""
@@ -128,6 +130,29 @@ class MetricSpec:
     class_name: str
     name: str
     config: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputSpec:
+    """What an output is trained for.
+
+    Attributes:
+        name: Of the output, which begins the names of its loss and metrics; empty where there is only one output.
+        loss: A name that `keras.losses.get` knows, or a `keras.losses.Loss`, or a function.
+        weight: Its loss counts so much in the sum; None where no weight was given.
+        metrics: As `Training.metrics`.
+    """
+
+    name: str = ""
+    loss: Any
+    weight: float | None = None
+    metrics: tuple[str | MetricSpec, ...] = ()
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """Under which its metrics are reported."""
+        names = (one if isinstance(one, str) else one.name for one in self.metrics)
+        return tuple(f"{self.name}_{name}" if self.name else name for name in names)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,15 +204,20 @@ class Training:
     """How a network is trained: what goes to `compile` and `fit`.
 
     Attributes:
-        loss: A name that `keras.losses.get` knows, or a `keras.losses.Loss`, or a function.
+        loss: A name that `keras.losses.get` knows, or a `keras.losses.Loss`, or a function; None where there are
+            several outputs.
+        loss_weight: What the loss is multiplied by; None where no weight was given.
         metrics: What is reported in every epoch beside the loss: names, `"accuracy"` or `"mae"`, or specs.
+        outputs: What each of several outputs is trained for; empty where there is one.
         shuffle: Whether the rows are put in a new order before each epoch, drawn from the member's seed.
         compile_options: Further arguments of `compile`: `(("run_eagerly", True),)`. They send a member to plain `fit`.
     """
 
     optimizer: OptimizerSpec
     loss: Any
+    loss_weight: float | None = None
     metrics: tuple[str | MetricSpec, ...] = ()
+    outputs: tuple[OutputSpec, ...] = ()
     batch_size: int = 32
     epochs: int = 10
     schedule: Schedule = Schedule()
@@ -197,6 +227,12 @@ class Training:
     compile_options: tuple[tuple[str, Any], ...] = ()
 
     @property
+    def each_output(self) -> tuple[OutputSpec, ...]:
+        """What each output is trained for, also where there is one."""
+        return self.outputs or (OutputSpec(loss=self.loss, weight=self.loss_weight, metrics=self.metrics),)
+
+    @property
     def metric_names(self) -> tuple[str, ...]:
-        """Under which the metrics are reported."""
-        return tuple(metric if isinstance(metric, str) else metric.name for metric in self.metrics)
+        """Under which the metrics are reported; of several outputs also each one's loss, without its weight."""
+        losses = tuple(f"{one.name}_loss" for one in self.outputs)
+        return losses + tuple(name for one in self.each_output for name in one.metric_names)

@@ -117,7 +117,10 @@ def _graph(blueprint: Blueprint, input_shape: tuple[Any, ...], names: list[str],
         values.append(layer(*given, **dict(call.arguments)))
     wanted = [values[i] for i in blueprint.outputs or (blueprint.output,)]
     inputs = entries[0] if len(entries) == 1 else entries
-    return keras.Model(inputs, wanted[0] if len(wanted) == 1 else wanted, name=blueprint.name or "unitune")
+    outputs: Any = wanted[0] if len(wanted) == 1 else wanted
+    if blueprint.output_keys:
+        outputs = dict(zip(blueprint.output_keys, wanted, strict=True))
+    return keras.Model(inputs, outputs, name=blueprint.name or "unitune")
 
 
 def _layer(layer: LayerSpec, name: str, seed: int) -> Any:
@@ -178,12 +181,26 @@ def compile_model(model: keras.Model, training: Training, *, steps_per_epoch: in
             )
         total = max(1, training.epochs * steps_per_epoch)
         rate = schedules.keras_schedule(training.schedule, training.optimizer.learning_rate, total)
+    outputs = training.each_output
+    losses = [output.loss for output in outputs]
+    metrics = [[one if isinstance(one, str) else _metric(one) for one in output.metrics] for output in outputs]
+    several = len(outputs) > 1
     model.compile(
         optimizer=optimizers.build(training.optimizer, rate),
-        loss=training.loss,
-        metrics=[one if isinstance(one, str) else _metric(one) for one in training.metrics],
+        loss=losses if several else losses[0],
+        loss_weights=_loss_weights(training),
+        metrics=metrics if several else metrics[0],
         **dict(training.compile_options),
     )
+
+
+def _loss_weights(training: Training) -> Any:
+    """The weights of losses as `compile` takes them; None where none were given."""
+    weights = [output.weight for output in training.each_output]
+    if all(weight is None for weight in weights):
+        return None
+    numbers = [1.0 if weight is None else weight for weight in weights]
+    return numbers if len(numbers) > 1 else numbers[0]
 
 
 def _metric(spec: MetricSpec) -> Any:

@@ -33,7 +33,10 @@ def describe(blueprint: Blueprint, training: Training) -> str:
         parts.append(
             _called(schedule.name, dict(schedule.params)) if schedule.source is None else str(label(schedule.source))
         )
-    return "; ".join([*parts, str(label(training.loss)), *training.metric_names])
+    for output in training.each_output:
+        name, weight = output.name and f"{output.name}: ", "" if output.weight is None else f" * {output.weight:g}"
+        parts.append(f"{name}{label(output.loss)}{weight}")
+    return "; ".join([*parts, *(name for output in training.each_output for name in output.metric_names)])
 
 
 def fingerprint(weights: Iterable[Array]) -> str:

@@ -126,6 +126,7 @@ def compare(
     if folder is not None:
         check_folder(folder, overwrite=overwrite, resume=resume)
     backend.ensure()
+    check_one_output(models)
     y, one_hot = labels_of(models, y)
     data = read_dataset(
         x,
@@ -212,6 +213,22 @@ def loss_name(loss: Any) -> str:
 
 def _losses(models: Mapping[str, Any]) -> list[str]:
     return [loss_name(loss) for loss in (getattr(model, "loss", None) for model in models.values()) if loss is not None]
+
+
+def check_one_output(models: Mapping[str, Any]) -> None:
+    """Refuses models with several outputs, for which there is no task and no score yet.
+
+    Raises:
+        OptionError: One has.
+    """
+    for model in models.values():
+        outputs = getattr(model, "outputs", None) or ()
+        if len(outputs) > 1:
+            raise OptionError(
+                "a model must have one output here",
+                f"`{model.name}` has {len(outputs)}",
+                "Search models with several outputs with `unitune.keras_tuner`: its tuners train them together, too.",
+            )
 
 
 def task_of(models: Mapping[str, Any]) -> str | None:

@@ -27,7 +27,7 @@ from unitune.space import Condition, Hyperparameter, Space
 from unitune.space.domains import same
 from unitune.space.hyperparameters import HyperParameters
 from unitune.space.parse import domain
-from unitune.tuner.adopted import labels_of, sparse_loss, task_of
+from unitune.tuner.adopted import check_one_output, labels_of, sparse_loss, task_of
 from unitune.tuner.hypermodel import HyperModel, as_hypermodel, overrides_fit
 from unitune.tuner.light_build import light_variables, watched_weights
 from unitune.tuner.loop import Network
@@ -355,6 +355,7 @@ def check_model(model: Any) -> None:
 def read_rows(function: Function, call: Mapping[str, Any], names: Sequence[str]) -> tuple[Dataset, dict[str, Any]]:
     """The rows as the function's models take them, and the rows beside them with their classes as numbers."""
     models = {"model": function.first}
+    check_one_output(models)
     y, one_hot = labels_of(models, call.get("y"))
     rows: dict[str, Any] = {name: call.get(name) for name in names}
     rows["task"] = rows.get("task") or task_of(models)

@@ -20,7 +20,12 @@ class NeedsWeights(Exception):  # noqa: N818 - not a failure: the model is built
 
 
 def read_network(
-    model: Any, input_shape: tuple[Any, ...], assigned: set[int], *, light: bool = False
+    model: Any,
+    input_shape: tuple[Any, ...],
+    assigned: set[int],
+    *,
+    light: bool = False,
+    n_outputs: int | None = 1,
 ) -> tuple[Blueprint, Training, tuple[Array, ...] | None]:
     """Reads a compiled model, building it only where that is needed.
 
@@ -29,6 +34,7 @@ def read_network(
         input_shape: Of one row.
         assigned: The ids of the Keras variables that the user set while building it.
         light: Whether it was built without its weights (`unitune.tuner.light_build`).
+        n_outputs: How many outputs it must have; None for any number.
 
     Returns:
         The blueprint, the training, and the weights where the user set some; None where they are to be drawn anew.
@@ -37,11 +43,11 @@ def read_network(
         OptionError: It is not compiled, or takes other rows.
         NeedsWeights: It was built without its weights, and they matter.
     """
-    known = read_unbuilt(model)
+    known = read_unbuilt(model) if n_outputs in (None, 1) else None
     if known is not None:
         return *known, None
     was_built = bool(model.built)
-    blueprint, training, _ = adopt.adopt(model, input_shape, weights=False)
+    blueprint, training, _ = adopt.adopt(model, input_shape, weights=False, n_outputs=n_outputs)
     frozen = any(not layer.trainable for layer in model.layers) or blueprint.keeps_weights
     mine = frozen or (was_built and any(id(variable) in assigned for variable in model.weights))
     if light and (mine or not blueprint.layers):
@@ -81,14 +87,3 @@ def why_solo(model: Any) -> str:
     if getattr(model, "run_eagerly", False):
         return "`run_eagerly=True` asks for plain `fit`"
     return ""
-
-
-def misplaced_metrics(model: Any) -> list[str] | None:
-    """Names of metrics that were given to `compile` as its third argument, which was theirs in Keras 2.
-
-    In Keras 3 it is `loss_weights`, where names make `fit` fail.
-    """
-    config: Any = getattr(getattr(model, "_compile_config", None), "config", None) or {}
-    found = config.get("loss_weights")
-    names = isinstance(found, list | tuple) and bool(found) and all(isinstance(one, str) for one in found)
-    return found if names and not config.get("metrics") else None

@@ -162,6 +162,18 @@ def volumes(keras: Any, n: int) -> Any:
     )
 
 
+def outputs(keras: Any, n: int) -> Any:
+    """A trunk of varying width with three outputs, two of which share a further layer."""
+    layers = keras.layers
+    entry = keras.Input((5,))
+    trunk = layers.Dropout(0.2)(layers.Dense(4 + n, "sigmoid", kernel_regularizer="l2")(entry))
+    sick = layers.Dense(1, "sigmoid", name="sick")(trunk)
+    further = layers.Dense(3 + n, "softplus")(trunk)
+    kind = layers.Dense(3, "softmax", name="kind")(further)
+    size = layers.Dense(2, name="size")(layers.Concatenate()([trunk, further]))
+    return keras.Model(entry, [sick, kind, size])
+
+
 def normalised(keras: Any, n: int) -> Any:
     """A multilayer perceptron with batch normalization."""
     layers = keras.layers
@@ -180,7 +192,19 @@ FAMILIES: dict[str, tuple[Build, tuple[int, ...], str]] = {
     "sequences": (sequences, (0, 2), "sequence"),
     "volumes": (volumes, (0, 2), "volume"),
     "normalised": (normalised, (0, 2), "flat"),
+    "outputs": (outputs, (0, 2), "several"),
 }
+
+
+def compile_arguments(name: str, n: int) -> dict[str, Any]:
+    """The losses and metrics of a family; those of several outputs differ, and the weights of losses by member."""
+    if name != "outputs":
+        return {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
+    return {
+        "loss": {"size": "mse", "sick": "binary_crossentropy", "kind": "sparse_categorical_crossentropy"},
+        "loss_weights": {"kind": 1.0, "size": 0.3 + n, "sick": 0.5},
+        "metrics": {"sick": ["accuracy"], "kind": "accuracy", "size": ["mae", "mse"]},
+    }
 
 
 def share(backend: str) -> list[tuple[str, str]]:
@@ -189,9 +213,15 @@ def share(backend: str) -> list[tuple[str, str]]:
     Batch normalization in float32 is left out: its rounding grows from step to step.
     """
     if backend == "tensorflow":
-        return [("float64", name) for name in FAMILIES] + [("float32", name) for name in ("cnn", "attention")]
+        return [("float64", name) for name in FAMILIES] + [
+            ("float32", name) for name in ("cnn", "attention", "outputs")
+        ]
     left_out = ("normalised",) if FULL else ("normalised", "volumes", "residual")
-    return [*(("float32", name) for name in FAMILIES if name not in left_out), ("float64", "normalised")]
+    return [
+        *(("float32", name) for name in FAMILIES if name not in left_out),
+        ("float64", "normalised"),
+        ("float64", "outputs"),
+    ]
 
 
 def compared(backend: str, name: str) -> tuple[int, ...]:
@@ -206,6 +236,7 @@ def rows(kind: str, n: int, rng: np.random.Generator) -> Any:
         "image": (8, 8, 1),
         "image2": (8, 8, 2),
         "flat": (5,),
+        "several": (5,),
         "sequence": (10, 3),
         "words": (6, 4),
         "volume": (4, 4, 4, 1),
@@ -216,7 +247,10 @@ def rows(kind: str, n: int, rng: np.random.Generator) -> Any:
 
 
 def make_split(kind: str, dtype: str) -> Split:
-    """24 rows to train on in batches of 10 (the last is smaller), 7 to look at."""
+    """24 rows to train on in batches of 10 (the last is smaller), 7 to look at.
+
+    For several outputs the rows are weighted, and there are 17 to look at.
+    """
 
     def cast(x: Any) -> Any:
         if isinstance(x, tuple):
@@ -226,4 +260,15 @@ def make_split(kind: str, dtype: str) -> Split:
     rng = np.random.default_rng(5)
     x_train, x_val = cast(rows(kind, 24, rng)), cast(rows(kind, 7, rng))
     y = rng.integers(0, 3, size=31).astype("int32")
+    if kind == "several":
+        targets = (cast(1.0 * (y[:, None] > 0)), y, cast(rng.normal(size=(31, 2))))
+        return Split(
+            fold=0,
+            repeat=0,
+            x_train=x_train,
+            y_train=tuple(one[:24] for one in targets),
+            x_val=cast(rows(kind, 17, rng)),
+            y_val=tuple(one[:17] for one in targets),
+            w_train=cast(rng.uniform(0.5, 2.0, size=24)),
+        )
     return Split(fold=0, repeat=0, x_train=x_train, y_train=y[:24], x_val=x_val, y_val=y[24:])

@@ -59,12 +59,14 @@ def both(keras: Any, name: str, dtype: str) -> dict[int, Any]:
     for place, n in enumerate(sizes):
         model = build(keras, n)
         rate = 0.01 * (1 + place)
-        model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", ["accuracy"])
-        blueprint, training, _ = adopt(model, weights=False)
+        model.compile(keras.optimizers.Adam(rate), **lift_cases.compile_arguments(name, n))
+        blueprint, training, _ = adopt(model, weights=False, n_outputs=None)
         training = replace(training, batch_size=10, epochs=1)
         jobs.append(
             Job(member=Member(trial=n, fold=0, repeat=0, seed=4), split=0, blueprint=blueprint, training=training)
         )
+    # What `fit` makes of the losses of several outputs, over batches of different sizes, is its own.
+    fits = keras.backend.backend() == "jax" or name == "outputs"
     engine = FusedEngine(strict=True, probes=True)
     found: dict[int, Any] = {}
     for outcome in engine.train(jobs, [split]):
@@ -79,7 +81,7 @@ def both(keras: Any, name: str, dtype: str) -> dict[int, Any]:
                     "weights": list(outcome.weights[i]),
                     "failure": outcome.failures[i],
                 },
-                "keras": (by_fit if keras.backend.backend() == "jax" else by_steps)(keras, job, split),
+                "keras": (by_fit if fits else by_steps)(keras, job, split),
                 "programs": engine.plans[0].n_programs,
             }
     return found

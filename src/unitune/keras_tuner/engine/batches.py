@@ -19,13 +19,14 @@ class InMemory:
     """All batches, one after another.
 
     Attributes:
-        x, y, weight: `(row, ...)`; there may be no weights. For several inputs `x` is a list or dict of arrays.
+        x, y, weight: `(row, ...)`; there may be no weights. For several inputs `x` is a list or dict of arrays, and so
+            is `y` for several outputs.
         batch_size: Rows of each batch but the last.
         shuffles: Whether the rows come in another order each time.
     """
 
     x: Any
-    y: Array
+    y: Any
     weight: Array | None
     batch_size: int
     shuffles: bool
@@ -58,7 +59,7 @@ def read_batches(data: Any, *, shuffle: bool) -> InMemory:
             raise Unfusable("the `tf.data.Dataset` does not say how many batches it has")
         batches = _collected(data.as_numpy_iterator())
         again = next(iter(data.as_numpy_iterator()))
-    sizes = [len(batch[1]) for batch in batches]
+    sizes = [len(keras.tree.flatten(batch[1])[0]) for batch in batches]
     if len(set(sizes[:-1])) > 1 or sizes[-1] > sizes[0]:
         raise Unfusable("the batches are of different sizes")
     columns = [_joined(keras, column) for column in zip(*batches, strict=True)]
@@ -85,8 +86,8 @@ def _collected(batches: Any) -> list[tuple[Any, ...]]:
     for batch in batches:
         if not isinstance(batch, tuple) or len(batch) not in (2, 3):
             raise Unfusable("a batch is not `(x, y)` or `(x, y, weight)`")
-        if any(isinstance(part, dict | list | tuple) for part in batch[1:]):
-            raise Unfusable("the batches have several outputs")
+        if any(isinstance(part, dict | list | tuple) for part in batch[2:]):
+            raise Unfusable("each output has sample weights of its own")
         arrays = keras.tree.map_structure(np.asarray, batch)
         flat = keras.tree.flatten(arrays)
         if any(not array.ndim for array in flat):

@@ -11,7 +11,7 @@ from typing import Any
 
 from unitune.engine.lift.base import Unfusable
 from unitune.models import backend
-from unitune.models.blueprint import EarlyStopping, MetricSpec, Plateau, Schedule, Training
+from unitune.models.blueprint import EarlyStopping, Plateau, Schedule, Training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,14 +19,13 @@ class Logged:
     """A metric that `fit` logs.
 
     Attributes:
-        metric: As programs take it.
-        engine_name: The name under which they give it back.
-        more_is_better: What Keras takes for better where it is not told.
+        engine_name: The name under which programs give it back.
+        more_is_better: What Keras takes for better where it is not told; None where it wants to be told, as for what
+            belongs to one of several outputs.
     """
 
-    metric: str | MetricSpec
     engine_name: str
-    more_is_better: bool
+    more_is_better: bool | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -142,7 +141,11 @@ def _monitored(callback: Any, logged: Mapping[str, Logged], validates: bool) -> 
         raise Unfusable(f"`{callback_name}` on `{callback.monitor}`, which no program logs, has no fused form")
     if prefix and not validates:
         raise Unfusable(f"`{callback_name}` without validation rows has no fused form")
-    more = callback.mode == "max" or (callback.mode == "auto" and name != "loss" and logged[name].more_is_better)
+    more = False if name == "loss" else logged[name].more_is_better
+    if callback.mode != "auto":
+        more = callback.mode == "max"
+    if more is None:
+        raise Unfusable(f"`{callback_name}` on `{callback.monitor}` must be told its `mode`")
     return prefix + ("loss" if name == "loss" else logged[name].engine_name), more
 
 

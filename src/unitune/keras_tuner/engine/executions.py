@@ -56,18 +56,25 @@ def _folds(args: Sequence[Any], kwargs: dict[str, Any], folds: int, seed: int) -
     from sklearn.model_selection import KFold, StratifiedKFold
 
     x, y = _x_and_y(args, kwargs)
-    parts = x.values() if isinstance(x, dict) else x if isinstance(x, list | tuple) else (x,)
-    if not all(hasattr(part, "shape") for part in parts) or y is None or not hasattr(y, "shape"):
+    targets = _parts(y)
+    if not all(hasattr(part, "shape") for part in (*_parts(x), *targets)):
         raise OptionError("`folds` needs `x` and `y` as arrays", f"got a {type(x).__name__} and a {type(y).__name__}")
     for name in ("validation_data", "validation_split"):
         if kwargs.get(name):
             raise OptionError("`folds` stands in the place of validation rows", f"got `{name}` too", "Leave one out.")
-    labels = np.asarray(y).reshape(len(y), -1)
-    by_class = labels.shape[1] == 1 and labels.dtype.kind in "iub"
+    n_rows = len(targets[0])
+    # Classes of several outputs together are too many to be spread evenly.
+    labels = np.asarray(targets[0]).reshape(n_rows, -1)
+    by_class = len(targets) == 1 and labels.shape[1] == 1 and labels.dtype.kind in "iub"
     if by_class and np.unique(labels, return_counts=True)[1].min() >= folds:
         splitter = StratifiedKFold(folds, shuffle=True, random_state=seed % 2**32)
-        return list(splitter.split(np.zeros(len(y)), labels[:, 0]))
-    return list(KFold(folds, shuffle=True, random_state=seed % 2**32).split(np.zeros(len(y))))
+        return list(splitter.split(np.zeros(n_rows), labels[:, 0]))
+    return list(KFold(folds, shuffle=True, random_state=seed % 2**32).split(np.zeros(n_rows)))
+
+
+def _parts(rows: Any) -> list[Any]:
+    """The arrays of several inputs or outputs, or of one."""
+    return list(rows.values()) if isinstance(rows, dict) else list(rows) if isinstance(rows, list | tuple) else [rows]
 
 
 def _x_and_y(args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, Any]:

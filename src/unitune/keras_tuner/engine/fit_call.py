@@ -19,9 +19,10 @@ from unitune.keras_tuner.engine.callbacks import Logged, Replay, read_callbacks
 from unitune.keras_tuner.engine.objective import Objective
 from unitune.models import backend
 from unitune.models.blueprint import Blueprint, EarlyStopping, MetricSpec, Training
+from unitune.models.compiled import compile_arguments, compiled_outputs, gives_dictionary, output_names
 from unitune.records import Array
 from unitune.tuner.adopted import loss_name
-from unitune.tuner.reading import misplaced_metrics, read_network, why_solo
+from unitune.tuner.reading import read_network, why_solo
 
 NEVER = 10**6
 """A patience that no training outlasts: nothing stops, and the weights of the best epoch are kept."""
@@ -73,6 +74,7 @@ class Rows:
         held_out = call["validation_data"]
         if held_out is not None and comes_in_batches(held_out):
             read = self._batches(held_out, False)
+            call["validation_batch_size"] = read.batch_size
             call["validation_data"] = (read.x, read.y) if read.weight is None else (read.x, read.y, read.weight)
 
     def _batches(self, data: Any, shuffle: bool) -> InMemory:
@@ -139,12 +141,19 @@ def read_fit(
     if getattr(model, "optimizer", None) is None or not getattr(model, "compiled", False):
         raise Unfusable("the model is not compiled")
     rows.read(call)
-    x, y = _inputs(model, call["x"], "x"), _array(call["y"], "y")
+    x, y = _inputs(model, call["x"], "x"), _of_outputs(model, call["y"], "y")
     if y is None:
         raise Unfusable("there is no `y`")
+    if isinstance(call["sample_weight"], dict | list | tuple) and isinstance(y, tuple):
+        raise Unfusable("each output has sample weights of its own")
+    if call["sample_weight"] is not None and isinstance(call["y"], dict) and not gives_dictionary(model):
+        # `fit` looks for the weights of an output by its number, and fails.
+        raise Unfusable("`sample_weight` beside a dictionary of targets needs a dictionary of outputs")
     weight = _array(call["sample_weight"], "sample_weight")
     x, y, weight, held_out = _held_out(model, x, y, weight, call)
     if call["class_weight"] is not None:
+        if isinstance(y, tuple):
+            raise Unfusable("`class_weight` is for models with one output")
         weight = _with_class_weights(call["class_weight"], y, weight)
 
     input_shape = row_shape(x)
@@ -152,22 +161,26 @@ def read_fit(
     if reason:
         raise Unfusable(reason)
     try:
-        blueprint, training, initial_weights = read_network(model, input_shape, assigned, light=light)
+        blueprint, training, initial_weights = read_network(
+            model, input_shape, assigned, light=light, n_outputs=len(as_inputs(y))
+        )
     except OptionError as error:
         raise Unfusable(str(error)) from error
     if not blueprint.layers:
         raise Unfusable(getattr(blueprint, "solo_reason", "") or "the model is not a chain of layers that can be read")
 
-    sparse = loss_name(training.loss).startswith("sparse_")
-    logged = _logged_metrics(model, sparse)
+    sparse = tuple(loss_name(output.loss).startswith("sparse_") for output in training.each_output)
+    training, logged = _logged_metrics(model, training, sparse)
     epochs = int(call["epochs"])
     training = replace(
         training,
-        metrics=tuple(dict.fromkeys(one.metric for one in logged.values())),
         batch_size=int(call["batch_size"] or 32),
         epochs=epochs,
         shuffle=bool(call["shuffle"]),
     )
+    if training.outputs and call["validation_batch_size"] not in (None, training.batch_size) and held_out is not None:
+        # TensorFlow's mean of an output's loss is over batches, whatever their size.
+        raise Unfusable("a `validation_batch_size` of its own with several outputs has no fused form")
     steps = -(-n_rows(x) // training.batch_size)
     kept = _kept(objective, logged, validates=held_out is not None)
     training, replays, logs_rate = read_callbacks(
@@ -177,7 +190,7 @@ def read_fit(
         stopping = training.early_stopping or EarlyStopping(patience=NEVER, monitor=kept[0], maximize=kept[1])
         training = replace(training, early_stopping=replace(stopping, keep=kept))
 
-    x_val, y_val, w_val = held_out if held_out is not None else (take_rows(x, slice(0)), y[:0], None)
+    x_val, y_val, w_val = held_out if held_out is not None else (take_rows(x, slice(0)), take_rows(y, slice(0)), None)
     key = (sparse, str(keras.config.floatx()))
 
     def make() -> Split:
@@ -192,7 +205,7 @@ def read_fit(
             w_val=None if w_val is None else np.asarray(w_val, keras.config.floatx()),
         )
 
-    number = rows.number(key, [*as_inputs(x), y, weight, *as_inputs(x_val), y_val, w_val], make)
+    number = rows.number(key, [*_all(x), *_all(y), weight, *_all(x_val), *_all(y_val), w_val], make)
     return FitCall(
         blueprint=blueprint,
         training=training,
@@ -238,6 +251,22 @@ def _inputs(model: Any, value: Any, name: str) -> Any:
     return arrays if len(arrays) > 1 else arrays[0]
 
 
+def _of_outputs(model: Any, value: Any, name: str) -> Any:
+    """The targets as an array, or as a tuple of arrays in the order of the model's outputs."""
+    outputs = list(getattr(model, "outputs", None) or ())
+    if len(outputs) < 2 or not isinstance(value, dict | list | tuple):
+        return _array(value, name)
+    if isinstance(value, dict):
+        names = output_names(model)
+        if set(value) != set(names):
+            raise Unfusable(f"the keys of `{name}` are not the names of the model's outputs")
+        value = [value[key] for key in names]
+    arrays = tuple(_array(one, name) for one in value)
+    if len(arrays) != len(outputs) or any(one is None or len(one) != len(arrays[0]) for one in arrays):
+        raise Unfusable(f"`{name}` is not one array for each of the model's outputs, with as many rows each")
+    return arrays
+
+
 def _array(value: Any, name: str) -> Any:
     if value is None:
         return None
@@ -260,19 +289,22 @@ def _held_out(model: Any, x: Any, y: Any, weight: Any, call: Mapping[str, Any]) 
     if data is not None:
         if not isinstance(data, tuple | list) or len(data) not in (2, 3):
             raise Unfusable("`validation_data` is not a pair of arrays")
-        parts = [_array(part, "validation_data") for part in data[1:]]
-        held_out = (_inputs(model, data[0], "validation_data"), parts[0], parts[1] if len(parts) == 2 else None)
+        held_out = (
+            _inputs(model, data[0], "validation_data"),
+            _of_outputs(model, data[1], "validation_data"),
+            _array(data[2], "the weights of `validation_data`") if len(data) == 3 else None,
+        )
         return x, y, weight, held_out
     share = call["validation_split"]
     if not share:
         return x, y, weight, None
     # The last rows, before anything is shuffled.
-    n_train = int(np.floor(len(y) * (1.0 - share)))
-    if not 0 < n_train < len(y):
+    n_train = int(np.floor(n_rows(y) * (1.0 - share)))
+    if not 0 < n_train < n_rows(y):
         raise Unfusable(f"`validation_split={share}` leaves no rows")
 
     def part(rows: slice) -> tuple[Any, Any, Any]:
-        return take_rows(x, rows), y[rows], None if weight is None else weight[rows]
+        return take_rows(x, rows), take_rows(y, rows), None if weight is None else weight[rows]
 
     return *part(slice(n_train)), part(slice(n_train, None))
 
@@ -290,7 +322,19 @@ def _features(x: Any) -> Any:
     return np.ascontiguousarray(x, dtype=floatx)
 
 
-def _targets(y: Any, sparse: bool) -> Any:
+def _all(rows: Any) -> list[Any]:
+    """Arrays of rows, with how many there are, so that one more input is not taken for a target."""
+    return [len(as_inputs(rows)), *as_inputs(rows)]
+
+
+def _targets(y: Any, sparse: tuple[bool, ...]) -> Any:
+    """Targets as losses take them, each by whether its loss takes class numbers."""
+    if isinstance(y, tuple):
+        return tuple(_target(one, by_number) for one, by_number in zip(y, sparse, strict=True))
+    return _target(y, sparse[0])
+
+
+def _target(y: Any, sparse: bool) -> Any:
     keras = backend.ensure()
     if sparse:
         if y.ndim > 2 or (y.ndim == 2 and y.shape[1] != 1):
@@ -298,31 +342,44 @@ def _targets(y: Any, sparse: bool) -> Any:
         return np.ascontiguousarray(y.reshape(-1), dtype="int32")
     if y.ndim > 2:
         raise Unfusable(f"targets of shape {y.shape[1:]} for each row have no fused form")
-    return np.ascontiguousarray(y.reshape(len(y), -1), dtype=keras.config.floatx())
+    width = int(np.prod(y.shape[1:]))  # which NumPy cannot infer where there are no rows
+    return np.ascontiguousarray(y.reshape(len(y), width), dtype=keras.config.floatx())
 
 
-def _logged_metrics(model: Any, sparse: bool) -> dict[str, Logged]:
-    """The metrics, by the names under which Keras will log them.
+def _logged_metrics(model: Any, training: Training, sparse: tuple[bool, ...]) -> tuple[Training, dict[str, Logged]]:
+    """The training with its metrics, and these by the names under which Keras will log them.
 
     Raises:
         Unfusable: One of them is not computed by programs.
     """
-    config: Any = getattr(getattr(model, "_compile_config", None), "config", None) or model.get_compile_config() or {}
-    metrics: Any = config.get("metrics") or misplaced_metrics(model) or []
-    for name in ("loss_weights", "weighted_metrics"):
-        if config.get(name) and config[name] is not misplaced_metrics(model):
-            raise Unfusable(f"`{name}` has no fused form")
-    if isinstance(metrics, str) or not isinstance(metrics, list | tuple):
-        metrics = [metrics]
+    if compile_arguments(model).get("weighted_metrics"):
+        raise Unfusable("`weighted_metrics` has no fused form")
     found: dict[str, Logged] = {}
-    for given in metrics:
-        name, metric, up = _named(given) if isinstance(given, str) else _of_class(given)
-        kind = name if isinstance(metric, str) else metric.class_name
-        of_numbers = "sparse" in kind.lower()
-        if (kind in _ACCURACIES or not isinstance(metric, str)) and of_numbers != sparse:
-            raise Unfusable(f"the metric `{name}` with this loss has no fused form")
-        found[name] = Logged(metric=metric, engine_name=metric_name(metric), more_is_better=up)
-    return found
+    specs = []
+    compiled = compiled_outputs(model)
+    if len(compiled) > 1:
+        for one in compiled:
+            loss = f"{one.name}_loss"
+            found[loss] = Logged(engine_name=loss, more_is_better=None)
+    for output, numbers, spec in zip(compiled, sparse, training.each_output, strict=True):
+        prefix = f"{output.name}_" if output.name else ""
+        metrics: dict[str | MetricSpec, None] = {}
+        for given in output.metrics:
+            name, metric, up = _named(given) if isinstance(given, str) else _of_class(given)
+            kind = name if isinstance(metric, str) else metric.class_name
+            of_numbers = "sparse" in kind.lower()
+            if (kind in _ACCURACIES or not isinstance(metric, str)) and of_numbers != numbers:
+                raise Unfusable(f"the metric `{name}` with this loss has no fused form")
+            if prefix + name in found and prefix:
+                raise Unfusable(f"two metrics `{prefix}{name}` have no fused form")
+            metrics[metric] = None
+            found[prefix + name] = Logged(
+                engine_name=prefix + metric_name(metric), more_is_better=None if prefix else up
+            )
+        specs.append(replace(spec, metrics=tuple(metrics)))
+    if training.outputs:
+        return replace(training, outputs=tuple(specs)), found
+    return replace(training, metrics=specs[0].metrics), found
 
 
 _ACCURACIES = ("binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy")

@@ -68,7 +68,12 @@ def _of_name(name: str) -> str | None:
         is_loss = any(_snake(one) == lower for one in dir(keras.losses) if not one.startswith("_"))
         if is_loss:
             return "min"
-    return None
+    # Of several outputs Keras logs "a_accuracy". What a name begins with may also turn the metric round.
+    first, _, rest = lower.partition("_")
+    return _of_name(rest) if rest and first not in _TURNED else None
+
+
+_TURNED = ("neg", "negative", "minus", "inverse", "inverted", "one")
 
 
 def _snake(name: str) -> str:

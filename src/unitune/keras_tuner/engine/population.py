@@ -347,7 +347,7 @@ class Population:
                 for prefix, values in (("", outcome.train), ("val_", outcome.validation)):
                     if prefix and not call.validates:
                         continue
-                    for name in ("loss", *call.metrics):
+                    for name in sorted(("loss", *call.metrics)):  # the order in which `fit` logs
                         column = outcome.metrics.index(name if name == "loss" else call.metrics[name].engine_name)
                         history[prefix + name] = [float(v) for v in values[position, first:n, column]]
                 if call.logs_rate:

@@ -23,8 +23,8 @@ from unitune.keras_tuner.engine.oracle import Oracle
 from unitune.keras_tuner.engine.stateful import read_json, write_json
 from unitune.keras_tuner.engine.trial import Trial
 from unitune.models import backend
+from unitune.models.compiled import compile_arguments, misplaced_metrics
 from unitune.space.hyperparameters import HyperParameters
-from unitune.tuner.reading import misplaced_metrics
 
 if TYPE_CHECKING:
     import keras
@@ -131,6 +131,8 @@ class Tuner(BaseTuner):
     def _override_compile_args(self, model: Any) -> None:
         keras = backend.ensure()
         settings = {"optimizer": model.optimizer, "loss": model.loss, "metrics": _own_metrics(model)}
+        if not self.loss and not misplaced_metrics(model):
+            settings["loss_weights"] = compile_arguments(model).get("loss_weights")
         if self.loss:
             settings["loss"] = self.loss
         if self.metrics:
@@ -303,10 +305,9 @@ class Tuner(BaseTuner):
         return kwargs
 
 
-def _own_metrics(model: Any) -> list[Any]:
+def _own_metrics(model: Any) -> Any:
     """The metrics that the user gave to `compile`, as they were given: `model.metrics` has them once it is trained."""
-    config: Any = getattr(getattr(model, "_compile_config", None), "config", None) or {}
-    return list(config.get("metrics") or misplaced_metrics(model) or ())
+    return compile_arguments(model).get("metrics") or misplaced_metrics(model)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,111 @@
+"""What a program computes of its outputs: their losses and metrics, added up over rows and finished by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from unitune.engine.lift.base import Tensor
+from unitune.engine.losses import loss_function
+from unitune.engine.metrics import metric_functions
+from unitune.engine.program_key import ProgramKey, State
+
+
+class Scores:
+    """The losses and metrics of a program's outputs.
+
+    Attributes:
+        names: Of an epoch's values: the loss, of several outputs each one's own, then the metrics.
+        n_sums: How many numbers are added up for them.
+        n_columns: How many numbers the network predicts for a row, over all outputs.
+    """
+
+    def __init__(self, key: ProgramKey) -> None:
+        self._key = key
+        self._several = len(key.outputs) > 1
+        # Keras weighs a batch's loss of one of several outputs by its rows, but where a graph of TensorFlow does not
+        # know how many there are: there all batches weigh the same. It is the other way for no other value.
+        self._by_batch = key.backend == "tensorflow"
+        widths = [key.nodes[output.node].width for output in key.outputs]
+        self.n_columns = sum(widths)
+        self._losses = [loss_function(output.loss) for output in key.outputs]
+        self._metrics = [
+            (place, metric)
+            for place, (output, width) in enumerate(zip(key.outputs, widths, strict=True))
+            for metric in metric_functions(output.metrics, width)
+        ]
+        own = [f"{output.name}_loss" for output in key.outputs] if self._several else []
+        metrics = [
+            f"{output.name}_{metric[0]}" if output.name else str(metric[0])
+            for output in key.outputs
+            for metric in output.metrics
+        ]
+        self.names = ("loss", *own, *metrics)
+        self.n_sums = 1 + len(own) + sum(metric.width for _, metric in self._metrics)
+
+    def row_losses(self, y: Sequence[Tensor], predictions: Sequence[Tensor], weights: Tensor | None) -> list[Tensor]:
+        """For each output `(member, batch)`; `weights` are those of the rows."""
+        from keras import ops
+
+        rows = []
+        for loss, target, prediction in zip(self._losses, y, predictions, strict=True):
+            every = ops.broadcast_to(ops.expand_dims(target, 0), (self._key.members, *target.shape))
+            one = loss(every, prediction)
+            rows.append(one if weights is None else one * weights)
+        return rows
+
+    def total(self, losses: Sequence[Tensor], hyper: State) -> Tensor:
+        """The sum of the outputs' losses `(member,)`, each times its weight."""
+        if not self._key.weighs_losses:
+            return losses[0]
+        return sum(loss * hyper["loss_weights"][:, place] for place, loss in enumerate(losses))
+
+    def of_batch(self, losses: Sequence[Tensor], n_rows: Tensor) -> list[Tensor]:
+        """What a batch of training, with these mean losses, adds to the sums of several outputs' losses."""
+        if not self._several:
+            return []
+        return [(loss if self._by_batch else loss * n_rows)[:, None] for loss in losses]
+
+    def of_block(self, rows: Sequence[Tensor], first: Tensor, n_rows: Tensor) -> list[Tensor]:
+        """What a block of validation rows adds to the same sums, from the losses of its rows that count.
+
+        Args:
+            rows: For each output `(member, block)`, 0 where a row does not count.
+            first: The number of the first row.
+            n_rows: How many validation rows there are.
+        """
+        from keras import ops
+
+        if not self._several:
+            return []
+        if self._by_batch:
+            size = self._key.batch_size
+            batch = (first + ops.arange(rows[0].shape[-1], dtype="int32")) // size
+            shares = ops.cast(ops.minimum(n_rows - batch * size, size), self._key.dtype)
+            rows = [row / ops.maximum(shares, 1.0) for row in rows]  # a row that does not count may have none
+        return [ops.sum(row, axis=-1)[:, None] for row in rows]
+
+    def metric_sums(self, y: Sequence[Tensor], predictions: Sequence[Tensor], mask: Tensor) -> list[Tensor]:
+        """For each metric `(member, width)`, over the rows that count."""
+        from keras import ops
+
+        return [
+            ops.sum(ops.where(mask[:, None], metric.rows(y[place], predictions[place]), 0.0), axis=1)
+            for place, metric in self._metrics
+        ]
+
+    def finish(self, sums: Tensor, n_rows: Tensor, penalty: Tensor | None) -> Tensor:
+        """The mean losses over the rows, the first with its penalty, and what the metrics make of their sums."""
+        from keras import ops
+
+        key = self._key
+        count = ops.cast(n_rows, key.dtype)
+        mean = sums[:, 0] / count
+        columns, first = [mean if penalty is None else mean + penalty], 1
+        if self._several:
+            batches = ops.cast((n_rows + key.batch_size - 1) // key.batch_size, key.dtype)
+            columns += [sums[:, first + i] / (batches if self._by_batch else count) for i in range(len(key.outputs))]
+            first += len(key.outputs)
+        for _, metric in self._metrics:
+            columns.append(metric.finish(sums[:, first : first + metric.width], count))
+            first += metric.width
+        return ops.stack(columns, axis=-1)
