@@ -139,3 +139,20 @@ def test_images_keep_their_shape_and_one_hot_targets_become_classes(rows):
     found = unitune.tune(images, x.reshape(-1, 2, 2), np.eye(2)[y], folds=2, epochs=2, progress=False)
     assert len(found.trials) == 2
     assert found.objective == "accuracy"
+
+
+def test_models_with_several_outputs_are_sent_to_the_tuners_that_take_them(rows):
+    def two(hp):
+        import keras
+
+        entry = keras.Input((4,))
+        outputs = [keras.layers.Dense(hp.Int("units", 1, 2))(entry), keras.layers.Dense(1)(entry)]
+        model = keras.Model(entry, outputs)
+        model.compile("sgd", ["mse", "mae"], loss_weights=[1.0, 0.5])
+        return model
+
+    x, y = rows
+    with pytest.raises(unitune.InputError, match=r"has 2\. .*unitune\.keras_tuner"):
+        tune(two, (x, [y, y]))
+    with pytest.raises(unitune.InputError, match=r"has 2\. .*unitune\.keras_tuner"):
+        unitune.compare({"two": two(unitune.HyperParameters())}, x, [y, y], epochs=1, progress=False)

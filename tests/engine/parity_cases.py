@@ -299,6 +299,13 @@ def data_cases() -> list[Case]:
             training=one,
         )
         cases.append(Case(name=name, oracle="fit", job=job))
+    job = Job(
+        member=Member(trial=0, fold=3, repeat=0, seed=SEEDS[1]),
+        split=3,
+        blueprint=small(4, "elu", 0),
+        training=replace(training(0), loss_weight=2.5),
+    )
+    cases.append(Case(name="loss-weight", oracle="fit", job=job))
     return cases
 
 

@@ -239,7 +239,7 @@ def test_a_model_that_is_not_compiled_fails_its_trial(rows, tmp_path):
 
 def test_an_objective_that_is_not_logged_lists_those_that_are(build_model, rows, tmp_path):
     made = keras_tuner.RandomSearch(build_model, keras_tuner.Objective("val_f1", "max"), 2, directory=tmp_path, seed=0)
-    with pytest.raises(errors.FatalValueError, match=r"`val_f1`.*`loss`, `accuracy`, `val_loss`, `val_accuracy`"):
+    with pytest.raises(errors.FatalValueError, match=r"`val_f1`.*`accuracy`, `loss`, `val_accuracy`, `val_loss`"):
         made.search(rows[0], rows[1], epochs=1, validation_data=rows[2], verbose=0)
 
 
