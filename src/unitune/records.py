@@ -91,7 +91,8 @@ class Score:
 class Trial:
     """One configuration and what became of it. `scores` maps each metric's name to its `Score`.
 
-    `engine` names how its members were trained (`"fused"` or `"solo"`), `engine_reason` says why not faster.
+    `engine` names how its members were trained, by the slowest of them (`"fused"`, `"vmapped"` or `"solo"`);
+    `engine_reason` says why not faster.
     """
 
     number: int

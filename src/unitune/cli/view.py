@@ -29,7 +29,7 @@ GAP = 2  # Spaces between two columns.
 STRIP = 21  # Width of the drawn intervals.
 SCORES = ("rank", "trial", "mean", "low", "high", "std", "train", "gap")
 MARKS = ("tied", "pick")
-COSTS = ("parameters", "seconds", "engine", "state", "failure")
+COSTS = ("parameters", "seconds", "engine", "engine_reason", "state", "failure")
 
 
 def show(result: Result, *, as_json: bool = False, top: int = TOP) -> None:

@@ -1,5 +1,6 @@
 """EarlyStopping and ReduceLROnPlateau as `keras.callbacks` has them, for each member, inside a program.
 
+Their numbers are arrays that a program is given.
 All vectors are `(member,)`; `epoch` counts from 0. In the pass that only evaluates (`final`), nothing changes.
 """
 
@@ -7,9 +8,64 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from unitune.engine.lift.base import Tensor
 from unitune.engine.lift.optimizer import shaped
 from unitune.engine.program_key import State
+from unitune.models.blueprint import EarlyStopping, Plateau
+
+_NEVER = np.iinfo(np.int32).max
+
+
+def stopping_numbers(early: Sequence[EarlyStopping | None], metrics: Sequence[str], dtype: str) -> State:
+    """What `early_stopping` reads of `hyper`, but for the members' numbers of epochs.
+
+    Args:
+        early: Of each member; None where it is trained to its end.
+        metrics: The columns of a history; those of the validation rows come after those of the training rows.
+        dtype: Of the numbers.
+
+    Raises:
+        ValueError: A metric that is watched is none of these.
+    """
+
+    def column(metric: str) -> int:
+        name = metric.removeprefix("val_")
+        return metrics.index(name) + (len(metrics) if name != metric else 0)
+
+    min_delta = np.array([abs(e.min_delta) if e else 0.0 for e in early], dtype)
+    watched = [(e.monitor, e.maximize) if e else ("val_loss", False) for e in early]
+    kept = [e.keep or seen if e else seen for e, seen in zip(early, watched, strict=True)]
+    hyper: State = {
+        "patience": np.array([e.patience if e else _NEVER for e in early], "int32"),
+        "min_delta": min_delta,
+        "restores": np.array([bool(e and (e.restore_best_weights or e.keep)) for e in early]),
+        "keep_delta": np.where([bool(e and e.keep) for e in early], 0.0, min_delta).astype(dtype),
+    }
+    for name, pairs in (("monitor", watched), ("keep", kept)):
+        hyper[name] = np.array([column(metric) for metric, _ in pairs], "int32")
+        hyper[f"{name}_sign"] = np.array([-1.0 if more else 1.0 for _, more in pairs], dtype)
+    return hyper
+
+
+def plateau_numbers(plateau: Sequence[Plateau | None], rates: Sequence[float], dtype: str) -> State:
+    """What `reduce_on_plateau` reads of `hyper`.
+
+    Args:
+        plateau: Of each member; all have one.
+        rates: The members' learning rates.
+        dtype: Of the numbers.
+    """
+    given = [one for one in plateau if one]
+    return {
+        "plateau_factor": np.array([one.factor for one in given], dtype),
+        "plateau_min_delta": np.array([abs(one.min_delta) for one in given], dtype),
+        "plateau_min": np.array([one.min_lr for one in given], dtype),
+        "plateau_rate": np.array(rates, dtype),
+        "plateau_patience": np.array([one.patience for one in given], "int32"),
+        "plateau_cooldown": np.array([one.cooldown for one in given], "int32"),
+    }
 
 
 def kept_at_the_end(

@@ -58,7 +58,7 @@ class Outcome:
         weights: For each member its weights in the order of `keras.Model.get_weights()`.
         failures: `(member,)`, empty where all went well, else the reason.
         elapsed_s: `(member,)`, each member's share of the time.
-        engine: `"fused"` or `"solo"`.
+        engine: `"fused"`, `"vmapped"` or `"solo"`.
         engine_reason: Why not faster; empty for fused members.
         probes: From a probe's name to `(member, epoch, layer)`.
         states: For each member what it needs to go on (`Job.state`), None where it is done; empty where all are done.

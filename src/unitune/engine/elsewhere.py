@@ -16,7 +16,7 @@ import numpy as np
 
 from unitune.data.arrays import Split, row_shape
 from unitune.engine.contract import Job, Outcome, Take
-from unitune.engine.device import Device, limit_memory
+from unitune.engine.device import Device, limit_memory, this_device
 from unitune.engine.failed import failed_outcome
 from unitune.engine.fused import FusedEngine, read_jobs
 from unitune.engine.lift.base import Lift, adopt_lifts, users_lifts
@@ -24,7 +24,8 @@ from unitune.engine.plan import Plan, Tile, taken
 from unitune.engine.reading import Reader
 from unitune.engine.run import Run
 from unitune.engine.solo import SoloEngine
-from unitune.models.backend import ensure
+from unitune.engine.vmap.engine import VmappedEngine, spread
+from unitune.models.backend import backend_name, ensure
 
 # A call crosses a network in 1 to 3 ms; the tiles of one take at least so long.
 CALL_S = 0.25
@@ -52,14 +53,18 @@ class Pool(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Parcel:
-    """What a worker trains in one call: jobs, and tiles whose slots count within them; without tiles, one by one.
+    """What a worker trains in one call: jobs, and tiles whose slots count within them.
 
-    `reason` is why its members are not fused.
+    Without tiles they are not fused, for these `reasons`; without either, they are to be trained one by one.
     """
 
     jobs: tuple[Job, ...]
     tiles: tuple[Tile, ...] = ()
-    reason: str = ""
+    reasons: tuple[str, ...] = ()
+
+    def reason(self, place: int) -> str:
+        """Why a job is not fused; empty where it is."""
+        return self.reasons[place] if self.reasons else ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -109,8 +114,8 @@ class ElsewhereEngine:
             parcel = parcels[place]
             if reason:
                 yield from (
-                    failed_outcome(job, splits[job.split], reason, engine=self.name, engine_reason=parcel.reason)
-                    for job in parcel.jobs
+                    failed_outcome(job, splits[job.split], reason, engine=self.name, engine_reason=parcel.reason(place))
+                    for place, job in enumerate(parcel.jobs)
                 )
                 continue
             for indices, outcome in done:
@@ -136,7 +141,10 @@ class ElsewhereEngine:
             tiles = plan.tiles if take is None else [one for tile in plan.tiles if (one := taken(tile, fusable, take))]
             parcels += packed(tiles, fusable)
         rest = [(job, reason) for job, reason in refused if take is None or take([job])[0]]
-        return parcels + [Parcel(jobs=(job,), reason=reason) for job, reason in rest]
+        for part in spread(rest, splits, self._pool.workers):
+            mine, reasons = zip(*part, strict=True)
+            parcels.append(Parcel(jobs=mine, reasons=reasons))
+        return parcels
 
 
 def packed(tiles: Sequence[Tile], jobs: Sequence[Job]) -> list[Parcel]:
@@ -176,8 +184,11 @@ def train_parcel(shared: Shared, parcel: Parcel) -> list[tuple[list[int], Outcom
         reader = Reader()
         readings = [reader.read(job, row_shape(splits[job.split].x_train)) for job in parcel.jobs]
         outcomes = Run(parcel.jobs, readings, splits, 1, lambda: False).outcomes(parcel.tiles)
+    elif not parcel.reasons:
+        outcomes = SoloEngine().train(parcel.jobs, splits)
     else:
-        outcomes = SoloEngine(parcel.reason).train(parcel.jobs, splits)
+        refused = list(zip(parcel.jobs, parcel.reasons, strict=True))
+        outcomes = VmappedEngine(this_device(backend_name())).train(refused, splits)
     return [([place_of[id(job)] for job in outcome.jobs], replace(outcome, jobs=())) for outcome in outcomes]
 
 

@@ -1,9 +1,11 @@
-"""The fused engine: all members as a few compiled programs; what cannot be fused runs solo, with the reason."""
+"""The fused engine: all members as a few compiled programs.
+
+What cannot be fused is vmapped on the JAX backend; what remains runs solo. Either way the outcome says why.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -19,8 +21,8 @@ from unitune.engine.programs import compiled_programs
 from unitune.engine.reading import Reader, Reading
 from unitune.engine.reuse import KnownPrograms
 from unitune.engine.run import Run
-from unitune.engine.solo import SoloEngine
 from unitune.engine.state import Paused
+from unitune.engine.vmap.engine import VmappedEngine
 from unitune.errors import FusionError
 from unitune.models.backend import backend_name, ensure
 from unitune.models.blueprint import EarlyStopping
@@ -34,7 +36,8 @@ class FusedEngine:
     """Trains members together.
 
     Args:
-        strict: Whether a member that cannot be fused is an error; otherwise it runs solo and its outcome says why.
+        strict: Whether a member that cannot be fused is an error; otherwise it is vmapped or runs solo, and its outcome
+            says why.
         device: How many tiles run at a time, and how large they may be; by default what suits this machine.
         probes: Whether activations, gradients and updates are measured.
 
@@ -50,6 +53,7 @@ class FusedEngine:
         self.probes = probes
         self.plans: list[Plan] = []
         self._known = KnownPrograms()
+        self._vmapped: VmappedEngine | None = None
 
     @property
     def device(self) -> Device:
@@ -85,7 +89,13 @@ class FusedEngine:
             run = Run(fusable, readings, splits, device.threads, should_stop, take, device.places)
             yield from run.outcomes(tiles)
         if refused and not should_stop():
-            yield from self._solo(refused, splits, should_stop, take)
+            yield from self._others().train(refused, splits, should_stop=should_stop, take=take)
+
+    def _others(self) -> VmappedEngine:
+        """What trains members that cannot be fused; one for all calls, since it keeps what it compiled."""
+        if self._vmapped is None:
+            self._vmapped = VmappedEngine(self.device)
+        return self._vmapped
 
     def prepare(self, jobs: Sequence[Job], splits: Sequence[Split]) -> list[object | None]:
         """Plans jobs that are to be trained in several calls, so that all calls use the same programs.
@@ -133,7 +143,7 @@ class FusedEngine:
         raise FusionError(
             '`engine="fused"` needs every trial to have a fused form',
             f"{without} of {total} trials have none; trial {job.member.trial}: {reason}",
-            'Use `engine="auto"` to train those with plain `fit`.',
+            'Use `engine="auto"` to train those in another way: vmapped on JAX, with plain `fit` on TensorFlow.',
         )
 
     def plan(self, jobs: Sequence[Job], readings: Sequence[Reading], splits: Sequence[Split]) -> Plan:
@@ -155,21 +165,6 @@ class FusedEngine:
             known=self._known,
             compiled=compiled_programs(),
         )
-
-    def _solo(
-        self,
-        refused: Sequence[tuple[Job, str]],
-        splits: Sequence[Split],
-        should_stop: Callable[[], bool],
-        take: Take | None,
-    ) -> Iterator[Outcome]:
-        by_reason: dict[str, list[Job]] = defaultdict(list)
-        for job, reason in refused:
-            by_reason[reason].append(job)
-        for reason, jobs in by_reason.items():
-            more = {} if take is None else {"take": take}
-            for outcome in SoloEngine().train(jobs, splits, should_stop=should_stop, **more):
-                yield replace(outcome, engine_reason=reason)
 
 
 def _largest_rows(splits: Sequence[Split]) -> tuple[Shape, ...]:

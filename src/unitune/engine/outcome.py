@@ -74,7 +74,7 @@ def make_outcome(
         train_predictions=predictions[:, n_val:n_all],
         validation_predictions=predictions[:, :n_val],
         weights=tuple(own[place] for place in places),
-        failures=tuple(_failure(train[i, :n, 0], predictions[i, :n_all]) for i, n in enumerate(n_epochs)),
+        failures=tuple(failure_of(train[i, :n, 0], predictions[i, :n_all]) for i, n in enumerate(n_epochs)),
         elapsed_s=np.array([mine.elapsed_s for mine in progress]),
         engine="fused",
         probes={name: columns("probe", name) for name in (ACTIVATION_PROBES + UPDATE_PROBES if key.probes else ())},
@@ -82,7 +82,7 @@ def make_outcome(
     )
 
 
-def _failure(losses: Array, predictions: Array) -> str:
+def failure_of(losses: Array, predictions: Array) -> str:
     """Why a member counts as failed; empty if it does not."""
     bad = np.flatnonzero(~np.isfinite(losses))
     if len(bad):

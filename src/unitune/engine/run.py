@@ -159,7 +159,7 @@ class Run:
         try:
             self._train_tile(work)
         except Exception as error:
-            if not _out_of_memory(error) or len(work.live) < 2:
+            if not out_of_memory(error) or len(work.live) < 2:
                 raise
             for index, n in done.items():
                 progress = self._progress[index]
@@ -315,6 +315,7 @@ def _halves(work: _Work) -> list[_Work]:
     return halves
 
 
-def _out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: Exception) -> bool:
+    """Whether a call failed for want of memory."""
     text = f"{type(error).__name__} {error}"
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "ResourceExhausted" in text

@@ -100,7 +100,7 @@ class SoloEngine:
         except Exception as error:
             elapsed_s = time.perf_counter() - started
             return failed_outcome(
-                job, split, _reason(error), engine=self.name, engine_reason=self.reason, elapsed_s=elapsed_s
+                job, split, reason_of(error), engine=self.name, engine_reason=self.reason, elapsed_s=elapsed_s
             )
         return Outcome(
             jobs=(job,),
@@ -156,7 +156,7 @@ def fit_member(
     if learning_rates is not None:
         rates = [float(rate) for rate in learning_rates]
         callbacks.insert(0, keras.callbacks.LearningRateScheduler(lambda epoch: rates[min(epoch, len(rates) - 1)]))
-    stopping, names = None, _logged_names(model, training)
+    stopping, names = None, logged_names(model, training)
     names |= {f"val_{ours}": f"val_{theirs}" for ours, theirs in names.items()}
     if validate and training.plateau is not None:
         plateau = training.plateau
@@ -190,7 +190,7 @@ def fit_member(
                 restore_best_weights=True,
             )
             callbacks.append(stopping)
-    validation = (split.x_val, _by_key(split.y_val, keys), *(() if split.w_val is None else (split.w_val,)))
+    validation = (split.x_val, by_key(split.y_val, keys), *(() if split.w_val is None else (split.w_val,)))
     with quiet_arrays():
         history = model.fit(
             rows,
@@ -220,7 +220,7 @@ def fit_member(
     )
 
 
-def _logged_names(model: keras.Model, training: Training) -> dict[str, str]:
+def logged_names(model: keras.Model, training: Training) -> dict[str, str]:
     """From our name of the loss and of each metric to that under which the model logs it.
 
     Outputs of a model that was built again may be called otherwise than the user's.
@@ -262,7 +262,7 @@ def _given(x: Rows, chosen: slice) -> Any:
     return list(rows) if isinstance(rows, tuple) else rows
 
 
-def _by_key(y: Any, keys: Sequence[str]) -> Any:
+def by_key(y: Any, keys: Sequence[str]) -> Any:
     """Targets as a model takes them whose outputs come out under these keys; the same where there are none."""
     return dict(zip(keys, y, strict=True)) if keys else y
 
@@ -280,14 +280,14 @@ def _rows(keras: Any, split: Split, batch_size: int, keys: Sequence[str]) -> Any
 
         def __getitem__(self, number: int) -> tuple[Any, ...]:
             chosen = self.order[number * batch_size : (number + 1) * batch_size]
-            rows = take_rows(split.x_train, chosen), _by_key(take_rows(split.y_train, chosen), keys)
+            rows = take_rows(split.x_train, chosen), by_key(take_rows(split.y_train, chosen), keys)
             if split.w_train is None:
                 return rows
             w = split.w_train[chosen]
             if not isinstance(split.y_train, tuple):
                 return *rows, w
             # `fit` repeats the weights of the rows for each output, but not where rows come in batches.
-            return *rows, _by_key(tuple(w for _ in split.y_train), keys)
+            return *rows, by_key(tuple(w for _ in split.y_train), keys)
 
     return Batches()
 
@@ -333,7 +333,7 @@ def _last_rate(keras: Any, optimizer: Any) -> float:
     return float(keras.ops.convert_to_numpy(getattr(rate, "value", rate)))
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """An exception as one line for the user."""
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
     text = lines[0] if lines else ""

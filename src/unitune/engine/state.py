@@ -52,21 +52,29 @@ def initial_state(program: Program, weights: Sequence[Any]) -> State:
     if program.optimizer.uses_ema:
         state["averages"] = [tensor(weights[i]) for i in program.trainable]
     if key.stopping:
+        state |= {"kept": [tensor(w) for w in weights]}
+    state |= tensors(callback_state(members, key.dtype, stopping=key.stopping, plateau=key.plateau), tensor)
+    return state
+
+
+def callback_state(members: int, dtype: str, *, stopping: bool, plateau: bool) -> State:
+    """What early stopping and reduce-on-plateau remember before the first epoch, beside the weights that are kept."""
+    state: State = {}
+    if stopping:
         state |= {
-            "kept": [tensor(w) for w in weights],
-            "best": tensor(np.full(members, np.inf, key.dtype)),
-            "best_kept": tensor(np.full(members, np.inf, key.dtype)),
-            "wait": tensor(np.zeros(members, "int32")),
-            "active": tensor(np.ones(members, "bool")),
-            "best_epoch": tensor(np.zeros(members, "int32")),
-            "n_epochs": tensor(np.zeros(members, "int32")),
+            "best": np.full(members, np.inf, dtype),
+            "best_kept": np.full(members, np.inf, dtype),
+            "wait": np.zeros(members, "int32"),
+            "active": np.ones(members, "bool"),
+            "best_epoch": np.zeros(members, "int32"),
+            "n_epochs": np.zeros(members, "int32"),
         }
-    if key.plateau:
+    if plateau:
         state |= {
-            "rate_factor": tensor(np.ones(members, key.dtype)),
-            "plateau_best": tensor(np.full(members, np.inf, key.dtype)),
-            "plateau_wait": tensor(np.zeros(members, "int32")),
-            "plateau_cooldown": tensor(np.zeros(members, "int32")),
+            "rate_factor": np.ones(members, dtype),
+            "plateau_best": np.full(members, np.inf, dtype),
+            "plateau_wait": np.zeros(members, "int32"),
+            "plateau_cooldown": np.zeros(members, "int32"),
         }
     return state
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from unitune.data.arrays import Split, as_inputs, n_rows
+from unitune.engine.callbacks import plateau_numbers, stopping_numbers
 from unitune.engine.contract import Job
 from unitune.engine.lift.activation import bounds
 from unitune.engine.lift.base import Layout, ProgramNode, corner, layout_width, leads, places
@@ -23,8 +24,6 @@ from unitune.models.initial import initial_weights
 from unitune.models.schedules import factors
 from unitune.models.shapes import as_shapes
 from unitune.records import Array
-
-_NEVER = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -134,37 +133,11 @@ def hyperparameters(slots: Slots, program: Program, input_shape: tuple[Any, ...]
     if key.weighs_losses:
         hyper["loss_weights"] = np.array([reading.loss_weights for reading in readings], dtype)
     if key.stopping:
-        early = [job.training.early_stopping for job in jobs]
-        hyper["patience"] = np.array([e.patience if e else _NEVER for e in early], "int32")
-        hyper["min_delta"] = np.array([abs(e.min_delta) if e else 0.0 for e in early], dtype)
-        hyper["restores"] = np.array([bool(e and (e.restore_best_weights or e.keep)) for e in early])
-        watched = [(e.monitor, e.maximize) if e else ("val_loss", False) for e in early]
-        kept = [e.keep or seen if e else seen for e, seen in zip(early, watched, strict=True)]
-        for name, pairs in (("monitor", watched), ("keep", kept)):
-            hyper[name] = np.array([_column(program, metric) for metric, _ in pairs], "int32")
-            hyper[f"{name}_sign"] = np.array([-1.0 if more else 1.0 for _, more in pairs], dtype)
-        hyper["keep_delta"] = np.where([bool(e and e.keep) for e in early], 0.0, hyper["min_delta"]).astype(dtype)
+        hyper |= stopping_numbers([job.training.early_stopping for job in jobs], program.metrics, dtype)
     if key.plateau:
-        plateau = [job.training.plateau for job in jobs]
-        for name, real in {
-            "factor": [p.factor for p in plateau if p],
-            "min_delta": [abs(p.min_delta) for p in plateau if p],
-            "min": [p.min_lr for p in plateau if p],
-            "rate": [job.training.optimizer.learning_rate for job in jobs],
-        }.items():
-            hyper[f"plateau_{name}"] = np.array(real, dtype)
-        for name, whole in {
-            "patience": [p.patience for p in plateau if p],
-            "cooldown": [p.cooldown for p in plateau if p],
-        }.items():
-            hyper[f"plateau_{name}"] = np.array(whole, "int32")
+        rates = [job.training.optimizer.learning_rate for job in jobs]
+        hyper |= plateau_numbers([job.training.plateau for job in jobs], rates, dtype)
     return hyper
-
-
-def _column(program: Program, metric: str) -> int:
-    """Where a metric is in an epoch's row of a history: the training metrics come first."""
-    name = metric.removeprefix("val_")
-    return program.metrics.index(name) + (len(program.metrics) if name != metric else 0)
 
 
 def _units(node: ProgramNode, program: Program, readings: Sequence[Reading], input_shape: tuple[Any, ...]) -> Array:

@@ -71,6 +71,17 @@ def adopt(
     return blueprint, _training(model), values
 
 
+def input_keys(model: keras.Model) -> tuple[str, ...]:
+    """The keys by which the rows of a built model's inputs are given in a dictionary, in the order of its inputs.
+
+    A model made of a dictionary of inputs has them in the order of its keys, any other has them by the inputs' names.
+    """
+    struct = getattr(model, "_inputs_struct", None)
+    if isinstance(struct, dict):
+        return tuple(sorted(struct))
+    return tuple(str(one.name) for one in getattr(model, "inputs", None) or ())
+
+
 def predicts_logits(training: Training) -> bool:
     """Whether the loss takes logits (`from_logits=True`), so that predictions must pass through a sigmoid or softmax.
 

@@ -23,9 +23,12 @@ SEEDED_LAYERS = frozenset(
     {
         "AlphaDropout",
         "Dropout",
+        "GRU",
         "GaussianDropout",
         "GaussianNoise",
+        "LSTM",
         "MultiHeadAttention",
+        "SimpleRNN",
         "SpatialDropout1D",
         "SpatialDropout2D",
         "SpatialDropout3D",
@@ -160,10 +163,40 @@ def _names(blueprint: Blueprint) -> list[str]:
 
 def _seed_layers(layers: Sequence[Any], seed: int) -> None:
     """Sets the seed of every layer that draws at random."""
-    for index, layer in enumerate(layers):
+    states = _states(layers, seed)
+    for layer in layers:
         generator = getattr(layer, "seed_generator", None)
         if generator is not None:
-            generator.state.assign(np.array([dropout_seed(seed, index), 0], generator.state.dtype))
+            generator.state.assign(states[id(generator.state)].astype(generator.state.dtype))
+
+
+def _states(layers: Sequence[Any], seed: int) -> dict[int, Any]:
+    """The first states of the layers' generators, by `id(variable)`."""
+    generators = ((index, getattr(layer, "seed_generator", None)) for index, layer in enumerate(layers))
+    return {id(one.state): np.array([dropout_seed(seed, index), 0]) for index, one in generators if one is not None}
+
+
+def seed_states(model: keras.Model, blueprint: Blueprint, seed: int) -> dict[int, Any]:
+    """The states of a model's random generators as `bare_model` with this seed would have them, by `id(variable)`."""
+    if not blueprint.layers:
+        return _states(list(model._flatten_layers(include_self=False)), seed)
+    found: dict[int, Any] = {}
+    for index, (spec, name) in enumerate(zip(blueprint.layers, _names(blueprint), strict=True)):
+        own = dropout_seed(seed, index)
+        if "class" in spec.config:
+            layer = _named(model, name)
+            found |= _states(list(layer._flatten_layers()), own) if layer is not None else {}
+        elif spec.class_name in SEEDED_LAYERS:
+            for one in model.get_layer(name)._flatten_layers():
+                generator = getattr(one, "seed_generator", None)
+                if generator is not None:
+                    found[id(generator.state)] = np.array([own, 0])
+    return found
+
+
+def _named(model: keras.Model, name: str) -> Any:
+    """The layer of that name; None where it is an operation on tensors, which is no layer of the model."""
+    return next((layer for layer in model.layers if layer.name == name), None)
 
 
 def compile_model(model: keras.Model, training: Training, *, steps_per_epoch: int | None = None) -> None:

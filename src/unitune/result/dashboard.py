@@ -241,6 +241,7 @@ def note_of(result: Result) -> str:
     with contextlib.suppress(UnituneError):
         findings = [f"- {one.title}. {one.advice}".replace(".. ", ". ") for one in result.findings]
         lines += ["## Findings", "", *findings, ""] if findings else []
-    if result.run.notes:
-        lines += ["## Notes", "", *(f"- {note}" for note in result.run.notes), ""]
+    notes = [note for note in result.notes if note != result.run.left_out]
+    if notes:
+        lines += ["## Notes", "", *(f"- {note}" for note in notes), ""]
     return "\n".join(lines)

@@ -26,6 +26,7 @@ from unitune.models.metrics import METRICS
 from unitune.records import Array, Finding, Trial
 from unitune.report import figures
 from unitune.result.certainty import Certainty
+from unitune.result.engines import not_fused, reasons
 from unitune.result.evidence import evidence_of
 from unitune.result.kept import Kept, KeptModels
 from unitune.result.predictions import probabilities
@@ -137,7 +138,8 @@ class Result:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was inferred, decided and left out, as sentences."""
-        return (*self._run.notes, *([self._run.left_out] if self._run.left_out else []))
+        left_out = [self._run.left_out] if self._run.left_out else []
+        return (*self._run.notes, *not_fused(self._trials), *left_out)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -261,7 +263,8 @@ class Result:
         Returns:
             Columns `rank`, `trial`, `mean`, `low`, `high` (95 % interval), `std`, `train`, `gap` (positive: worse on
             validation rows than on training rows), `tied` (with the best), `pick` (`"best"`, `"recommended"`, both or
-            neither), the hyperparameters that vary, `parameters`, `seconds`, `engine`.
+            neither), the hyperparameters that vary, `parameters`, `seconds`, `engine` (`"fused"`, `"vmapped"` or
+            `"solo"`), and `engine_reason` where any trial could not be fused.
         """
         if metric is not None and metric not in self._run.metrics:
             raise OptionError(
@@ -491,12 +494,7 @@ class Result:
         run, best = self._run, self.best
         score = best.scores[run.objective]
         members = self._members
-        reasons: dict[str, int] = {}
         per_trial = run.folds["n_folds"] * run.folds["repeats"]
-        for trial in self._trials:
-            if trial.engine == "solo":
-                reason = trial.engine_reason or "`engine` is solo"
-                reasons[reason] = reasons.get(reason, 0) + per_trial
         tests = self.test_scores
         return {
             "objective": run.objective,
@@ -507,7 +505,13 @@ class Result:
             "n_failed": sum(trial.state == "failed" for trial in self._trials),
             "n_members": len(members),
             "members_by_engine": {str(name): int(n) for name, n in members["engine"].value_counts().items()},
-            "solo_reasons": [{"reason": reason, "n_members": n} for reason, n in reasons.items()],
+            **{
+                f"{engine}_reasons": [
+                    {"reason": reason, "n_members": len(own) * per_trial, "trials": [trial.number for trial in own]}
+                    for reason, own in reasons(self._trials, engine).items()
+                ]
+                for engine in ("vmapped", "solo")
+            },
             "evaluation": dict(run.folds),
             "elapsed_s": dict(run.elapsed_s),
             "best": {
@@ -535,7 +539,7 @@ class Result:
             "findings": plain([asdict(finding) for finding in self.findings]),
             "interrupted": run.interrupted,
             "left_out": run.left_out,
-            "notes": list(run.notes),
+            "notes": [*run.notes, *not_fused(self._trials)],
             "data": {key: value for key, value in run.data.items() if key != "schema"},
             "seed": run.seed,
             "plans": list(run.plans),

@@ -133,8 +133,9 @@ def trials_table(
 
     Returns:
         Columns `rank`, `trial`, `mean`, `low`, `high` (95 % interval), `std`, `train`, `gap`, the hyperparameters that
-        vary, `parameters`, `seconds`, `engine`, where any trial was stopped early `state`, and where any trial failed
-        or was stopped `failure`. Trials that were not trained to their end have neither rank nor scores.
+        vary, `parameters`, `seconds`, `engine`, where any trial could not be fused `engine_reason`, where any was
+        stopped early `state`, and where any trial failed or was stopped `failure`. Trials that were not trained to
+        their end have neither rank nor scores.
     """
     shown = metric or run.objective
     names = list(run.space.names) if everything else varying(run.space)
@@ -167,6 +168,8 @@ def trials_table(
     frame["parameters"] = [trial.n_parameters for trial in order]
     frame["seconds"] = [trial.elapsed_s for trial in order]
     frame["engine"] = [trial.engine for trial in order]
+    if any(trial.engine_reason for trial in order):
+        frame["engine_reason"] = [trial.engine_reason for trial in order]
     if everything:
         for other in run.metrics:
             for part in SCORE_PARTS:

@@ -20,6 +20,7 @@ from unitune.store.predictions import BYTES_IN_MEMORY, n_bytes, trimmed
 
 CLASSES_WITH_RECALL = 50
 SPLITS = ("train", "validation")
+FASTEST_FIRST = ("fused", "vmapped", "solo")
 STOPPED = "stopped early"
 """How the reason of a trial begins that was not trained to its end because others are better."""
 
@@ -181,8 +182,9 @@ class Collector:
                 # The first by place, not by time: which tile ends first is chance.
                 this = (int(place[position]), reason)
                 batch.failures[index] = min(this, batch.failures.get(index, this))
-            # A trial of which any member went the slow way is reported as such.
-            if batch.engines.get(index, ("fused", ""))[0] == "fused":
+            # A trial of which any member went a slow way is reported as such.
+            slowest = batch.engines.get(index)
+            if slowest is None or FASTEST_FIRST.index(block.engine) > FASTEST_FIRST.index(slowest[0]):
                 batch.engines[index] = (block.engine, block.engine_reason)
         self.blocks.append(block)
         self._bytes += 0 if block.predictions is None else block.predictions.nbytes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 import sys
 import time
@@ -24,6 +25,7 @@ from unitune.models import backend
 from unitune.records import Array, Direction, Trial
 from unitune.report.progress import Listener, Plan
 from unitune.result import Result, Source
+from unitune.result.engines import not_fused
 from unitune.search import Halving, OneAtATime, Strategy
 from unitune.space import Space
 from unitune.store import Run, history_table, member_table, probe_table
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     import keras
 
     from unitune.tuner.session import Session
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
@@ -248,6 +252,8 @@ def run(
             session.close(failed=failed)
         for listener in listeners:
             listener.on_end()
+    for sentence in not_fused(result.trials):
+        logger.warning(sentence)
     return result
 
 

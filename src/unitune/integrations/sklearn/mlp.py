@@ -50,7 +50,7 @@ _ATTRIBUTES = """
         weights_: The trained weights, in the order of `keras.Model.get_weights()`.
         history_: From `"loss"` and the other metrics to a list with the value of each epoch.
         n_iter_: Epochs trained.
-        engine_: What trained it: `"fused"` or `"solo"`.
+        engine_: What trained it: `"fused"`, `"vmapped"` or `"solo"`.
         n_features_in_, feature_names_in_: As in scikit-learn."""
 
 

@@ -28,7 +28,7 @@ class Trained:
         history: From a metric's name, and `val_` and its name, to its value in each epoch.
         n_epochs: Epochs trained.
         elapsed_s: Its share of the time.
-        engine: `"fused"` or `"solo"`; `engine_reason` says why not faster.
+        engine: `"fused"`, `"vmapped"` or `"solo"`; `engine_reason` says why not faster.
         failure: Empty where all went well, else the reason.
     """
 

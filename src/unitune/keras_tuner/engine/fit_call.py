@@ -18,6 +18,7 @@ from unitune.keras_tuner.engine.batches import InMemory, comes_in_batches, read_
 from unitune.keras_tuner.engine.callbacks import Logged, Replay, read_callbacks
 from unitune.keras_tuner.engine.objective import Objective
 from unitune.models import backend
+from unitune.models.adopt import input_keys
 from unitune.models.blueprint import Blueprint, EarlyStopping, MetricSpec, Training
 from unitune.models.compiled import compile_arguments, compiled_outputs, gives_dictionary, output_names
 from unitune.records import Array
@@ -237,16 +238,13 @@ def _inputs(model: Any, value: Any, name: str) -> Any:
     """The rows as an array, or as a tuple of arrays in the order of the model's inputs."""
     if not isinstance(value, dict | list | tuple):
         return _array(value, name)
-    inputs = list(getattr(model, "inputs", None) or ())
+    keys = input_keys(model)
     if isinstance(value, dict):
-        # A model made of a dictionary of inputs has them in the order of their keys, any other has them by name.
-        struct = getattr(model, "_inputs_struct", None)
-        keys = sorted(struct) if isinstance(struct, dict) else [one.name for one in inputs]
         if not keys or not set(keys) <= set(value):
             raise Unfusable(f"the keys of `{name}` are not the names of the model's inputs")
         value = [value[key] for key in keys]
     arrays = tuple(_array(one, name) for one in value)
-    if len(arrays) != max(1, len(inputs)) or any(one is None or len(one) != len(arrays[0]) for one in arrays):
+    if len(arrays) != max(1, len(keys)) or any(one is None or len(one) != len(arrays[0]) for one in arrays):
         raise Unfusable(f"`{name}` is not one array for each of the model's inputs, with as many rows each")
     return arrays if len(arrays) > 1 else arrays[0]
 
@@ -372,10 +370,12 @@ def _logged_metrics(model: Any, training: Training, sparse: tuple[bool, ...]) ->
                 raise Unfusable(f"the metric `{name}` with this loss has no fused form")
             if prefix + name in found and prefix:
                 raise Unfusable(f"two metrics `{prefix}{name}` have no fused form")
-            metrics[metric] = None
-            found[prefix + name] = Logged(
-                engine_name=prefix + metric_name(metric), more_is_better=None if prefix else up
-            )
+            try:
+                own = metric_name(metric)
+            except Unfusable:  # the engine may have another way to train it
+                own = metric if isinstance(metric, str) else metric.name
+            metrics[own if isinstance(metric, str) else metric] = None
+            found[prefix + name] = Logged(engine_name=prefix + own, more_is_better=None if prefix else up)
         specs.append(replace(spec, metrics=tuple(metrics)))
     if training.outputs:
         return replace(training, outputs=tuple(specs)), found

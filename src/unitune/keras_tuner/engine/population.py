@@ -24,6 +24,7 @@ import numpy as np
 from unitune.engine.contract import Job
 from unitune.engine.fused import FusedEngine, read_jobs
 from unitune.engine.lift.base import Unfusable
+from unitune.engine.vmap.engine import joined, why_solo
 from unitune.errors import FusionError, SpaceError
 from unitune.keras_tuner import errors
 from unitune.keras_tuner.engine import tuner_utils
@@ -34,6 +35,7 @@ from unitune.keras_tuner.engine.trial import Trial, TrialStatus
 from unitune.models import backend
 from unitune.models.shapes import as_shapes
 from unitune.records import Array, Member
+from unitune.tuner.collect import FASTEST_FIRST
 from unitune.tuner.hypermodel import overrides_fit
 from unitune.tuner.light_build import light_variables, watched_weights
 
@@ -95,6 +97,8 @@ class _Run:
     result: Any = None
     weights: tuple[Array, ...] | None = None
     value: float = float("nan")
+    engine: str = "fused"
+    engine_reason: str = ""
 
 
 class _UserFit:
@@ -163,7 +167,7 @@ class Population:
         self._args, self._kwargs = tuple(args), dict(kwargs)
         self._engine = FusedEngine(probes=False)
         self._user_fit = overrides_fit(tuner.hypermodel)
-        self._reasons: Counter[str] = Counter()
+        self._reasons: Counter[tuple[str, str]] = Counter()
         self._kept: dict[str, _Run] = {}
         self._per_trial = len(list(executions_of(tuner, self._args, self._kwargs)))
         self._limit = max(1, MEMBERS_PER_BATCH // max(1, self._per_trial))
@@ -313,11 +317,13 @@ class Population:
         return tuple(replace(old, callback=new) for old, new in zip(first.call.replays, mine, strict=True))
 
     def _check_lifts(self, runs: Sequence[_Run], rows: Rows) -> None:
-        """Refuses a trial of which the engine cannot fuse a member."""
+        """Refuses a trial of which the engine cannot train a member together with others."""
         jobs = [self._job(run) for run in runs if run.call is not None]
         _, _, refused = read_jobs(jobs, rows.splits)
-        if refused:
-            raise Unfusable(refused[0][1])
+        for job, reason in refused:
+            further = why_solo(job, rows.splits[job.split])
+            if further is not None or self._tuner.engine == "fused":
+                raise Unfusable(joined(reason, further or ""))
 
     def _job(self, run: _Run) -> Job:
         execution, call = run.execution, run.call
@@ -354,8 +360,7 @@ class Population:
                     history["learning_rate"] = [float(v) for v in outcome.learning_rate[position, first:n]]
                 run.result = _Fitted(history=history, epoch=list(range(first, n)), params={"epochs": n})
                 run.weights = tuple(outcome.weights[position])
-                if outcome.engine != "fused":
-                    self._reasons[outcome.engine_reason] += 1
+                run.engine, run.engine_reason = outcome.engine, outcome.engine_reason
                 self._progress.member(outcome.failures[position])
 
     def _finish(self, trial: Trial, runs: Sequence[_Run]) -> None:
@@ -370,7 +375,11 @@ class Population:
             self._oracle.update_space(trial.hyperparameters)
             tuner_utils.validate_trial_results(results, self._oracle.objective, "HyperModel.fit()")
             tuner._take_results(trial, results, "HyperModel.fit()")
-            trial.status, trial.engine = TrialStatus.COMPLETED, "fused"
+            trial.status = TrialStatus.COMPLETED
+            slowest = max(runs, key=lambda run: FASTEST_FIRST.index(run.engine))
+            trial.engine, trial.engine_reason = slowest.engine, slowest.engine_reason
+            if trial.engine != "fused":
+                self._reasons[trial.engine, trial.engine_reason] += 1
         except _GoSolo as reason:
             self._abandon(runs)
             self._solo(trial, str(reason))
@@ -441,7 +450,7 @@ class Population:
                 'Use `engine="auto"` to train those with plain `fit`.',
             )
         trial.engine, trial.engine_reason = "solo", reason
-        self._reasons[reason] += 1
+        self._reasons["solo", reason] += 1
         self._tuner._try_run_and_update_trial(trial, *self._args, **{"verbose": 0, **self._kwargs})
         self._tuner.on_trial_end(trial)
         self._progress.trial(trial, members=self._per_trial)
@@ -473,14 +482,13 @@ class Population:
                 np.savez(Path(self._tuner.get_trial_dir(trial_id)) / "weights.npz", **arrays)  # type: ignore[arg-type]
 
     def _warn(self) -> None:
-        if self._reasons:
-            total = len(self._oracle.trials)
-            said = "; ".join(f"{count}: {reason}" for reason, count in self._reasons.most_common())
-            warnings.warn(
-                f"{sum(self._reasons.values())} of {total} trials were trained with plain `fit` ({said}).",
-                UserWarning,
-                stacklevel=4,
-            )
+        total = len(self._oracle.trials)
+        for engine, how in (("vmapped", "vmapped, not fused"), ("solo", "trained with plain `fit`")):
+            own = [(reason, count) for (name, reason), count in self._reasons.most_common() if name == engine]
+            if own:
+                said = "; ".join(f"{count}: {reason}" for reason, count in own)
+                n = sum(count for _, count in own)
+                warnings.warn(f"{n} of {total} trials were {how} ({said}).", UserWarning, stacklevel=4)
 
 
 def replace_user(run: _Run) -> _Run:

@@ -36,7 +36,7 @@ class Trial(Stateful):
 
     Attributes:
         executions: What each execution reported: from a metric's name to its value.
-        engine: How it was trained: `"fused"` or `"solo"`; empty where no model was fitted.
+        engine: How it was trained: `"fused"`, `"vmapped"` or `"solo"`; empty where no model was fitted.
         engine_reason: Why not fused.
     """
 
