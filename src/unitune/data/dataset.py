@@ -11,10 +11,11 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from unitune.data.arrays import as_inputs, take_rows
 from unitune.data.schema import Schema
 from unitune.records import Array, Task
 
-Rows = Array | dict[str, Array]
+Rows = Array | dict[str, Array] | tuple[Array, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -24,7 +25,7 @@ class Dataset:
     Attributes:
         x: For arrays, floats `(row, feature...)`, finite. For tables, a dict from each column's name to `(row,)`:
             numbers as float64 (NaN: missing), dates as int32 minutes (`columns.MISSING_DATE`: missing), everything
-            else as object arrays of `str` (`""`: missing).
+            else as object arrays of `str` (`""`: missing). For a network with several inputs, a tuple of arrays.
         y: Binary and multiclass: int32 `(row,)`, the position in `classes`. Regression: float64 `(row, output)`, in
             the user's units.
         task: `binary`, `multiclass` or `regression`.
@@ -35,6 +36,7 @@ class Dataset:
         class_weight: `"balanced"`, or float64 `(class,)` in the order of `classes`, or None.
         normalize: Whether features are normalised inside the model; `"auto"`: unless they are already.
         target_name: The name of the target column, or `"y"`.
+        inputs: The names of the inputs of a network with several, in the order of `x`; else empty.
         notes: What was inferred and dropped, as sentences for the user.
     """
 
@@ -48,6 +50,7 @@ class Dataset:
     class_weight: Array | Literal["balanced"] | None = None
     normalize: bool | Literal["auto"] = "auto"
     target_name: str = "y"
+    inputs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -73,7 +76,8 @@ class Dataset:
         if self.schema is not None:
             return self.schema
         assert not isinstance(self.x, dict)
-        return Schema(shape=tuple(self.x.shape[1:]))
+        shapes = [tuple(int(size) for size in array.shape[1:]) for array in as_inputs(self.x)]
+        return Schema(inputs=tuple(zip(self.inputs, shapes, strict=True))) if self.inputs else Schema(shape=shapes[0])
 
     def take(self, rows: Array) -> Dataset:
         """The dataset of these rows, in this order."""
@@ -81,7 +85,10 @@ class Dataset:
         def pick(array: Array | None) -> Array | None:
             return None if array is None else array[rows]
 
-        x = {name: values[rows] for name, values in self.x.items()} if isinstance(self.x, dict) else self.x[rows]
+        if isinstance(self.x, dict):
+            x: Rows = {name: values[rows] for name, values in self.x.items()}
+        else:
+            x = take_rows(self.x, rows)
         return replace(self, x=x, y=self.y[rows], sample_weight=pick(self.sample_weight), groups=pick(self.groups))
 
     def append(self, other: Dataset) -> Dataset:
@@ -91,10 +98,11 @@ class Dataset:
         """
         if isinstance(self.x, dict) and isinstance(other.x, dict):
             x: Rows = {name: np.concatenate([values, other.x[name]]) for name, values in self.x.items()}
-        elif not isinstance(self.x, dict) and not isinstance(other.x, dict):
-            x = np.concatenate([self.x, other.x])
-        else:
+        elif isinstance(self.x, dict) or isinstance(other.x, dict):
             raise TypeError("a table and an array cannot be joined")
+        else:
+            joined = tuple(np.concatenate(pair) for pair in zip(as_inputs(self.x), as_inputs(other.x), strict=True))
+            x = joined if self.inputs else joined[0]
         weight, groups = None, None
         if self.sample_weight is not None or other.sample_weight is not None:
             parts = [np.ones(d.n_rows) if d.sample_weight is None else d.sample_weight for d in (self, other)]
@@ -120,7 +128,7 @@ class Dataset:
         digest = hashlib.blake2b(digest_size=16)
         header = (self.task, self.normalize, self.raw_schema.to_json(), [str(c) for c in _labels(self.classes)])
         digest.update(repr(header).encode())
-        arrays = list(self.x.values()) if isinstance(self.x, dict) else [self.x]
+        arrays = list(self.x.values()) if isinstance(self.x, dict) else list(as_inputs(self.x))
         weights = self.class_weight if isinstance(self.class_weight, np.ndarray) else None
         digest.update(repr(self.class_weight if weights is None else "given").encode())
         for array in [*arrays, self.y, self.sample_weight, self.groups, weights]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,38 @@ def check_array(x: Any) -> Array:
     return result
 
 
+def check_inputs(x: Any, names: Sequence[str]) -> tuple[Array, ...]:
+    """The rows of a network with several inputs as one array for each, checked like `check_array`.
+
+    Args:
+        x: Arrays in the order of the inputs, or a dict of them by name.
+        names: The inputs' names.
+
+    Raises:
+        DataError: Another number of arrays, other names, or an array that breaks a rule.
+    """
+    shown = ", ".join(f"`{name}`" for name in names)
+    if isinstance(x, Mapping):
+        wrong = sorted(set(map(str, x)) ^ set(names))
+        if wrong:
+            what = "is missing" if wrong[0] in names else "is none of them"
+            raise DataError(f"`x` must have an array for each input of the model: {shown}", f"`{wrong[0]}` {what}")
+        given = [x[name] for name in names]
+    elif isinstance(x, list | tuple) and len(x) == len(names):
+        given = list(x)
+    else:
+        got = f"{len(x)} items" if isinstance(x, list | tuple) else f"a {type(x).__name__}"
+        raise DataError(
+            f"`x` must be a list of {len(names)} arrays, or a dict of them by name, for the inputs {shown}",
+            f"got {got}",
+        )
+    arrays = tuple(map(check_array, given))
+    counts = [len(array) for array in arrays]
+    if len(set(counts)) > 1:
+        raise DataError("All inputs in `x` must have the same number of rows", f"got {', '.join(map(str, counts))}")
+    return arrays
+
+
 def encode_table(schema: Schema, frame: pd.DataFrame) -> dict[str, Array]:
     """The columns of a schema from a frame, as `Dataset.x` holds them. Other columns are left alone.
 
@@ -130,21 +162,28 @@ def raw_inputs(
     separator: str | None = None,
     decimal: str | None = None,
     encoding: str | None = None,
-) -> Array | dict[str, Array]:
+) -> Array | dict[str, Array] | list[Array]:
     """New rows as the inputs of a saved model.
 
     Args:
         schema: `Dataset.raw_schema` of the training rows.
-        source: An array, a frame, or a path. For a model of arrays, a table's numeric columns in their order.
+        source: An array, a frame, or a path. For a model of arrays, a table's numeric columns in their order. For one
+            with several inputs, arrays in their order, or a dict of them.
         separator, decimal, encoding: Of a CSV file; None finds them.
 
     Returns:
         `(row, feature...)` float32; or for tables a dict from the input's name to `(row, 1)`: float32, object arrays
-        of `str`, or int32 minutes. Categories that training did not have are allowed.
+        of `str`, or int32 minutes. Categories that training did not have are allowed. For several inputs a list.
 
     Raises:
         DataError: A missing column, a value of the wrong kind, rows of another shape, or no rows.
     """
+    if schema.inputs:
+        arrays = check_inputs(source, [name for name, _ in schema.inputs])
+        for array, (name, shape) in zip(arrays, schema.inputs, strict=True):
+            if array.shape[1:] != shape:
+                raise DataError(f"Each row of the input `{name}` must have the shape {shape}", f"got {array.shape[1:]}")
+        return [array.astype(np.float32) for array in arrays]
     text = [column.name for column in schema.columns if column.is_text]
     frame, _ = to_frame(source, separator=separator, decimal=decimal, encoding=encoding, text_columns=text)
     if frame is not None and len(frame) == 0:

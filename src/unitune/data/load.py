@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 
 from unitune.data import columns as table_columns
+from unitune.data.arrays import as_inputs
+from unitune.data.arrays import n_rows as count_rows
 from unitune.data.dataset import Dataset, Rows
-from unitune.data.frames import check_array, encode_table, to_frame
+from unitune.data.frames import check_array, check_inputs, encode_table, to_frame
 from unitune.data.schema import Schema
 from unitune.data.targets import encode_target, read_target
 from unitune.errors import DataError, OptionError, suggest
@@ -33,6 +35,7 @@ def dataset(
     separator: str | None = None,
     decimal: str | None = None,
     encoding: str | None = None,
+    inputs: Sequence[str] = (),
 ) -> Dataset:
     """Reads, checks and types the rows to learn from.
 
@@ -47,6 +50,8 @@ def dataset(
         normalize: Whether features are normalised inside the model; `"auto"`: unless they are already.
         ignore: Columns that are no features.
         separator, decimal, encoding: Of a CSV file; None finds them.
+        inputs: The names of a network's inputs, where it has several: `x` is then a list of arrays in their order, or a
+            dict of them, which are not normalised.
 
     Raises:
         DataError: The data break a rule.
@@ -67,12 +72,18 @@ def dataset(
         raise OptionError("The target must be given once", "got both `y` and `target`", "Leave one of them out.")
     if not isinstance(x, (str, Path)) and (separator, decimal, encoding) != (None, None, None):
         raise OptionError("`separator`, `decimal` and `encoding` are for CSV files", f"`x` is {type(x).__name__}")
-    frame, notes = to_frame(x, separator=separator, decimal=decimal, encoding=encoding)
+    if inputs and normalize is True:
+        raise OptionError(
+            "`normalize` is for one array or table",
+            f"the model has {len(inputs)} inputs",
+            "Put `keras.layers.Normalization` layers into the model.",
+        )
+    frame, notes = (None, ()) if inputs else to_frame(x, separator=separator, decimal=decimal, encoding=encoding)
     ignored = (ignore,) if isinstance(ignore, str) else tuple(ignore)
     if frame is None:
         _no_columns(target=target, sample_weight=sample_weight, groups=groups, ignore=ignored or None)
-        rows: Rows = check_array(x)
-        n_rows, schema, target_name = len(rows), None, "y"
+        rows: Rows = check_inputs(x, inputs) if inputs else check_array(x)
+        n_rows, schema, target_name = count_rows(rows), None, "y"
     else:
         frame, y, target_name = _take_target(frame, y, target)
         frame, sample_weight = _take_column(frame, sample_weight, "sample_weight")
@@ -101,8 +112,9 @@ def dataset(
         sample_weight=_check_weights(sample_weight, n_rows),
         groups=_check_groups(groups, n_rows),
         class_weight=_check_class_weight(class_weight, found.classes),
-        normalize=normalize,
+        normalize=False if inputs else normalize,
         target_name=target_name,
+        inputs=tuple(inputs),
         notes=notes,
     )
 
@@ -131,21 +143,30 @@ def like(
         DataError: A missing column, an unknown class, or rows of another shape. (Unknown categories are fine.)
     """
     text = [column.name for column in first.schema.columns if column.is_text] if first.schema else []
-    frame, notes = to_frame(x, separator=separator, decimal=decimal, encoding=encoding, text_columns=text)
+    reading = {"separator": separator, "decimal": decimal, "encoding": encoding}
+    frame, notes = (None, ()) if first.inputs else to_frame(x, **reading, text_columns=text)
     if frame is not None:
         names = first.target_name.split(", ") if first.target_name not in frame.columns else [first.target_name]
         frame, y, _ = _take_target(frame, y, None if y is not None else y or names)
         frame, sample_weight = _take_column(frame, sample_weight, "sample_weight")
     if y is None:
         raise DataError(f"`{what}` must have a target", "there is no `y`", f"Use `{what}=(x, y)`.")
-    rows = encode_table(first.raw_schema, frame) if frame is not None else check_array(x)
-    if not isinstance(rows, dict) and (isinstance(first.x, dict) or rows.shape[1:] != first.x.shape[1:]):
-        raise DataError(
-            f"`{what}` must have the form of the training rows",
-            f"got an array of shape {rows.shape} beside "
-            + ("a table" if isinstance(first.x, dict) else f"one of shape {first.x.shape}"),
-        )
-    n_rows = len(next(iter(rows.values()))) if isinstance(rows, dict) else len(rows)
+    if frame is not None:
+        if first.schema is None:
+            raise DataError(f"`{what}` must have the form of the training rows", "got a table beside an array")
+        rows: Rows = encode_table(first.raw_schema, frame)
+        n_rows = len(frame)
+    else:
+        rows = check_inputs(x, first.inputs) if first.inputs else check_array(x)
+        n_rows = count_rows(rows)
+        mine, known = as_inputs(rows), () if isinstance(first.x, dict) else as_inputs(first.x)
+        if [array.shape[1:] for array in mine] != [array.shape[1:] for array in known]:
+            shown = " and ".join(str(array.shape) for array in known)
+            raise DataError(
+                f"`{what}` must have the form of the training rows",
+                f"got an array of shape {' and '.join(str(array.shape) for array in mine)} beside "
+                + (f"one of shape {shown}" if shown else "a table"),
+            )
     if n_rows == 0:
         raise DataError(f"`{what}` must have rows", "it is empty")
     encoded = encode_target(y, task=first.task, classes=first.classes, n_outputs=first.n_outputs, name=f"{what}: y")

@@ -38,11 +38,12 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Schema:
-    """The raw rows that a model takes: named columns of a table, or one array.
+    """The raw rows that a model takes: named columns of a table, one array, or an array for each of several inputs.
 
     Attributes:
-        columns: For a table, in the order of the table; empty for an array.
-        shape: For an array, the shape of one row; None for a table.
+        columns: For a table, in the order of the table; empty for arrays.
+        shape: For an array, the shape of one row; else None.
+        inputs: For several inputs the name of each and the shape of its rows, in the order of the model.
 
     Example:
         >>> schema = Schema(columns=(Column(name="age", input="age", kind="number"),))
@@ -52,6 +53,7 @@ class Schema:
 
     columns: tuple[Column, ...] = ()
     shape: tuple[int, ...] | None = None
+    inputs: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -68,6 +70,7 @@ class Schema:
         return {
             "columns": [asdict(column) for column in self.columns],
             "shape": None if self.shape is None else list(self.shape),
+            **({"inputs": [[name, list(shape)] for name, shape in self.inputs]} if self.inputs else {}),
         }
 
     @classmethod
@@ -75,7 +78,8 @@ class Schema:
         """The schema that `to_json` wrote."""
         shape = tree["shape"]
         columns = tuple(Column(**column) for column in tree["columns"])
-        return cls(columns=columns, shape=None if shape is None else tuple(shape))
+        inputs = tuple((name, tuple(own)) for name, own in tree.get("inputs", ()))
+        return cls(columns=columns, shape=None if shape is None else tuple(shape), inputs=inputs)
 
 
 def unique_names(names: Iterable[Any]) -> tuple[str, ...]:

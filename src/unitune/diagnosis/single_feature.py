@@ -14,7 +14,7 @@ FEATURES = 500
 _BINS = 32
 
 
-def best_single_feature(x: Array | Mapping[str, Array], y: Array, task: Task) -> tuple[str, float]:
+def best_single_feature(x: Array | Mapping[str, Array] | tuple[Array, ...], y: Array, task: Task) -> tuple[str, float]:
     """The feature that predicts the target best by itself, and how well.
 
     For classes: the feature is cut into 32 quantile bins (or its own values, where there are no more), each half of the
@@ -24,7 +24,8 @@ def best_single_feature(x: Array | Mapping[str, Array], y: Array, task: Task) ->
     evenly spread, and nothing where there are more than 500 features.
 
     Args:
-        x: `(row, feature)`, or from a column's name to `(row,)` values of any kind.
+        x: `(row, feature)`, a tuple of such for several inputs, or from a column's name to `(row,)` values of any
+            kind.
         y: `(row,)` class numbers, or `(row, output)` numbers.
         task: The task.
 
@@ -40,11 +41,14 @@ def best_single_feature(x: Array | Mapping[str, Array], y: Array, task: Task) ->
     if isinstance(x, Mapping):
         columns = {str(name): np.asarray(values) for name, values in x.items()}
     else:
-        array = np.asarray(x)
-        if array.ndim < 2 or int(np.prod(array.shape[1:])) > FEATURES:
+        parts = [np.asarray(part) for part in (x if isinstance(x, tuple) else (x,))]
+        if any(part.ndim < 2 for part in parts) or sum(int(np.prod(part.shape[1:])) for part in parts) > FEATURES:
             return "", float("nan")
-        flat = array.reshape(len(array), -1)
-        columns = {f"feature {i + 1}": flat[:, i] for i in range(flat.shape[1])}
+        columns = {}
+        for number, part in enumerate(parts, 1):
+            of_input = f" of input {number}" if len(parts) > 1 else ""
+            flat = part.reshape(len(part), -1)
+            columns |= {f"feature {i + 1}{of_input}": flat[:, i] for i in range(flat.shape[1])}
     target = np.asarray(y)
     if not 1 <= len(columns) <= FEATURES or len(target) < 4:
         return "", float("nan")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unitune.data.arrays import row_shape, take_rows
 from unitune.data.columns import MISSING_DATE
 from unitune.data.dataset import Dataset, Rows, encode
 from unitune.errors import DataError
@@ -43,7 +44,7 @@ class TextEncoding:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Preprocessor:
-    """What `fit` learnt; see there. Arrays: only `numbers` is used.
+    """What `fit` learnt; see there. Arrays: only `numbers` is used; several inputs: nothing but the type.
 
     Attributes:
         dataset: The rows that row numbers refer to.
@@ -69,8 +70,10 @@ class Preprocessor:
     notes: tuple[str, ...] = ()
 
     @property
-    def output_shape(self) -> tuple[int, ...]:
-        """The shape of one prepared row: what a network takes."""
+    def output_shape(self) -> tuple[Any, ...]:
+        """The shape of one prepared row: what a network takes; for several inputs a tuple of shapes."""
+        if isinstance(self.dataset.x, tuple):
+            return row_shape(self.dataset.x)
         if not isinstance(self.dataset.x, dict):
             shape = tuple(self.dataset.x.shape[1:])
             return (int(np.prod(shape)),) if self.flatten else shape
@@ -101,17 +104,22 @@ class Preprocessor:
         names += [f"{DATE_PARTS[p // len(dates)]} of {dates[p % len(dates)]}" for p in self.date_parts]
         return (*names, *(f"{dates[i]} is missing" for i in self.date_flags))
 
-    def transform(self, rows: Array | Rows | Dataset) -> Array:
+    def transform(self, rows: Array | Rows | Dataset) -> Any:
         """Prepares rows.
 
         Args:
             rows: Row numbers `(row,)` of the dataset that `fit` saw; or other rows as `Dataset.x`, or a `Dataset`.
 
         Returns:
-            `(row, feature)`, or `(row, feature...)` without `flatten`, of type `dtype`, finite.
+            `(row, feature)`, or `(row, feature...)` without `flatten`, of type `dtype`, finite; for several inputs a
+            tuple of such.
         """
         if isinstance(rows, Dataset):
             rows = rows.x
+        if isinstance(self.dataset.x, tuple):
+            given = rows if isinstance(rows, tuple) else take_rows(self.dataset.x, rows)
+            return tuple(array.astype(self.dtype) for array in given)
+        assert not isinstance(rows, tuple)
         source, index = self.dataset.x, None
         if isinstance(rows, dict) or rows.ndim > 1 or rows.dtype.kind == "f":
             source = rows
@@ -174,6 +182,11 @@ def fit(dataset: Dataset, train_rows: Array, *, flatten: bool = True) -> Preproc
         DataError: Text columns where TensorFlow is not installed.
     """
     dtype = _floatx()
+    if isinstance(dataset.x, tuple):
+        as_it_is = learn_scaling(np.zeros((1, 1)), False)
+        return Preprocessor(
+            dataset=dataset, dtype=dtype, flatten=False, numbers=as_it_is, notes=_notes(as_it_is, dataset, False)
+        )
     if not isinstance(dataset.x, dict):
         x = dataset.x[train_rows]
         scaling = learn_scaling(x, dataset.normalize)
@@ -243,9 +256,10 @@ def assemble(
         y_scale, y_offset: `(output,)`, as in `Split`; None for classes.
 
     Returns:
-        A functional model. Arrays: one input `(row, feature...)`. Tables: a dict of inputs `(row, 1)`, named by
-        `Column.input`, as `data.frames.raw_inputs` makes them; `predict` here passes them on. A model with text
-        inputs runs on the TensorFlow backend only; on another it can be assembled and saved, not called.
+        A functional model. Arrays: one input `(row, feature...)`, or several under their names. Tables: a dict of
+        inputs `(row, 1)`, named by `Column.input`, as `data.frames.raw_inputs` makes them; `predict` here passes them
+        on. A model with text inputs runs on the TensorFlow backend only; on another it can be assembled and saved, not
+        called.
 
     Example:
         model = assemble(preprocessor, core)
@@ -255,8 +269,12 @@ def assemble(
 
     keras = ensure()
     dtype = preprocessor.dtype
+    inputs: Any
     if isinstance(preprocessor.dataset.x, dict):
         inputs, features = _table_graph(keras, preprocessor)
+    elif isinstance(preprocessor.dataset.x, tuple):
+        shapes = zip(preprocessor.dataset.inputs, preprocessor.output_shape, strict=True)
+        inputs = features = [keras.Input(shape, dtype=dtype, name=name) for name, shape in shapes]
     else:
         inputs = keras.Input(preprocessor.dataset.x.shape[1:], dtype=dtype, name="rows")
         features = scaled(keras, preprocessor.numbers, inputs, dtype, "normalize", fill=False)
@@ -271,7 +289,7 @@ def assemble(
     return keras.Model(inputs, output, name=f"{core.name}_on_raw_rows")
 
 
-def predict(model: keras.Model, inputs: Array | Mapping[str, Array], *, batch_size: int = 1024) -> Array:
+def predict(model: keras.Model, inputs: Array | Mapping[str, Array] | list[Array], *, batch_size: int = 1024) -> Array:
     """The predictions of an assembled model for raw rows, `(row, output)`.
 
     `keras.Model.predict` does not take strings as NumPy arrays; they are handed over as TensorFlow tensors.

@@ -14,7 +14,7 @@ from unitune.data.load import dataset as read_dataset
 from unitune.engine.choose import check_engine
 from unitune.errors import DataError, OptionError
 from unitune.models import backend
-from unitune.models.adopt import adopt, predicts_logits
+from unitune.models.adopt import adopt, input_keys, predicts_logits
 from unitune.models.blueprint import EarlyStopping
 from unitune.models.description import describe, fingerprint
 from unitune.report.progress import Listener, make_progress
@@ -83,7 +83,7 @@ def compare(
     Each model starts in every fold from the weights that it has now; the models themselves are left as they are.
 
     Args:
-        models: From a name to a compiled model with one input and one output.
+        models: From a name to a compiled model with one output.
         x, y, target: As in `unitune.tune`.
         epochs: How long to train.
         batch_size: Rows per step.
@@ -137,6 +137,7 @@ def compare(
         groups=groups,
         class_weight=class_weight,
         normalize=normalize,
+        inputs=inputs_of(models),
     )
     if one_hot and isinstance(validation_data, tuple):
         validation_data = (validation_data[0], labels_of(models, validation_data[1])[0], *validation_data[2:])
@@ -229,6 +230,27 @@ def check_one_output(models: Mapping[str, Any]) -> None:
                 f"`{model.name}` has {len(outputs)}",
                 "Search models with several outputs with `unitune.keras_tuner`: its tuners train them together, too.",
             )
+
+
+def inputs_of(models: Mapping[str, Any]) -> tuple[str, ...]:
+    """The keys of the inputs, where the models have several; else none.
+
+    Raises:
+        OptionError: Not all models have the same inputs.
+    """
+    keys = {model.name: input_keys(model) for model in models.values()}
+    several = {name: own for name, own in keys.items() if len(own) > 1}
+    if not several:
+        return ()
+    name, first = next(iter(several.items()))
+    for other, own in keys.items():
+        if own != first:
+            raise OptionError(
+                "all models must have the same inputs",
+                f"`{name}` has {', '.join(first)}, and `{other}` has {', '.join(own) or 'one'}",
+                "Give inputs the same names and order: `keras.Input(shape, name=...)`.",
+            )
+    return first
 
 
 def task_of(models: Mapping[str, Any]) -> str | None:

@@ -107,7 +107,8 @@ def tune(
     domain (`unitune.Int`, `Float`, `Choice`, `Fixed`).
 
     Args:
-        x: Numbers `(row, feature...)`; a pandas or polars frame; or the path of a CSV or Parquet file.
+        x: Numbers `(row, feature...)`; a pandas or polars frame; or the path of a CSV or Parquet file. Where a function
+            builds models with several inputs, a list of arrays in their order, or a dict of them by name.
         y: The target, `(row,)` or `(row, output)`, or the name of its column.
         target: The name of the target's column, instead of `y`.
         units: Units of a hidden layer, 1 or more.

@@ -27,7 +27,7 @@ from unitune.space import Condition, Hyperparameter, Space
 from unitune.space.domains import same
 from unitune.space.hyperparameters import HyperParameters
 from unitune.space.parse import domain
-from unitune.tuner.adopted import check_one_output, labels_of, sparse_loss, task_of
+from unitune.tuner.adopted import check_one_output, inputs_of, labels_of, sparse_loss, task_of
 from unitune.tuner.hypermodel import HyperModel, as_hypermodel, overrides_fit
 from unitune.tuner.light_build import light_variables, watched_weights
 from unitune.tuner.loop import Network
@@ -327,7 +327,6 @@ def failed(job: Job, split: Split, reason: str) -> Outcome:
         failures=(reason,),
         elapsed_s=np.zeros(1),
         engine="solo",
-        engine_reason="there is no model",
     )
 
 
@@ -360,7 +359,8 @@ def read_rows(function: Function, call: Mapping[str, Any], names: Sequence[str])
     rows: dict[str, Any] = {name: call.get(name) for name in names}
     rows["task"] = rows.get("task") or task_of(models)
     normalize = call.get("normalize", "auto")
-    data = read_dataset(call["x"], y, normalize=False if normalize == "auto" else normalize, **rows)
+    normalize = False if normalize == "auto" else normalize
+    data = read_dataset(call["x"], y, normalize=normalize, inputs=inputs_of(models), **rows)
     further = {}
     for name in ("validation_data", "test_data"):
         given = call.get(name)

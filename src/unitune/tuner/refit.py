@@ -102,8 +102,10 @@ class Refitter:
         return probabilities(raw, data.task, np.array([self.network(trial.configuration).logits]))
 
 
-def _inputs(data: Dataset) -> Array | dict[str, Array]:
+def _inputs(data: Dataset) -> Array | dict[str, Array] | list[Array]:
     """Rows of a dataset as the inputs of an assembled model."""
+    if isinstance(data.x, tuple):
+        return list(data.x)
     if data.schema is None or not isinstance(data.x, dict):
         return np.asarray(data.x)
     kinds = {"number": np.float32, "date": np.int32}
