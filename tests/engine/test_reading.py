@@ -11,10 +11,10 @@ import numpy as np
 import parity_cases as cases
 import pytest
 
-from unitune.engine import fused as fused_module
 from unitune.engine.contract import Job, Outcome
 from unitune.engine.fused import FusedEngine, read_jobs
 from unitune.engine.lift.activation import activation_key, function_of, is_elementwise, keeps_zero
+from unitune.engine.vmap import engine as vmap_module
 from unitune.errors import FusionError
 from unitune.models.backend import ensure
 from unitune.models.blueprint import Blueprint, LayerSpec, OptimizerSpec, Training
@@ -116,6 +116,9 @@ def test_strict_is_an_error_that_counts(splits: list[Any]) -> None:
 
 def test_auto_runs_the_others_solo_and_says_why(splits: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     class Recorder:
+        def __init__(self, reason: str) -> None:
+            self.reason = reason
+
         def train(self, jobs: Sequence[Job], splits: Any, *, should_stop: Any) -> Iterator[Outcome]:
             for one in jobs:
                 nothing = np.empty((1, 0))
@@ -133,9 +136,10 @@ def test_auto_runs_the_others_solo_and_says_why(splits: list[Any], monkeypatch: 
                     failures=("",),
                     elapsed_s=np.zeros(1),
                     engine="solo",
+                    engine_reason=self.reason,
                 )
 
-    monkeypatch.setattr(fused_module, "SoloEngine", Recorder)
+    monkeypatch.setattr(vmap_module, "SoloEngine", Recorder)
     jobs = [
         replace(refused, member=Member(trial=number, fold=0, repeat=0, seed=1))
         for number, (refused, _) in enumerate(REFUSED.values())
