@@ -1,5 +1,6 @@
 import math
 import random
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -151,3 +152,19 @@ def test_template_is_drawn_from_the_seed_and_leaves_the_global_generator_alone()
 def test_matrix_initializers_refuse_a_bias(name):
     with pytest.raises(SpaceError, match="matrix"):
         draw(name, (3,), seed=0)
+
+
+def test_threads_that_draw_at_a_time_do_not_change_what_is_drawn():
+    keras = backend.ensure()
+
+    class Own(keras.layers.Dense):
+        pass
+
+    own = LayerSpec(class_name="Own", config={"class": Own, "config": {"units": 3}})
+    networks = [(Blueprint(layers=(own, own)), (4,), seed) for seed in range(24)]
+    alone = [initial_weights(*network) for network in networks]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda network: initial_weights(*network), networks))
+    for one, other in zip(alone, together, strict=True):
+        for mine, same in zip(one, other, strict=True):
+            np.testing.assert_array_equal(mine, same)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,6 +23,8 @@ from unitune.models.initializers import canonical
 from unitune.models.shape_rules import Joined, Shape, WithAxes
 from unitune.models.shapes import weight_specs
 from unitune.records import Array
+
+_SEEDING = threading.Lock()
 
 _Draw = Callable[[Generator, Shape, Any], Array]
 
@@ -232,13 +235,17 @@ def _by_keras(initializer: Any, shape: Shape, seed: int, number: int, dtype: np.
 
 
 def _seeded(build: Callable[[], Any], seed: int) -> Any:
-    """Calls `build` while Python's generator is seeded: Keras takes the seeds of unseeded initializers from it."""
-    state = random.getstate()
-    random.seed(seed)
-    try:
-        return build()
-    finally:
-        random.setstate(state)
+    """Calls `build` while Python's generator is seeded: Keras takes the seeds of unseeded initializers from it.
+
+    There is one generator for all threads, and tiles are filled by several.
+    """
+    with _SEEDING:
+        state = random.getstate()
+        random.seed(seed)
+        try:
+            return build()
+        finally:
+            random.setstate(state)
 
 
 def _template_weights(blueprint: Blueprint, seed: int) -> list[Array]:
