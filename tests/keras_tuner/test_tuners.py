@@ -174,6 +174,24 @@ def test_a_fit_of_the_users_own_is_fused_up_to_its_call_of_fit(build_model, rows
     assert all(t.executions[0]["val_accuracy"] >= 0.3 for t in found.oracle.trials.values())
 
 
+def test_a_fit_of_the_users_own_is_fused_for_a_functional_model_too(rows, tmp_path):
+    import keras
+
+    class Mine(keras_tuner.HyperModel):
+        def build(self, hp):
+            entry = keras.Input(rows[0].shape[1:])
+            hidden = keras.layers.Dense(hp.Int("units", 2, 4, step=2), activation="relu")(entry)
+            model = keras.Model(entry, keras.layers.Dense(3, activation="softmax")(hidden))
+            model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+            return model
+
+        def fit(self, hp, model, *args, **kwargs):
+            return model.fit(*args, batch_size=hp.Choice("batch_size", [16, 32]), **kwargs)
+
+    found = searched(Mine(), rows, tmp_path, max_trials=2)
+    assert list(found.results()["engine"]) == ["fused", "fused"]
+
+
 def test_what_has_no_fused_form_runs_with_keras_and_says_why(build_model, rows, tmp_path):
     import keras
 

@@ -130,7 +130,7 @@ def _build(model: Any, input_shape: tuple[int, ...] | None) -> None:
 
 def read_model(model: Any) -> Blueprint:
     """The blueprint of a built model: its layers and calls, or a template where these cannot be written down."""
-    reason = _solo_reason(model)
+    reason = why_own_fit(model)
     kind = type(model)
     if kind.__module__.split(".")[0] != "keras" or kind.__name__ not in ("Sequential", "Functional"):
         return Blueprint(template=model, name=model.name, solo_reason=reason or _OF_A_CLASS.format(kind.__name__))
@@ -147,7 +147,7 @@ class Unreadable(Exception):  # noqa: N818  (a finding, not a failure: the model
     """A part of a model that no blueprint can hold; the message is the reason that the user reads."""
 
 
-def _solo_reason(model: Any) -> str:
+def why_own_fit(model: Any) -> str:
     """Why a model must be trained by its own `fit`, whatever its layers; empty where it need not."""
     keras = backend.ensure()
     for name in ("train_step", "test_step", "compute_loss", "compute_metrics", "make_train_function", "fit"):

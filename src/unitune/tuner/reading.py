@@ -12,8 +12,6 @@ from unitune.models.blueprint import Blueprint, LayerSpec, Training
 from unitune.models.shapes import is_known
 from unitune.records import Array
 
-_OWN = ("train_step", "test_step", "compute_loss", "compute_metrics", "make_train_function", "fit")
-
 
 class NeedsWeights(Exception):  # noqa: N818 - not a failure: the model is built again
     """A model must be built with its weights to be read."""
@@ -76,14 +74,3 @@ def read_unbuilt(model: Any) -> tuple[Blueprint, Training] | None:
     if not all(is_known(spec) for spec in specs):
         return None
     return Blueprint(layers=tuple(specs)), adopt._training(model)
-
-
-def why_solo(model: Any) -> str:
-    """Why a model must be trained by its own `fit`, whatever its layers; empty where it need not."""
-    keras = backend.ensure()
-    for name in _OWN:
-        if getattr(type(model), name, None) is not getattr(keras.Model, name, None):
-            return f"the model has a `{name}` of its own"
-    if getattr(model, "run_eagerly", False):
-        return "`run_eagerly=True` asks for plain `fit`"
-    return ""

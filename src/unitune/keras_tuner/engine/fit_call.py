@@ -18,12 +18,12 @@ from unitune.keras_tuner.engine.batches import InMemory, comes_in_batches, read_
 from unitune.keras_tuner.engine.callbacks import Logged, Replay, read_callbacks
 from unitune.keras_tuner.engine.objective import Objective
 from unitune.models import backend
-from unitune.models.adopt import input_keys
+from unitune.models.adopt import input_keys, why_own_fit
 from unitune.models.blueprint import Blueprint, EarlyStopping, MetricSpec, Training
 from unitune.models.compiled import compile_arguments, compiled_outputs, gives_dictionary, output_names
 from unitune.records import Array
 from unitune.tuner.adopted import loss_name
-from unitune.tuner.reading import read_network, why_solo
+from unitune.tuner.reading import read_network
 
 NEVER = 10**6
 """A patience that no training outlasts: nothing stops, and the weights of the best epoch are kept."""
@@ -158,7 +158,7 @@ def read_fit(
         weight = _with_class_weights(call["class_weight"], y, weight)
 
     input_shape = row_shape(x)
-    reason = why_solo(model)
+    reason = why_own_fit(model)
     if reason:
         raise Unfusable(reason)
     try:

@@ -132,6 +132,7 @@ class _UserFit:
 
     def _wait(self, *args: Any, **kwargs: Any) -> Any:
         self.request = (args, kwargs)
+        self.model.__dict__.pop("fit", None)  # the model is read now, and a `fit` of its own is not to be fused
         self._mine.release()
         self._theirs.acquire()
         # A second training would begin with another optimizer than this one ended with.
