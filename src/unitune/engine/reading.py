@@ -175,19 +175,25 @@ class _Builder:
         again = call.layer in self.first
         start = self.first.setdefault(call.layer, len(self.nodes))
         value = taken[0]
+        made: list[int] = []
         for place, node in enumerate(read):
             if again and node.random:
                 raise Unfusable(f"`{layer.class_name}` draws at random, and is called twice")
-            inputs = tuple(taken) if place == 0 else (value,)
+            if node.inputs:
+                inputs = tuple(made[i] if i >= 0 else taken[-1 - i] for i in node.inputs)
+            else:
+                inputs = tuple(taken) if place == 0 else (value,)
             # A linear activation before another one is nothing; so Dense("relu") and Dense, ReLU share a program.
             if node.kind == "Activation" and inputs[0] >= 0 and self.nodes[inputs[0]].kind == "Activation":
                 if self.nodes[inputs[0]].function == "linear":
                     inputs = self.nodes[inputs[0]].inputs
                 elif node.function == "linear":
+                    made.append(value)
                     continue
             owner = start + place if again and node.weights else -1
             self.nodes.append(replace(node, layer=call.layer, inputs=inputs, owner=owner))
             value = len(self.nodes) - 1
+            made.append(value)
         self.values.append(value)
 
     def graph(self) -> Graph:

@@ -59,6 +59,7 @@ def images(keras: Any, n: int) -> Any:
     x = layers.Conv2DTranspose(2 + n, 3, strides=2, padding="same", activation="elu")(x)
     x = layers.AveragePooling2D(3, strides=2, padding="same")(x)
     x = layers.Conv2D(4, 2, dilation_rate=2, activation="gelu")(x)
+    x = layers.Conv2D(4, 2, padding="same", groups=2, kernel_regularizer="l2")(x)
     x = layers.GroupNormalization(2)(x)
     flat = layers.Flatten()(layers.Conv2D(1 + n, 1)(x))
     pooled = [layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)]
@@ -101,9 +102,9 @@ def recurrent(keras: Any, n: int) -> Any:
     entry = keras.Input((10, 3))
     x = layers.LSTM(3 + n, return_sequences=True, kernel_regularizer="l1")(entry)
     x = layers.MaxPooling1D(2)(x)
-    x = layers.GRU(2 + n, return_sequences=True, recurrent_regularizer="l2")(x)
-    x = layers.GRU(2 + n, return_sequences=True, reset_after=False)(x)
-    x = layers.SimpleRNN(3 + n)(x)
+    x = layers.GRU(2 + n, return_sequences=True, recurrent_regularizer="l2", go_backwards=True)(x)
+    x = layers.Bidirectional(layers.GRU(2 + n, return_sequences=True, reset_after=False, bias_regularizer="l2"))(x)
+    x = layers.Bidirectional(layers.SimpleRNN(3 + n), merge_mode="ave")(x)
     return classifier(keras, entry, x)
 
 

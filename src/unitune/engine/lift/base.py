@@ -79,7 +79,8 @@ class Node:
     Attributes:
         kind: The name under which its lift is registered.
         shape: Of a row of its output, true.
-        inputs: The nodes whose outputs it takes; `-1 - k` is the model's input k. Filled in by the reader.
+        inputs: The nodes whose outputs it takes; `-1 - k` is the model's input k. Filled in by the reader. A lift may
+            say where a node takes them from: numbers of the nodes that it returns, `-1 - k` for the layer's input k.
         static: What must be equal for members to share a program.
         weights: In the order of `keras.Model.get_weights()`.
         numbers: What may differ from member to member inside a program: rates and strengths.
@@ -202,7 +203,8 @@ class Lift(Protocol):
     def read(self, config: Mapping[str, Any], *shapes: Shape) -> list[Node]:
         """The nodes of a layer with these constructor arguments, on rows of these shapes (one for each input).
 
-        The first node takes the layer's inputs, each further one the output of the node before it.
+        The first node takes the layer's inputs, each further one the output of the node before it, unless it has
+        `inputs` of its own.
 
         Raises:
             Unfusable: If the layer uses something that has no stacked form.

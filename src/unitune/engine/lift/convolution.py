@@ -43,42 +43,53 @@ class Convolution:
         """A product, then its activation."""
         name = config["class_name"]
         refuse(name, config, "activity_regularizer", "lora_rank", "quantization_config")
-        if int(config.get("groups", 1)) != 1:
-            raise Unfusable(f"`{name}(groups={config['groups']})` has no fused form")
+        groups = int(config.get("groups", 1))
         out = _specs(config, shape)
         rank = len(shape) - 1
         size = per_axis(config["kernel_size"], rank)
         window = window_of(config, size, per_axis(config.get("strides", 1), rank), shape)
-        weights = [trained(config, "kernel", (*size, "in", "out"))]
+        weights = [trained(config, "kernel", (*size, "in" if groups == 1 else shape[-1] // groups, "out"))]
         if config.get("use_bias", True):
             weights.append(trained(config, "bias", ("out",)))
         node = Node(
             kind="Conv2D",
             shape=out,
-            static=(window,),
+            static=(window, groups),
+            exact_width=groups > 1,  # padded channels would move to other groups
             weights=tuple(weights),
             numbers=penalties(config, weights),
             layout="own",
-            work=math.prod(out[:-1]) * math.prod(size),
+            work=math.prod(out[:-1]) * math.prod(size) / groups,
         )
         return _with_activation(config, node)
 
     def apply(
         self, node: ProgramNode, weights: Sequence[Tensor], x: Tensor, context: Context
     ) -> tuple[Tensor, Sequence[Tensor]]:
-        """`(member, batch * place, size * in) x (member, size * in, out)`."""
+        """`(member, batch * place, size * in) x (member, size * in, out)`; with groups, this for each of them."""
         from keras import ops
 
+        window, groups = node.static
         kernel = weights[0]
         members, batch = x.shape[:2]
-        matrix = ops.reshape(kernel, (members, -1, node.width))
         # All members see the same rows, so the patches of an input are laid out once.
         source = x[:1] if node.inputs[0] < 0 else x
-        patches = ops.concatenate(shifts(node.static[0], source, 0.0), axis=-1)
-        patches = ops.reshape(patches, (source.shape[0], batch * node.positions, matrix.shape[1]))
+        places = batch * node.positions
+        if groups == 1:
+            matrix = ops.reshape(kernel, (members, -1, node.width))
+            patches = ops.concatenate(shifts(window, source, 0.0), axis=-1)
+            patches = ops.reshape(patches, (source.shape[0], places, matrix.shape[1]))
+        else:
+            matrix = ops.reshape(kernel, (members, -1, groups, node.width // groups))
+            matrix = ops.transpose(matrix, (0, 2, 1, 3))
+            apart = (source.shape[0], places, groups, node.width_in // groups)
+            patches = ops.concatenate([ops.reshape(one, apart) for one in shifts(window, source, 0.0)], axis=-1)
+            patches = ops.transpose(patches, (0, 2, 1, 3))
         if source.shape[0] != members:
             patches = ops.broadcast_to(patches, (members, *patches.shape[1:]))
         y = ops.matmul(patches, matrix)
+        if groups > 1:
+            y = ops.reshape(ops.transpose(y, (0, 2, 1, 3)), (members, places, node.width))
         if len(weights) > 1:
             y = y + weights[1][:, None, :]
         return ops.reshape(y, (members, batch, *node.shape)), weights

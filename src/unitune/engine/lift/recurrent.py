@@ -1,20 +1,18 @@
-"""SimpleRNN, GRU and LSTM: the product with the inputs for all steps at once, then step after step."""
+"""SimpleRNN, GRU, LSTM and Bidirectional: the product with the inputs for all steps at once, then step after step."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from unitune.engine.lift.activation import activation_key, apply_key, is_elementwise, keeps_zero
-from unitune.engine.lift.base import Context, Node, ProgramNode, Tensor, Unfusable, lift
+from unitune.engine.lift.base import Context, Node, ProgramNode, Tensor, Unfusable, lift, lift_of
 from unitune.engine.lift.penalty import penalties, refuse, trained
 from unitune.models.shape_rules import RULES, Shape
 
 _GATES = {"SimpleRNN": 1, "GRU": 3, "LSTM": 4}
-_REFUSED = (
-    *("activity_regularizer", "dropout", "recurrent_dropout", "go_backwards", "return_state", "stateful"),
-    "time_major",
-)
+_REFUSED = ("activity_regularizer", "dropout", "recurrent_dropout", "return_state", "stateful", "time_major")
 
 
 @lift(*_GATES)
@@ -40,11 +38,14 @@ class Recurrent:
         if not (is_elementwise(inner) and is_elementwise(gate)):
             raise Unfusable(f"`{name}` with an activation of whole rows has no fused form")
         (steps, _), out = shapes[0], RULES[name](config, shapes[0])[1]
+        sequences = bool(config.get("return_sequences"))
+        # Keras gives what it found from the last step on in that order.
+        order = ("down" if sequences else "last") if config.get("go_backwards") else "up"
         return [
             Node(
                 kind="LSTM",
                 shape=out,
-                static=(name, inner, gate, len(weights) > 2, after, bool(config.get("return_sequences"))),
+                static=(name, inner, gate, len(weights) > 2, after, sequences, order),
                 weights=tuple(weights),
                 numbers=penalties(config, weights),
                 layout="own",
@@ -60,7 +61,7 @@ class Recurrent:
         """The state starts at zero."""
         from keras import ops
 
-        name, inner, gate, use_bias, after, sequences = node.static
+        name, inner, gate, use_bias, after, sequences, order = node.static
         members, batch, steps, _ = x.shape
         kernel, recurrent = weights[0], weights[1]
         bias = weights[2] if use_bias else None
@@ -70,6 +71,8 @@ class Recurrent:
         given = ops.reshape(given, (members, batch, steps, -1))
         # Steps first, so that one is a contiguous part.
         given = ops.transpose(given, (2, 0, 1, 3))
+        if order != "up":
+            given = ops.flip(given, axis=0)
         own_bias = bias[:, 1:] if bias is not None and name == "GRU" and after else None
         zero = ops.zeros((members, batch, node.width), x.dtype)
         step = _step(name, inner, gate, recurrent, own_bias, after, node.width)
@@ -83,7 +86,45 @@ class Recurrent:
         else:
             states, every = context.scan(step, states, given)
             y = ops.transpose(every, (1, 2, 0, 3)) if sequences else states[0]
-        return y, weights
+        return (ops.flip(y, axis=2) if order == "down, turned" else y), weights
+
+
+_MERGED = {"concat": "Concatenate", "sum": "Add", "ave": "Average", "mul": "Multiply"}
+
+
+@lift("Bidirectional")
+class Bidirectional:
+    """A recurrent layer from the first step on, one from the last step on, and what comes out of both put together."""
+
+    def read(self, config: Mapping[str, Any], *shapes: Shape) -> list[Node]:
+        """Both layers' nodes, and the one that merges them."""
+        refuse("Bidirectional", config, "activity_regularizer")
+        merged = _MERGED.get(config.get("merge_mode", "concat"))
+        layers = [config["layer"], config.get("backward_layer")]
+        if merged is None or any(one is None or one["class_name"] not in _GATES for one in layers):
+            raise Unfusable("`Bidirectional` of this form has no fused form")
+        both = []
+        for one in layers:
+            own = {"class_name": one["class_name"], **one["config"]}
+            if own.get("trainable") is False:
+                raise Unfusable(f"`{one['class_name']}(trainable=False)` has no fused form")
+            if "call_arguments" in config:
+                own["call_arguments"] = config["call_arguments"]
+            (node,) = Recurrent().read(own, *shapes)
+            both.append(replace(node, inputs=(-1,)))
+        forward, backward = both
+        *how, order = backward.static
+        if order == "down":  # what the second layer gives is turned round, to lie beside that of the first
+            backward = replace(backward, static=(*how, "down, turned"))
+        joining: Mapping[str, Any] = {"class_name": merged, "axis": -1}
+        (merge,) = lift_of(merged).read(joining, forward.shape, backward.shape)
+        return [forward, backward, replace(merge, inputs=(0, 1))]
+
+    def apply(
+        self, node: ProgramNode, weights: Sequence[Tensor], x: Tensor, context: Context
+    ) -> tuple[Tensor, Sequence[Tensor]]:
+        """Never: its nodes are of other kinds."""
+        raise NotImplementedError
 
 
 # Steps that are written out one by one; longer sequences run in a loop, which compiles sooner and runs slower.
