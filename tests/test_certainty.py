@@ -1,12 +1,14 @@
 """How sure a result is: ties, the recommended trial, corrected estimates, interplay, marginals."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import unitune
 from unitune.errors import OptionError, RunFolderError
+from unitune.result.certainty import Certainty
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,22 @@ def test_the_recommended_is_the_cheapest_of_the_tied(grid):
     assert grid.tied[0] == grid.best.number
     tied = [trial for trial in grid.trials if trial.number in grid.tied]
     assert grid.recommended.n_parameters == min(trial.n_parameters for trial in tied)
+
+
+@pytest.mark.parametrize(
+    ("best_s", "other_s", "place"), [(0.004, 0.001, 0), (10.0, 6.0, 0), (10.0, 4.0, 1)], ids=["noise", "alike", "half"]
+)
+def test_of_equally_large_trials_the_faster_is_recommended_where_it_saves_time(grid, best_s, other_s, place):
+    n_members = len(grid.members())
+    seconds = {number: n_members * (other_s if at == 1 else best_s) for at, number in enumerate(grid.tied)}
+    assert len(seconds) >= 2
+    trials = [
+        replace(trial, n_parameters=10 if trial.number in seconds else 99, elapsed_s=seconds.get(trial.number, 0.0))
+        for trial in grid.trials
+    ]
+    certainty = Certainty(grid.run, trials, grid._get_predictions)
+    best_first = certainty.tied
+    assert certainty.recommended.number == best_first[place]
 
 
 def test_the_table_marks_the_tied_and_the_picks(grid):

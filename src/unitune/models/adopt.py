@@ -49,15 +49,7 @@ def adopt(
         OptionError: The model is no Keras model, is not compiled, cannot be built, takes rows of another shape, or has
             another number of outputs.
     """
-    keras = backend.ensure()
-    if not isinstance(model, keras.Model):
-        raise OptionError("a model must be a `keras.Model`", f"got a {type(model).__name__}")
-    if not getattr(model, "compiled", False) or model.optimizer is None or model.loss is None:
-        raise OptionError(
-            "a model must be compiled with an optimizer and a loss",
-            f"`{model.name}` is not",
-            "Call `model.compile(optimizer=..., loss=..., metrics=[...])` first.",
-        )
+    check_compiled(model)
     _build(model, input_shape)
     if n_outputs is not None and len(model.outputs) != n_outputs:
         wanted = "one output" if n_outputs == 1 else f"an output for each of {n_outputs} targets"
@@ -69,6 +61,23 @@ def adopt(
     blueprint = read_model(model)
     values = tuple(np.array(weight) for weight in model.get_weights()) if weights else ()
     return blueprint, _training(model), values
+
+
+def check_compiled(model: Any) -> None:
+    """Refuses what is no compiled Keras model.
+
+    Raises:
+        OptionError: It is none, or has no optimizer or no loss.
+    """
+    keras = backend.ensure()
+    if not isinstance(model, keras.Model):
+        raise OptionError("a model must be a `keras.Model`", f"got a {type(model).__name__}")
+    if not getattr(model, "compiled", False) or model.optimizer is None or model.loss is None:
+        raise OptionError(
+            "a model must be compiled with an optimizer and a loss",
+            f"`{model.name}` is not",
+            "Call `model.compile(optimizer=..., loss=..., metrics=[...])` first.",
+        )
 
 
 def input_keys(model: keras.Model) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ from unitune.store.run import ranked, varying
 
 GRID_POINTS = 32
 FASTER = 0.5
+SAVED_S = 1.0
 BINS = 8
 
 
@@ -79,8 +80,8 @@ class Certainty:
     def recommended(self) -> Trial:
         """The cheapest of the tied; the best where nothing can be said about ties.
 
-        Of those with the fewest parameters it is the best, unless another takes less than half its time: measured times
-        vary from run to run, and the same seed should recommend the same trial.
+        Of those with the fewest parameters it is the best, unless another takes less than half its time and saves at
+        least a second a member: measured times vary from run to run, and the same seed should recommend the same trial.
         """
         if self.ties.method == NOTHING:
             return self._ranked[0]
@@ -89,7 +90,8 @@ class Certainty:
         fewest = min(trial.n_parameters for trial in candidates)
         smallest = [trial for trial in candidates if trial.n_parameters == fewest]
         fastest = min(smallest, key=_seconds)
-        return fastest if _seconds(fastest) < FASTER * _seconds(smallest[0]) else smallest[0]
+        saved, most = _seconds(smallest[0]) - _seconds(fastest), _seconds(smallest[0])
+        return fastest if saved > max(FASTER * most, SAVED_S) else smallest[0]
 
     @cached_property
     def estimates(self) -> dict[str, Estimate]:

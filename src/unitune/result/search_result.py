@@ -191,7 +191,8 @@ class Result:
     def recommended(self) -> Trial:
         """Of the trials that are tied with the best the cheapest: the fewest parameters, then the least time.
 
-        Times that differ by less than a factor of two count as equal, and then the better score decides.
+        Times that differ by less than a factor of two, or less than a second a member, count as equal, and then the
+        better score decides.
         """
         return self._certainty.recommended
 

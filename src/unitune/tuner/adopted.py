@@ -14,7 +14,7 @@ from unitune.data.load import dataset as read_dataset
 from unitune.engine.choose import check_engine
 from unitune.errors import DataError, OptionError
 from unitune.models import backend
-from unitune.models.adopt import adopt, input_keys, predicts_logits
+from unitune.models.adopt import adopt, check_compiled, input_keys, predicts_logits
 from unitune.models.blueprint import EarlyStopping
 from unitune.models.description import describe, fingerprint
 from unitune.report.progress import Listener, make_progress
@@ -126,6 +126,8 @@ def compare(
     if folder is not None:
         check_folder(folder, overwrite=overwrite, resume=resume)
     backend.ensure()
+    for model in models.values():
+        check_compiled(model)
     check_one_output(models)
     y, one_hot = labels_of(models, y)
     data = read_dataset(
