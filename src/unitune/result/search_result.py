@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -19,22 +19,21 @@ from unitune.data.frames import raw_inputs
 from unitune.data.schema import Schema
 from unitune.diagnosis import Evidence, diagnose, next_space
 from unitune.engine.contract import Job
-from unitune.engine.solo import quiet_arrays
 from unitune.errors import OptionError, RunFolderError, SaveError, TrainingError
 from unitune.models import preprocessing
 from unitune.models.metrics import METRICS
 from unitune.records import Array, Finding, Trial
-from unitune.report import figures
 from unitune.result.certainty import Certainty
-from unitune.result.engines import not_fused, reasons
+from unitune.result.engines import not_fused
 from unitune.result.evidence import evidence_of
+from unitune.result.files import pictures_of, rows_of, saving, tables_of, trees_of
 from unitune.result.kept import Kept, KeptModels
 from unitune.result.predictions import probabilities
+from unitune.result.summary import summary_of
 from unitune.result.verification import Verification, verify_members
 from unitune.stats import Estimate, OutOfFold
-from unitune.store import Run, check_folder, probe_table, save_beside, save_files, trials_table, write_predictions
-from unitune.store.folder import PROBES, plain, run_tree, write_bytes, write_csv, write_json, write_parquet
-from unitune.store.predictions import PREDICTIONS
+from unitune.store import Run, check_folder, probe_table, save_beside, save_files, trials_table
+from unitune.store.folder import write_bytes
 from unitune.store.run import gap, ranked, varying
 
 if TYPE_CHECKING:
@@ -492,68 +491,7 @@ class Result:
 
     def summary(self) -> dict[str, Any]:
         """The run in one tree: what `summary.json` holds."""
-        run, best = self._run, self.best
-        score = best.scores[run.objective]
-        members = self._members
-        per_trial = run.folds["n_folds"] * run.folds["repeats"]
-        tests = self.test_scores
-        return {
-            "objective": run.objective,
-            "direction": run.direction,
-            "task": run.task,
-            "strategy": run.strategy,
-            "n_trials": len(self._trials),
-            "n_failed": sum(trial.state == "failed" for trial in self._trials),
-            "n_members": len(members),
-            "members_by_engine": {str(name): int(n) for name, n in members["engine"].value_counts().items()},
-            **{
-                f"{engine}_reasons": [
-                    {"reason": reason, "n_members": len(own) * per_trial, "trials": [trial.number for trial in own]}
-                    for reason, own in reasons(self._trials, engine).items()
-                ]
-                for engine in ("vmapped", "solo")
-            },
-            "evaluation": dict(run.folds),
-            "elapsed_s": dict(run.elapsed_s),
-            "best": {
-                "trial": best.number,
-                "configuration": run.space.labels(best.configuration),
-                "mean": score.mean,
-                "interval": [score.low, score.high],
-                "std": score.std,
-                "train": score.train,
-                "n_parameters": best.n_parameters,
-                "epochs": self._median_best_epoch(best),
-                "scores": {name: other.mean for name, other in best.scores.items()},
-            },
-            "recommended": {
-                "trial": self.recommended.number,
-                "configuration": run.space.labels(self.recommended.configuration),
-                "mean": self.recommended.scores[run.objective].mean,
-                "n_parameters": self.recommended.n_parameters,
-            },
-            "tied": {"trials": list(self.tied), "method": self._certainty.ties.method},
-            "estimate": self._estimates_tree(),
-            "conclusion": list(self.conclusion),
-            "spent": dict(run.spent),
-            "test": None if tests is None else tests.to_dict(orient="index"),
-            "findings": plain([asdict(finding) for finding in self.findings]),
-            "interrupted": run.interrupted,
-            "left_out": run.left_out,
-            "notes": [*run.notes, *not_fused(self._trials)],
-            "data": {key: value for key, value in run.data.items() if key != "schema"},
-            "seed": run.seed,
-            "plans": list(run.plans),
-            "versions": dict(run.versions),
-            "command": run.command,
-        }
-
-    def _estimates_tree(self) -> dict[str, Any] | None:
-        """The corrected estimates as JSON has them; None where the run did not keep what they need."""
-        try:
-            return {name: plain(asdict(one)) for name, one in self.estimates.items()}
-        except RunFolderError:
-            return None
+        return summary_of(self, self._members, epochs=self._median_best_epoch(self.best), ties=self._certainty.ties)
 
     def save(self, folder: str | Path | None = None, *, overwrite: bool = False) -> Path:
         """Saves the run, its best model and its pictures.
@@ -590,28 +528,16 @@ class Result:
         """What a run folder holds, the most valuable first."""
         model = self._model_or_note()
         tests = self.test_scores
-        html_page = self._report_or_note(place.name)
+        page = self._report_or_note(place.name)
         run = self._run if tests is None else replace(self._run, test_scores=tests["test"].to_dict())
-        writers: dict[str, Callable[[Path], None]] = {
-            "trials.csv": write_csv(self.table(everything=True)),
-            "members.parquet": write_parquet(self._members),
-            "histories.parquet": write_parquet(self._histories),
-            PROBES: write_parquet(self._probes),
-            "run.json": write_json(run_tree(run, self._trials)),
-            "summary.json": write_json(self.summary()),
+        return {
+            **tables_of(self, self._members, self._histories, self._probes),
+            **trees_of(run, self._trials, self.summary()),
+            **rows_of(run, self._trials, self._certainty.predictions, self.changes),
+            **({} if model is None else {BEST_MODEL: saving(model)}),
+            **pictures_of(self, title=self._title(), epochs=self._median_best_epoch(self.best)),
+            **({REPORT: write_bytes(page.encode())} if page else {}),
         }
-        predictions = self._certainty.predictions
-        if predictions is not None:
-            best_first = [trial.number for trial in ranked(self._trials, run.objective, run.direction)]
-            writers[PREDICTIONS] = write_predictions(predictions, best_first)
-        if run.changes:
-            writers["changes.csv"] = write_csv(self.changes)
-        if model is not None:
-            writers[BEST_MODEL] = lambda path: _save_model(model, path)
-        writers |= {name: _picture(draw) for name, draw in self._pictures().items()}
-        if html_page:
-            writers[REPORT] = write_bytes(html_page.encode())
-        return writers
 
     def _report_or_note(self, name: str) -> str:
         """The report as HTML. A run outlives a report that cannot be drawn: it can be drawn again, the run cannot."""
@@ -634,20 +560,6 @@ class Result:
             if note not in self._run.notes:
                 self._run = replace(self._run, notes=(*self._run.notes, note))
             return None
-
-    def _pictures(self) -> dict[str, Callable[[], bytes]]:
-        run = self._run
-        return {
-            "curves.png": lambda: figures.learning_curves_png(
-                self.history(),
-                title=self._title(),
-                best_epoch=self._median_best_epoch(self.best),
-                standardised=bool(run.data.get("standardised")),
-            ),
-            "units_x_activation.png": lambda: figures.units_by_activation_png(
-                self.table(everything=True), objective=run.objective, direction=run.direction
-            ),
-        }
 
     def _title(self) -> str:
         best = self.best
@@ -717,12 +629,3 @@ class Result:
         history = self.history(trial)
         rates = history[history["metric"] == "learning_rate"].groupby("epoch")["value"].median()
         return np.asarray(rates)
-
-
-def _save_model(model: keras.Model, path: Path) -> None:
-    with quiet_arrays():
-        model.save(path)
-
-
-def _picture(draw: Callable[[], bytes]) -> Callable[[Path], None]:
-    return lambda path: write_bytes(draw())(path)

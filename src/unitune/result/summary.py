@@ -1,0 +1,93 @@
+"""A run in one tree of plain values: what `summary.json` holds."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from unitune.errors import RunFolderError
+from unitune.records import Trial
+from unitune.result.engines import not_fused, reasons
+from unitune.stats import Ties
+from unitune.store.folder import plain
+
+if TYPE_CHECKING:
+    from unitune.result.search_result import Result
+
+
+def summary_of(result: Result, members: pd.DataFrame, *, epochs: int, ties: Ties) -> dict[str, Any]:
+    """The run in one tree.
+
+    Args:
+        result: Of a search in which a trial is complete.
+        members: A row for each member, as `Result.members` has them, of all trials.
+        epochs: For which the best trial is trained on all rows.
+        ties: What was found out about ties.
+    """
+    run, trials, best, recommended = result.run, result.trials, result.best, result.recommended
+    score = best.scores[run.objective]
+    tests = result.test_scores
+    return {
+        "objective": run.objective,
+        "direction": run.direction,
+        "task": run.task,
+        "strategy": run.strategy,
+        "n_trials": len(trials),
+        "n_failed": sum(trial.state == "failed" for trial in trials),
+        "n_members": len(members),
+        "members_by_engine": {str(name): int(n) for name, n in members["engine"].value_counts().items()},
+        **_why_not_fused(trials, run.folds["n_folds"] * run.folds["repeats"]),
+        "evaluation": dict(run.folds),
+        "elapsed_s": dict(run.elapsed_s),
+        "best": {
+            "trial": best.number,
+            "configuration": run.space.labels(best.configuration),
+            "mean": score.mean,
+            "interval": [score.low, score.high],
+            "std": score.std,
+            "train": score.train,
+            "n_parameters": best.n_parameters,
+            "epochs": epochs,
+            "scores": {name: other.mean for name, other in best.scores.items()},
+        },
+        "recommended": {
+            "trial": recommended.number,
+            "configuration": run.space.labels(recommended.configuration),
+            "mean": recommended.scores[run.objective].mean,
+            "n_parameters": recommended.n_parameters,
+        },
+        "tied": {"trials": list(result.tied), "method": ties.method},
+        "estimate": _estimates(result),
+        "conclusion": list(result.conclusion),
+        "spent": dict(run.spent),
+        "test": None if tests is None else tests.to_dict(orient="index"),
+        "findings": plain([asdict(finding) for finding in result.findings]),
+        "interrupted": run.interrupted,
+        "left_out": run.left_out,
+        "notes": [*run.notes, *not_fused(trials)],
+        "data": {key: value for key, value in run.data.items() if key != "schema"},
+        "seed": run.seed,
+        "plans": list(run.plans),
+        "versions": dict(run.versions),
+        "command": run.command,
+    }
+
+
+def _why_not_fused(trials: tuple[Trial, ...], members_per_trial: int) -> dict[str, list[dict[str, Any]]]:
+    return {
+        f"{engine}_reasons": [
+            {"reason": reason, "n_members": len(own) * members_per_trial, "trials": [trial.number for trial in own]}
+            for reason, own in reasons(trials, engine).items()
+        ]
+        for engine in ("vmapped", "solo")
+    }
+
+
+def _estimates(result: Result) -> dict[str, Any] | None:
+    """The corrected estimates; None where the run did not keep what they need."""
+    try:
+        return {name: plain(asdict(one)) for name, one in result.estimates.items()}
+    except RunFolderError:
+        return None
