@@ -55,6 +55,48 @@ def test_inactive_hyperparameters_are_part_of_no_configuration(result):
         assert trial.engine == "fused"
 
 
+def test_one_name_may_have_another_domain_under_another_condition(rows):
+    built = []
+
+    def build(hp):
+        import keras
+
+        kind = hp.Choice("kind", ["narrow", "wide"])
+        with hp.conditional_scope("kind", ["narrow"]):
+            narrow = hp.Int("units", 2, 3)
+        with hp.conditional_scope("kind", ["wide"]):
+            wide = hp.Choice("units", [16, 32])
+        units = narrow if kind == "narrow" else wide
+        built.append((kind, units))
+        model = keras.Sequential([keras.layers.Dense(units), keras.layers.Dense(1, activation="sigmoid")])
+        model.compile("adam", "binary_crossentropy")
+        return model
+
+    found = tune(build, rows, strategy="grid", trials=None)
+    everything = {("narrow", 2), ("narrow", 3), ("wide", 16), ("wide", 32)}
+    assert {tuple(trial.configuration.values())[:2] for trial in found.trials} == everything
+    assert set(built) <= everything
+    assert {"units [kind=narrow]", "units [kind=wide]"} < set(found.table().columns)
+
+
+def test_the_value_none_is_told_from_what_is_not_there(rows):
+    def build(hp):
+        import keras
+
+        deep = hp.Boolean("deep")
+        activation = hp.Choice("act", [None, "relu"], parent_name="deep", parent_values=[True])
+        model = keras.Sequential([keras.layers.Dense(3, activation=activation) for _ in range(2 if deep else 0)])
+        model.add(keras.layers.Dense(1, activation="sigmoid"))
+        model.compile("adam", "binary_crossentropy")
+        return model
+
+    table = tune(build, rows, strategy="grid", trials=None).table().set_index("trial").sort_index()
+    assert list(table["deep"]) == [True, True, False]
+    assert table["act"][1] is None
+    assert table["act"][2] == "relu"
+    assert np.isnan(table["act"][3])
+
+
 def test_the_winner_is_the_functions_model(result, rows):
     model = result.model()
     predictions = model.predict(rows[0][:3], verbose=0)

@@ -33,6 +33,25 @@ def test_inactive_hyperparameters_are_not_shown(random_search):
         assert "units_1" not in trial.hyperparameters.values or trial.hyperparameters.values["layers"] in (1, 2)
 
 
+def test_functions_are_shown_by_their_names(rows, tmp_path, capsys):
+    import keras
+
+    def wave(values):
+        return keras.ops.sin(values)
+
+    def build(hp):
+        activation = hp.Choice("act", ["relu", wave, None])
+        model = keras.Sequential([keras.layers.Dense(2, activation=activation), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    tuner = keras_tuner.GridSearch(build, objective="val_loss", directory=tmp_path)
+    tuner.search(*rows[:2], epochs=1, validation_data=rows[2], verbose=0)
+    assert set(tuner.results()["act"]) == {"relu", "wave", None}
+    tuner.results_summary()
+    assert "act: wave\n" in capsys.readouterr().out
+
+
 def test_models_come_back_as_they_were_in_their_best_epoch(random_search, rows):
     x, y = rows[2]
     best = random_search.oracle.get_best_trials()[0]

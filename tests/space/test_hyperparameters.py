@@ -1,5 +1,3 @@
-import itertools
-
 import pytest
 
 from unitune.errors import SpaceError
@@ -19,6 +17,8 @@ def mean(values):
         (Float("a", 0.001, 10, step=10, sampling="log"), [0.001, 0.01, 0.1, 1.0, 10.0]),
         (Choice("a", [None, (8, 4), (16,)]), [None, (8, 4), (16,)]),
         (Choice("a", [mean, max]), [mean, max]),
+        (Choice("a", ["median", mean, None]), ["median", mean, None]),
+        (Choice("a", [3, (3, 5)]), [3, (3, 5)]),
         (Boolean("a"), [True, False]),
         (Fixed("a", "x"), ["x"]),
     ],
@@ -68,7 +68,7 @@ def test_what_breaks_a_rule_says_which(make, said):
         make()
 
 
-@pytest.mark.parametrize("values", [[1, "a"], [{"a": 1}]])
+@pytest.mark.parametrize("values", [[1, "a"], [1, "a", None, mean], [{"a": 1}]])
 def test_choices_are_of_one_type(values):
     with pytest.raises(TypeError, match="can contain only"):
         Choice("a", values)
@@ -153,8 +153,43 @@ def test_a_space_lists_what_the_function_can_ask_for():
     hp.Int("units", 8, 16, step=8, parent_name="layers", parent_values=[1])
     hp.Int("units", 16, 32, step=16, parent_name="layers", parent_values=[2])
     space = hp.as_space()
-    assert space["units"].domain.values() == (8, 16, 32)
-    assert space.size == len(list(itertools.product([1, 2], [8, 16, 32])))
+    assert space["units [layers=1]"].domain.values() == (8, 16)
+    assert space["units [layers=2]"].domain.values() == (16, 32)
+    assert space.size == 2 + 2
+    assert hp.values_of({"layers": 2, "units [layers=2]": 32}) == {"layers": 2, "units": 32}
+
+
+def test_a_domain_that_is_asked_for_under_two_conditions_is_one_hyperparameter():
+    hp = HyperParameters()
+    hp.Choice("kind", ["a", "b", "c"])
+    hp.Int("units", 8, 16, step=8, parent_name="kind", parent_values=["a"])
+    hp.Int("units", 8, 16, step=8, parent_name="kind", parent_values=["b"])
+    space = hp.as_space()
+    assert space.names == ("kind", "units")
+    assert space.active({"kind": "c", "units": 8}) == {"kind": "c"}
+    assert space.size == 2 + 2 + 1
+
+
+def test_what_hangs_on_a_name_with_two_domains_hangs_on_the_one_with_its_values():
+    hp = HyperParameters()
+    hp.Choice("kind", ["a", "b"])
+    hp.Choice("way", [1, 2], parent_name="kind", parent_values=["a"])
+    hp.Choice("way", ["x", "y"], parent_name="kind", parent_values=["b"])
+    hp.Int("units", 1, 3, parent_name="way", parent_values=["y"])
+    assert hp.as_space().size == 2 + 1 + 3
+    hp.Choice("way", [2, 3], parent_name="kind", parent_values=["c"])
+    hp.Int("filters", 1, 3, parent_name="way", parent_values=[2])
+    with pytest.raises(SpaceError, match="`way` has 2"):
+        hp.as_space()
+
+
+def test_labels_are_names_of_functions_and_leave_out_what_is_inactive():
+    hp = HyperParameters()
+    hp.Choice("activation", [mean, lambda values: values, lambda values: 2 * values, "relu"])
+    hp.Boolean("deep", parent_name="activation", parent_values=["relu"])
+    assert hp.labels() == {"activation": "mean"}
+    hp.values["activation"] = hp.space[0].values[2]
+    assert hp.labels() == {"activation": "lambda #2"}
 
 
 def test_conditions_compare_and_tell_true_from_one():

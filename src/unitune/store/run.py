@@ -161,9 +161,9 @@ def trials_table(
         for column, value in zip(columns.values(), row, strict=True):
             column.append(value)
         for name in names:
-            value = trial.configuration.get(name)
-            settings[name].append(None if name not in trial.configuration else run.space.label(name, value))
-    frame = pd.DataFrame({**columns, **{name: _column(values) for name, values in settings.items()}})
+            active = name in trial.configuration
+            settings[name].append(run.space.label(name, trial.configuration[name]) if active else math.nan)
+    frame = pd.DataFrame({**columns, **{name: setting_column(values) for name, values in settings.items()}})
     frame["rank"] = frame["rank"].astype("Int64")
     frame["parameters"] = [trial.n_parameters for trial in order]
     frame["seconds"] = [trial.elapsed_s for trial in order]
@@ -182,9 +182,11 @@ def trials_table(
     return frame
 
 
-def _column(values: list[Any]) -> Any:
-    """Whole numbers stay whole beside missing values."""
-    present = [value for value in values if value is not None]
+def setting_column(values: list[Any]) -> Any:
+    """Whole numbers stay whole beside missing values, and beside text the value None is not what is missing (NaN)."""
+    present = [value for value in values if not pd.isna(value)]
     if present and len(present) < len(values) and all(type(value) is int for value in present):
-        return pd.array(values, dtype="Int64")
+        return pd.array([None if pd.isna(value) else value for value in values], dtype="Int64")
+    if None in values and any(isinstance(value, str | bool) for value in present):
+        return pd.Series(values, dtype=object)
     return values

@@ -203,7 +203,7 @@ class Function:
 
     def _read(self, configuration: Mapping[str, Any], problem: Problem, *, light: bool) -> Network:
         hp = self._known.copy()
-        hp.values = {name: value for name, value in configuration.items() if name in self._known._hps}
+        hp.values = self._known.values_of(configuration)
         with watched_weights() as assigned:
             model = self.hypermodel.build(hp)
             check_model(model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import shutil
 import time
@@ -19,6 +20,7 @@ from unitune.keras_tuner.engine.stateful import Stateful
 from unitune.keras_tuner.engine.trial import Trial, TrialStatus
 from unitune.space.hyperparameters import HyperParameters
 from unitune.space.hyperparameters.conditions import Parent
+from unitune.store.run import setting_column
 from unitune.tuner.hypermodel import as_hypermodel
 
 if TYPE_CHECKING:
@@ -232,8 +234,8 @@ class BaseTuner(Stateful):
         """A row for each trial, the best first.
 
         Returns:
-            `trial`, `status`, `score`, `score_1`, `score_2`, ... for each execution, the hyperparameters (missing
-            where they are inactive), `best_epoch` (counted from 1), `engine` and `engine_reason`.
+            `trial`, `status`, `score`, `score_1`, `score_2`, ... for each execution, the hyperparameters
+            (a function by its name; missing where inactive), `best_epoch` (counted from 1), `engine`, `engine_reason`.
         """
         import pandas as pd
 
@@ -243,10 +245,12 @@ class BaseTuner(Stateful):
             each = [objective.get_value(one) if objective.has_value(one) else None for one in trial.executions]
             row: dict[str, Any] = {"trial": trial.trial_id, "status": trial.status, "score": trial.score}
             row |= {f"score_{number}": value for number, value in enumerate(each, 1) if len(each) > 1}
-            row |= trial.hyperparameters.values
+            row |= trial.hyperparameters.labels()
             row["best_epoch"] = (trial.best_step or 0) + 1
             rows.append(row | {"engine": trial.engine, "engine_reason": trial.engine_reason})
-        table = pd.DataFrame(rows)
+        # A column at a time, so that the value None is not what is missing.
+        names = dict.fromkeys(name for row in rows for name in row)
+        table = pd.DataFrame({name: setting_column([row.get(name, math.nan) for row in rows]) for name in names})
         last = [name for name in ("best_epoch", "engine", "engine_reason") if name in table]
         first = [name for name in table if str(name) in ("trial", "status", "score") or str(name).startswith("score_")]
         return table[[*first, *(name for name in table if name not in (*first, *last)), *last]]

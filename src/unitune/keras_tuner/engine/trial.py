@@ -72,8 +72,8 @@ class Trial(Stateful):
         """Prints the active hyperparameters and their values."""
         if not self.hyperparameters.values:
             print("default configuration")
-        for name, value in self.hyperparameters.values.items():
-            print(f"{name}: {value}")
+        for name, shown in self.hyperparameters.labels().items():
+            print(f"{name}: {shown}")
 
     def get_state(self) -> dict[str, Any]:
         """Everything, as plain data."""

@@ -8,10 +8,11 @@ from typing import Any
 
 from unitune.errors import SpaceError
 from unitune.space.domains import Fixed as FixedDomain
-from unitune.space.domains import same
 from unitune.space.hyperparameters.conditions import Parent
 from unitune.space.hyperparameters.kinds import KINDS, Boolean, Choice, Fixed, Float, HyperParameter, Int
-from unitune.space.space import Condition, Hyperparameter, Space
+from unitune.space.hyperparameters.listing import domain_of, named_groups, space_of
+from unitune.space.labels import Label
+from unitune.space.space import Hyperparameter, Space
 
 
 class HyperParameters:
@@ -232,10 +233,14 @@ class HyperParameters:
                 self._register(one, overwrite)
 
     def ensure_active_values(self) -> None:
-        """Drops the values of what is inactive, and draws at random those that are missing."""
+        """Drops the values of what is inactive, and draws at random those that are missing.
+
+        So it does where a name has several domains and the value is of another.
+        """
         for one in self._space:
             if self.is_active(one):
-                if one.name not in self.values:
+                foreign = len(self._hps[one.name]) > 1 and not one.contains(self.values.get(one.name, one.default))
+                if one.name not in self.values or foreign:
                     self.values[one.name] = one.random_sample()
             elif not self.is_active(one.name):
                 self.values.pop(one.name, None)
@@ -243,20 +248,25 @@ class HyperParameters:
     def as_space(self) -> Space:
         """What was found so far as a space of `unitune.space`.
 
-        A name with several domains (under different conditions) takes all their values.
+        A name that has another domain under another condition is a hyperparameter of its own there:
+        `"units [kind=cnn]"` beside `"units [kind=mlp]"`. `values_of` leads back.
+
+        Raises:
+            SpaceError: A hyperparameter hangs on another that has several domains.
         """
-        found = []
-        for name, same_name in self._hps.items():
-            first = same_name[0]
-            conditions = tuple(Condition(c.name, c.values) for c in first.conditions) if len(same_name) == 1 else ()
-            domain = first.domain
-            if len(same_name) > 1:
-                values = [value for one in same_name for value in one.values]
-                domain = Choice(name, values).domain
-            if len(same_name) > 1 and not isinstance(domain, FixedDomain):
-                conditions = _any_of(same_name)
-            found.append(Hyperparameter(name, domain, conditions))
-        return Space(found)
+        return space_of(self._hps)
+
+    def values_of(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
+        """The values, by the names that a function asks for, of a configuration of `as_space`."""
+        return {group[0].name: configuration[name] for name, group in named_groups(self._hps) if name in configuration}
+
+    def labels(self) -> dict[str, Label]:
+        """The active values as a table shows them: a function by its name, a tuple as `"(16, 8)"`."""
+        shown = {}
+        for name, value in self.values.items():
+            domain = next((one.domain for one in self._hps.get(name, ()) if self.is_active(one)), FixedDomain(value))
+            shown[name] = Space([Hyperparameter(name, domain)]).label(name, value)
+        return shown
 
     # The inside -------------------------------------------------------------------------------------------------
 
@@ -300,7 +310,7 @@ class HyperParameters:
         for old in self._asked:
             if old.name != new.name or old.conditions != new.conditions:
                 continue
-            if _without_default(old) != _without_default(new):
+            if domain_of(old) != domain_of(new):
                 raise SpaceError(
                     f"`{new.name}` must be asked for with one domain",
                     f"got {old!r} and then {new!r}",
@@ -329,20 +339,3 @@ class HyperParameters:
     def _add(self, hyperparameter: HyperParameter) -> None:
         self._space.append(hyperparameter)
         self._hps.setdefault(hyperparameter.name, []).append(hyperparameter)
-
-
-def _any_of(hyperparameters: Iterable[HyperParameter]) -> tuple[Condition, ...]:
-    """The one condition that covers several, where they all hang on the same parent; else none."""
-    parents: dict[str, list[Any]] = {}
-    for one in hyperparameters:
-        if len(one.conditions) != 1:
-            return ()
-        condition = one.conditions[0]
-        values = parents.setdefault(condition.name, [])
-        values += [value for value in condition.values if not any(same(value, other) for other in values)]
-    return tuple(Condition(name, tuple(values)) for name, values in parents.items()) if len(parents) == 1 else ()
-
-
-def _without_default(hyperparameter: HyperParameter) -> tuple[str, dict[str, Any]]:
-    config = hyperparameter.get_config()
-    return type(hyperparameter).__name__, {k: v for k, v in config.items() if k not in ("default", "conditions")}

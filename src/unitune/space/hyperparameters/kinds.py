@@ -111,7 +111,7 @@ class Choice(_Listed):
 
     Args:
         name: Its full name.
-        values: Of one type; None may be among them.
+        values: Of one type; None, tuples and functions may be among them.
         ordered: Whether their order means something. Numbers are ordered unless told otherwise, nothing else can be.
         default: One of the values; the first if not given.
         conditions: When it is active.
@@ -171,8 +171,13 @@ def _check_types(name: str, values: Sequence[Any]) -> None:
             f"`Choice` `{name}` can contain only `int`, `float`, `str`, `bool`, `None`, tuples or functions, "
             f"but got {wrong!r}."
         )
-    if len(kinds) > 1 and kinds != {"int", "float"}:
-        raise TypeError(f"`Choice` `{name}` can contain only one type of value, but got {list(values)}.")
+    # A function may stand beside the names of functions, and a tuple beside a number: `["relu", wave]`, `[3, (3, 5)]`.
+    plain = kinds - {"function", "tuple"}
+    if len(plain) > 1 and plain != {"int", "float"}:
+        raise TypeError(
+            f"`Choice` `{name}` can contain only one type of value beside None, tuples and functions, "
+            f"but got {list(values)}."
+        )
 
 
 def _type_of(value: Any) -> str:
