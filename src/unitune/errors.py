@@ -18,7 +18,9 @@ An `InputError` states the rule, what was received and the remedy, in that order
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class UnituneError(Exception):
@@ -95,3 +97,15 @@ def suggest(name: str, known: Iterable[str], *, label: str = "Known") -> str:
     if not close or len(names) <= 40:
         parts.append(f"{label}: {', '.join(names)}.")
     return " ".join(parts)
+
+
+def users_traceback(error: BaseException) -> str:
+    """The traceback from the first frame on that is not Unitune's, which is what a user's function did.
+
+    All of it where every frame is Unitune's.
+    """
+    frames = error.__traceback__
+    package = str(Path(__file__).parent)
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(package):
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames or error.__traceback__))

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -252,7 +254,9 @@ def test_a_function_that_raises_is_told_of_once_retried_and_ends_the_search(rows
     with pytest.raises(RuntimeError, match=r"limit of 2(.|\n)*of my own"):
         made.search(rows[0], rows[1], validation_data=rows[2])
     assert [t.status for t in made.oracle.trials.values()] == ["FAILED", "FAILED"]
-    assert capsys.readouterr().out.count("ZeroDivisionError: of my own") == 1
+    shown = capsys.readouterr().out
+    assert shown.count("ZeroDivisionError: of my own") == 1
+    assert re.findall(r'File ".*", line \d+, in (\w+)', shown) == ["build"]
 
 
 @pytest.mark.parametrize(("returned", "said"), [(None, "NoneType"), ("model", "str")])

@@ -7,7 +7,6 @@ of others each of them exists. What it finds is a space like any other, so that 
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,7 +17,7 @@ from unitune.data.arrays import Split
 from unitune.data.dataset import Dataset
 from unitune.data.load import dataset as read_dataset
 from unitune.engine.contract import Engine, Job, Outcome
-from unitune.errors import OptionError, SpaceError
+from unitune.errors import OptionError, SpaceError, users_traceback
 from unitune.models import backend
 from unitune.models.adopt import predicts_logits
 from unitune.models.blueprint import Blueprint, EarlyStopping, OptimizerSpec, Training
@@ -188,9 +187,8 @@ class Function:
             return self._unbuilt(error)
 
     def _unbuilt(self, error: Exception) -> Network:
-        shown = "".join(traceback.format_exception(error))
         if not self.failures:
-            logger.warning("the model of a trial could not be built:\n%s", shown)
+            logger.warning("the model of a trial could not be built:\n%s", users_traceback(error))
         blueprint = Blueprint()
         reason = f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
         self.failures[id(blueprint)] = (blueprint, f"its model could not be built ({reason})")

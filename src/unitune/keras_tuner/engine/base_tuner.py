@@ -12,7 +12,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unitune.errors import OptionError, SpaceError
+from unitune.errors import OptionError, SpaceError, users_traceback
 from unitune.keras_tuner import errors
 from unitune.keras_tuner.engine import tuner_utils
 from unitune.keras_tuner.engine.oracle import Oracle
@@ -152,7 +152,7 @@ class BaseTuner(Stateful):
     def _note_failure(self, trial: Trial, error: Exception) -> None:
         """Keeps the traceback, and prints each different one once."""
         trial.status = TrialStatus.FAILED if isinstance(error, errors.FailedTrialError) else TrialStatus.INVALID
-        trial.message = "".join(traceback.format_exception(error))
+        trial.message = users_traceback(error)
         shown = "".join(traceback.format_exception_only(error))
         if self.oracle.verbose and shown not in self._shown_failures:
             self._shown_failures.add(shown)

@@ -89,6 +89,12 @@ def get_best_step(results: Any, objective: Objective) -> int:
     return best_epoch(results.history, objective)[1]
 
 
+def _shown(results: Any) -> str:
+    if hasattr(results, "history"):
+        return "the history of a `fit`"
+    return f"{results!r}, a {type(results).__name__}"
+
+
 def validate_trial_results(results: Any, objective: Objective, func_name: str) -> None:
     """Refuses what a trial must not return.
 
@@ -108,7 +114,7 @@ def validate_trial_results(results: Any, objective: Objective, func_name: str) -
     if isinstance(objective, DefaultObjective) and not own_name:
         raise errors.FatalTypeError(
             f"Without an `objective`, expected the return value of {func_name} to be a single float to minimise, "
-            f"but got {results!r}, a {type(results).__name__}."
+            f"but got {_shown(results)}. Name an `objective`, as `val_loss`, to use what `fit` logs."
         )
     if isinstance(results, Mapping):
         if not objective.has_value(results) and not own_name:
