@@ -259,6 +259,24 @@ def test_a_function_that_raises_is_told_of_once_retried_and_ends_the_search(rows
     assert re.findall(r'File ".*", line \d+, in (\w+)', shown) == ["build"]
 
 
+def test_the_traceback_of_a_trial_that_was_not_fused_says_nothing_of_that(rows, tmp_path):
+    def build(hp):
+        import keras
+
+        class Own(keras.Sequential):
+            def train_step(self, *args, **kwargs):
+                raise ZeroDivisionError("of my own")
+
+        model = Own([keras.layers.Dense(1)])
+        model.compile("sgd", "mse", run_eagerly=True)
+        return model
+
+    made = keras_tuner.RandomSearch(build, "val_loss", 1, seed=0, directory=tmp_path, max_consecutive_failed_trials=1)
+    with pytest.raises(RuntimeError, match="of my own") as raised:
+        made.search(rows[0], rows[1], validation_data=rows[2], verbose=0)
+    assert "another exception" not in str(raised.value)
+
+
 @pytest.mark.parametrize(("returned", "said"), [(None, "NoneType"), ("model", "str")])
 def test_a_function_that_returns_no_model_is_refused(returned, said, rows, tmp_path):
     made = keras_tuner.RandomSearch(lambda hp: returned, "val_loss", 2, directory=tmp_path)

@@ -237,10 +237,8 @@ class Population:
             for execution in self._executions(trial):
                 runs.append(self._read(trial, execution, runs, rows))
             self._check_lifts(runs, rows)
-        except (Unfusable, _GoSolo) as reason:
-            self._abandon(runs)
-            self._solo(trial, str(reason))
-            return None
+        except (Unfusable, _GoSolo) as error:
+            reason = str(error)
         except errors.FatalError:
             self._abandon(runs)
             raise
@@ -248,8 +246,13 @@ class Population:
             self._abandon(runs)
             self._fail(trial, error)
             return None
-        self._oracle.update_space(trial.hyperparameters)
-        return runs
+        else:
+            self._oracle.update_space(trial.hyperparameters)
+            return runs
+        # Not within `except`: what the user's code may raise now has nothing to do with it.
+        self._abandon(runs)
+        self._solo(trial, reason)
+        return None
 
     def _executions(self, trial: Trial) -> Iterator[Execution]:
         kwargs = self._tuner._fit_kwargs(trial, {"verbose": 0, **self._kwargs, "callbacks": None})
