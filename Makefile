@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# The tests of a file share what they train, so they stay in one process. A process takes about 2 GB.
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+# The tests of a file share what they train, so they stay in one process. A process takes about 2 GB. One that crashes
+# ends the run: pytest-xdist may wait for ever after it was replaced.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile --max-worker-restart 0
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 

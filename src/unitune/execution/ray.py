@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 CONNECT_S = 15.0
 START_S = 180.0
 POLL_S = 0.5
+SETTLE_S = 0.5
 # How many calls an actor has, the running one included, while there are many: it never waits for the driver. Towards
 # the end each has one, lest a slow node keep calls that a fast one could run.
 CALLS_AT_ONCE = 2
@@ -219,6 +220,8 @@ class RayPool:
         self._pings.clear()
         self._shared.clear()
         if self._own_cluster:
+            # Ray 2.60 may crash the whole process where it answers the cluster about an actor while it shuts down.
+            time.sleep(SETTLE_S)
             ray.shutdown()
         self._open = False
 
