@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 import unitune
+from unitune.errors import DataError
 from unitune.tuner.function import Function
 
 
@@ -53,6 +54,31 @@ def test_inactive_hyperparameters_are_part_of_no_configuration(result):
         assert sum(name.startswith("units_") for name in found) == found["layers"]
         assert found["batch_size"] in (16, 32)
         assert trial.engine == "fused"
+
+
+@pytest.mark.parametrize("kind", ["tf.data", "PyDataset"])
+def test_rows_in_batches_are_the_rows(kind, rows):
+    import keras
+
+    x, y = rows
+    if kind == "tf.data":
+        data = pytest.importorskip("tensorflow").data.Dataset.from_tensor_slices((x, y)).batch(16)
+    else:
+
+        class Batches(keras.utils.PyDataset):
+            def __len__(self):
+                return 4
+
+            def __getitem__(self, index):
+                return x[index * 16 :][:16], y[index * 16 :][:16]
+
+        data = Batches()
+    from_arrays = tune(build_model, rows, strategy="random", trials=2, test_data=rows)
+    from_batches = tune(build_model, (data,), strategy="random", trials=2, test_data=data)
+    assert list(from_batches.table()["mean"]) == list(from_arrays.table()["mean"])
+    assert from_batches.test_scores.equals(from_arrays.test_scores)
+    with pytest.raises(DataError, match="got `y` as well"):
+        tune(build_model, (data, y))
 
 
 def test_one_name_may_have_another_domain_under_another_condition(rows):

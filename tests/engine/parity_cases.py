@@ -323,6 +323,10 @@ def callback_cases() -> list[Case]:
         ("stop-never", training(0, slow, epochs=7)),
         ("plateau", training(0, sgd, epochs=12, plateau=Plateau(factor=0.5, patience=1, min_lr=0.3))),
         (
+            "plateau-accuracy",
+            training(0, sgd, epochs=12, plateau=Plateau(factor=0.4, patience=1, monitor="val_accuracy", maximize=True)),
+        ),
+        (
             "plateau-cooldown-stop",
             training(
                 0,

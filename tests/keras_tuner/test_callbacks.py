@@ -53,12 +53,23 @@ def cases():
         "early stopping on accuracy": lambda: [made.EarlyStopping("val_accuracy", patience=1)],
         "schedule by epoch": lambda: [made.LearningRateScheduler(lambda epoch, rate: rate * 0.5 if epoch else rate)],
         "plateau": lambda: [made.ReduceLROnPlateau("val_loss", factor=0.1, patience=1, min_delta=0.05)],
+        "plateau of accuracy": lambda: [made.ReduceLROnPlateau("val_accuracy", factor=0.2, patience=1, cooldown=1)],
+        "plateau of the training loss": lambda: [made.ReduceLROnPlateau("loss", factor=0.3, patience=1, min_delta=0.2)],
         "not a number": lambda: [made.TerminateOnNaN()],
     }
 
 
 @pytest.mark.parametrize(
-    "name", ["early stopping", "early stopping on accuracy", "schedule by epoch", "plateau", "not a number"]
+    "name",
+    [
+        "early stopping",
+        "early stopping on accuracy",
+        "schedule by epoch",
+        "plateau",
+        "plateau of accuracy",
+        "plateau of the training loss",
+        "not a number",
+    ],
 )
 def test_callbacks_mean_what_they_mean_in_fit(name, build, rows, tmp_path):
     callbacks = cases()[name]

@@ -30,10 +30,6 @@ def stopping_numbers(early: Sequence[EarlyStopping | None], metrics: Sequence[st
         ValueError: A metric that is watched is none of these.
     """
 
-    def column(metric: str) -> int:
-        name = metric.removeprefix("val_")
-        return metrics.index(name) + (len(metrics) if name != metric else 0)
-
     min_delta = np.array([abs(e.min_delta) if e else 0.0 for e in early], dtype)
     watched = [(e.monitor, e.maximize) if e else ("val_loss", False) for e in early]
     kept = [e.keep or seen if e else seen for e, seen in zip(early, watched, strict=True)]
@@ -43,22 +39,25 @@ def stopping_numbers(early: Sequence[EarlyStopping | None], metrics: Sequence[st
         "restores": np.array([bool(e and (e.restore_best_weights or e.keep)) for e in early]),
         "keep_delta": np.where([bool(e and e.keep) for e in early], 0.0, min_delta).astype(dtype),
     }
-    for name, pairs in (("monitor", watched), ("keep", kept)):
-        hyper[name] = np.array([column(metric) for metric, _ in pairs], "int32")
-        hyper[f"{name}_sign"] = np.array([-1.0 if more else 1.0 for _, more in pairs], dtype)
-    return hyper
+    return hyper | _watched("monitor", watched, metrics, dtype) | _watched("keep", kept, metrics, dtype)
 
 
-def plateau_numbers(plateau: Sequence[Plateau | None], rates: Sequence[float], dtype: str) -> State:
+def plateau_numbers(
+    plateau: Sequence[Plateau | None], rates: Sequence[float], metrics: Sequence[str], dtype: str
+) -> State:
     """What `reduce_on_plateau` reads of `hyper`.
 
     Args:
         plateau: Of each member; all have one.
         rates: The members' learning rates.
+        metrics: As for `stopping_numbers`.
         dtype: Of the numbers.
+
+    Raises:
+        ValueError: A metric that is watched is none of these.
     """
     given = [one for one in plateau if one]
-    return {
+    return _watched("plateau_monitor", [(one.monitor, one.maximize) for one in given], metrics, dtype) | {
         "plateau_factor": np.array([one.factor for one in given], dtype),
         "plateau_min_delta": np.array([abs(one.min_delta) for one in given], dtype),
         "plateau_min": np.array([one.min_lr for one in given], dtype),
@@ -66,6 +65,28 @@ def plateau_numbers(plateau: Sequence[Plateau | None], rates: Sequence[float], d
         "plateau_patience": np.array([one.patience for one in given], "int32"),
         "plateau_cooldown": np.array([one.cooldown for one in given], "int32"),
     }
+
+
+def _watched(name: str, pairs: Sequence[tuple[str, bool]], metrics: Sequence[str], dtype: str) -> State:
+    """What `_value` reads: the columns of the metrics in a history, and the signs that make less of them better."""
+
+    def column(metric: str) -> int:
+        plain = metric.removeprefix("val_")
+        return metrics.index(plain) + (len(metrics) if plain != metric else 0)
+
+    return {
+        name: np.array([column(metric) for metric, _ in pairs], "int32"),
+        f"{name}_sign": np.array([-1.0 if more else 1.0 for _, more in pairs], dtype),
+    }
+
+
+def _value(name: str, hyper: State, train: Tensor, validation: Tensor) -> Tensor:
+    """The metric that each member watches, `(member,)`, so that less of it is better."""
+    from keras import ops
+
+    logged = ops.concatenate([train, validation], axis=-1)
+    chosen = ops.take_along_axis(logged, ops.expand_dims(hyper[name], -1), axis=-1)[:, 0]
+    return chosen * hyper[f"{name}_sign"]
 
 
 def kept_at_the_end(
@@ -99,14 +120,8 @@ def early_stopping(
     A member also ends at its own number of epochs, and when its training loss is no number."""
     from keras import ops
 
-    logged = ops.concatenate([train, validation], axis=-1)
     train_loss = train[:, 0]
-
-    def watched(name: str) -> Tensor:
-        chosen = ops.take_along_axis(logged, ops.expand_dims(hyper[name], -1), axis=-1)[:, 0]
-        return chosen * hyper[f"{name}_sign"]
-
-    value, kept_value = watched("monitor"), watched("keep")
+    value, kept_value = (_value(name, hyper, train, validation) for name in ("monitor", "keep"))
     active = ops.logical_and(carry["active"], ops.logical_not(final))
     # The first epoch always improves, whatever it gave: Keras has nothing to compare it with.
     improved = ops.logical_or(value + hyper["min_delta"] < carry["best"], ops.equal(epoch, 0))
@@ -127,15 +142,18 @@ def early_stopping(
     }
 
 
-def reduce_on_plateau(carry: State, hyper: State, epoch: Tensor, val_loss: Tensor, final: Tensor) -> State:
-    """What `ReduceLROnPlateau` on `val_loss` changes after an epoch; `rate_factor` multiplies the learning rate."""
+def reduce_on_plateau(
+    carry: State, hyper: State, epoch: Tensor, train: Tensor, validation: Tensor, final: Tensor
+) -> State:
+    """What `ReduceLROnPlateau` changes after an epoch; `rate_factor` multiplies the learning rate."""
     from keras import ops
 
+    value = _value("plateau_monitor", hyper, train, validation)
     cooldown = carry["plateau_cooldown"]
     cooling = cooldown > 0
     cooldown = ops.where(cooling, cooldown - 1, cooldown)
     wait = ops.where(cooling, 0, carry["plateau_wait"])
-    improved = ops.logical_or(val_loss + hyper["plateau_min_delta"] < carry["plateau_best"], ops.equal(epoch, 0))
+    improved = ops.logical_or(value + hyper["plateau_min_delta"] < carry["plateau_best"], ops.equal(epoch, 0))
     waits = ops.logical_and(ops.logical_not(improved), cooldown <= 0)
     wait = ops.where(improved, 0, ops.where(waits, wait + 1, wait))
     rate = hyper["plateau_rate"] * carry["rate_factor"]
@@ -145,7 +163,7 @@ def reduce_on_plateau(carry: State, hyper: State, epoch: Tensor, val_loss: Tenso
     new = {
         "plateau_cooldown": ops.where(reduces, hyper["plateau_cooldown"], cooldown),
         "plateau_wait": ops.where(reduces, 0, wait),
-        "plateau_best": ops.where(improved, val_loss, carry["plateau_best"]),
+        "plateau_best": ops.where(improved, value, carry["plateau_best"]),
         "rate_factor": ops.where(reduces, lower, carry["rate_factor"]),
     }
     return {name: ops.where(final, carry[name], value) for name, value in new.items()}

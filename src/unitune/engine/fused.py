@@ -25,7 +25,6 @@ from unitune.engine.state import Paused
 from unitune.engine.vmap.engine import VmappedEngine
 from unitune.errors import FusionError
 from unitune.models.backend import backend_name, ensure
-from unitune.models.blueprint import EarlyStopping
 from unitune.models.shape_rules import Shape
 from unitune.models.shapes import as_shapes
 
@@ -188,8 +187,7 @@ def read_jobs(jobs: Sequence[Job], splits: Sequence[Split]) -> tuple[list[Job], 
     for job in jobs:
         split = splits[job.split]
         try:
-            watches = job.training.plateau or _on_validation(job.training.early_stopping)
-            if not n_rows(split.x_val) and watches:
+            if not n_rows(split.x_val) and any(name.startswith("val_") for name in job.training.watched):
                 raise Unfusable("early stopping without validation rows has no fused form")
             reading = reader.read(job, row_shape(split.x_train))
         except Unfusable as reason:
@@ -198,10 +196,3 @@ def read_jobs(jobs: Sequence[Job], splits: Sequence[Split]) -> tuple[list[Job], 
         fusable.append(job)
         readings.append(reading)
     return fusable, readings, refused
-
-
-def _on_validation(stopping: EarlyStopping | None) -> bool:
-    """Whether validation rows decide on stopping, or on the weights that are kept."""
-    if stopping is None:
-        return False
-    return any(name.startswith("val_") for name in (stopping.monitor, (stopping.keep or ("",))[0]))

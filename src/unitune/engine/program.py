@@ -383,7 +383,7 @@ class Program:
             candidates = kept_at_the_end(weights, trained.get("averages"), self.trainable, hyper["restores"])
             new |= early_stopping(carry, hyper, epoch, train, validation, candidates, final)
         if key.plateau:
-            new |= reduce_on_plateau(carry, hyper, epoch, validation[:, 0], final)
+            new |= reduce_on_plateau(carry, hyper, epoch, train, validation, final)
         return new
 
 

@@ -162,7 +162,8 @@ def fit_member(
         plateau = training.plateau
         callbacks.append(
             keras.callbacks.ReduceLROnPlateau(
-                monitor="val_loss",
+                monitor=names.get(plateau.monitor, plateau.monitor),
+                mode="max" if plateau.maximize else "min",
                 factor=plateau.factor,
                 patience=plateau.patience,
                 min_delta=plateau.min_delta,

@@ -136,7 +136,7 @@ def hyperparameters(slots: Slots, program: Program, input_shape: tuple[Any, ...]
         hyper |= stopping_numbers([job.training.early_stopping for job in jobs], program.metrics, dtype)
     if key.plateau:
         rates = [job.training.optimizer.learning_rate for job in jobs]
-        hyper |= plateau_numbers([job.training.plateau for job in jobs], rates, dtype)
+        hyper |= plateau_numbers([job.training.plateau for job in jobs], rates, program.metrics, dtype)
     return hyper
 
 

@@ -190,13 +190,15 @@ class EarlyStopping:
 
 @dataclass(frozen=True, kw_only=True)
 class Plateau:
-    """The arguments of `keras.callbacks.ReduceLROnPlateau` on `val_loss`."""
+    """The arguments of `keras.callbacks.ReduceLROnPlateau`; `monitor` and `maximize` as in `EarlyStopping`."""
 
     factor: float = 0.1
     patience: int = 10
     min_delta: float = 1e-4
     cooldown: int = 0
     min_lr: float = 0.0
+    monitor: str = "val_loss"
+    maximize: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,6 +232,13 @@ class Training:
     def each_output(self) -> tuple[OutputSpec, ...]:
         """What each output is trained for, also where there is one."""
         return self.outputs or (OutputSpec(loss=self.loss, weight=self.loss_weight, metrics=self.metrics),)
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The metrics that early stopping and reduce-on-plateau look at, as they are logged."""
+        early, plateau = self.early_stopping, self.plateau
+        names = () if early is None else (early.monitor, *(() if early.keep is None else (early.keep[0],)))
+        return names if plateau is None else (*names, plateau.monitor)
 
     @property
     def metric_names(self) -> tuple[str, ...]:

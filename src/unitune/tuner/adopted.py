@@ -24,7 +24,7 @@ from unitune.space import Choice, Hyperparameter, Space
 from unitune.store import check_folder
 from unitune.tuner.executors import check_executor, engine_on
 from unitune.tuner.loop import Network
-from unitune.tuner.pose import check_number, check_options, pose
+from unitune.tuner.pose import check_number, check_options, in_memory, pose
 from unitune.tuner.run import describe_call, recorded_call, run, run_folder
 
 if TYPE_CHECKING:
@@ -129,18 +129,20 @@ def compare(
     for model in models.values():
         check_compiled(model)
     check_one_output(models)
-    y, one_hot = labels_of(models, y)
+    rows = in_memory({"x": x, "y": y, **call})
+    y, one_hot = labels_of(models, rows["y"])
     data = read_dataset(
-        x,
+        rows["x"],
         y,
         target=target,
         task=task or task_of(models),
-        sample_weight=sample_weight,
+        sample_weight=rows.get("sample_weight"),
         groups=groups,
         class_weight=class_weight,
         normalize=normalize,
         inputs=inputs_of(models),
     )
+    validation_data, test_data = rows.get("validation_data"), rows.get("test_data")
     if one_hot and isinstance(validation_data, tuple):
         validation_data = (validation_data[0], labels_of(models, validation_data[1])[0], *validation_data[2:])
     if one_hot and isinstance(test_data, tuple):

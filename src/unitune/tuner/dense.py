@@ -29,7 +29,7 @@ from unitune.tuner.hypermodel import HyperModel
 from unitune.tuner.loop import Network
 from unitune.tuner.nested import check_nested, nested_estimates
 from unitune.tuner.objectives import first_of, further_objectives
-from unitune.tuner.pose import check_number, check_options, pose
+from unitune.tuner.pose import check_number, check_options, in_memory, pose
 from unitune.tuner.problem import Problem
 from unitune.tuner.run import describe_call, recorded_call, run, run_folder
 from unitune.tuner.spend import check_spend
@@ -108,7 +108,8 @@ def tune(
 
     Args:
         x: Numbers `(row, feature...)`; a pandas or polars frame; or the path of a CSV or Parquet file. Where a function
-            builds models with several inputs, a list of arrays in their order, or a dict of them by name.
+            builds models with several inputs, a list of arrays in their order, or a dict of them by name. Or a
+            `tf.data.Dataset` or `PyDataset` of `(x, y)` or `(x, y, sample_weight)`, which is read into memory once.
         y: The target, `(row,)` or `(row, output)`, or the name of its column.
         target: The name of the target's column, instead of `y`.
         units: Units of a hidden layer, 1 or more.
@@ -137,7 +138,8 @@ def tune(
         cv: A scikit-learn splitter or pairs of row numbers, instead of `folds`.
         time_ordered: Train on earlier rows, validate on later ones.
         validation_split: Validate once, on this share of the rows (the last ones), instead of `folds`.
-        validation_data: Validate once on these rows: `(x, y)`, `(x, y, sample_weight)`, a frame or a path.
+        validation_data: Validate once on these rows: `(x, y)`, `(x, y, sample_weight)`, a frame, a path or
+            batches.
         test_data: Likewise; looked at once, at the end (`Result.test_scores`).
         sample_weight: `(row,)` or the name of a column.
         class_weight: From a class to its weight in training, or `"balanced"`.
@@ -210,7 +212,8 @@ def tune(
     if nested is not None and not isinstance(strategy, str):
         raise OptionError("with `nested`, `strategy` must be a name", f"got {strategy!r}", "Each search has its own.")
     call |= first_of(objectives, objective)
-    posed = pose_dense(call) if function is None else pose_by_function(function, call)
+    arrays = in_memory(call)
+    posed = pose_dense(arrays) if function is None else pose_by_function(function, arrays)
     problem, space = posed.problem, posed.space
     more = further_objectives(problem, objectives)
     goal = Goal(
@@ -238,7 +241,7 @@ def tune(
             outer = nested_estimates(
                 posed.data,
                 nested,
-                pose=lambda data: pose_rows(data, space, call, function),
+                pose=lambda data: pose_rows(data, space, arrays, function),
                 strategy=strategy_made,
                 space=space,
                 engine=chosen_engine,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from unitune.data.arrays import Split
+from unitune.data.batches import comes_in_batches, read_batches
 from unitune.data.dataset import Dataset
 from unitune.data.folds import Fold, make_folds
 from unitune.data.load import like
-from unitune.errors import OptionError, suggest
+from unitune.errors import DataError, OptionError, suggest
 from unitune.models import backend, preprocessing
 from unitune.models.metrics import metric, names
 from unitune.models.splits import split_arrays
@@ -137,6 +138,25 @@ def _default_folds(data: Dataset) -> int:
     if data.classes is None:
         return max(2, min(DEFAULT_FOLDS, data.n_rows))
     return max(2, min(DEFAULT_FOLDS, int(np.bincount(data.y, minlength=data.n_classes).min())))
+
+
+def in_memory(call: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call with arrays in the place of rows that come in batches.
+
+    Raises:
+        DataError: They do not fit into memory, or the target or the weights are given twice.
+    """
+    found = dict(call)
+    for name in ("validation_data", "test_data"):
+        if comes_in_batches(found.get(name)):
+            found[name] = read_batches(found[name]).arrays
+    if not comes_in_batches(found.get("x")):
+        return found
+    twice = [name for name in ("y", "target", "sample_weight") if found.get(name) is not None]
+    if twice:
+        raise DataError("batches hold the target and the weights", f"got `{twice[0]}` as well", "Leave it out.")
+    found |= zip(("x", "y", "sample_weight"), read_batches(found["x"]).arrays, strict=False)
+    return found
 
 
 def _further(data: Dataset, given: Any, what: str) -> Dataset:

@@ -11,6 +11,7 @@ from unitune.result import Verification, load
 from unitune.result.verification import verify_members
 from unitune.tuner.dense import pose_dense
 from unitune.tuner.loop import jobs_of
+from unitune.tuner.pose import in_memory
 
 
 def verify(folder: str | Path, x: Any = None, y: Any = None, *, trial: int | None = None) -> Verification:
@@ -46,7 +47,7 @@ def verify(folder: str | Path, x: Any = None, y: Any = None, *, trial: int | Non
             "they did not come from a file",
             "Give them: `unitune.verify(folder, x, y)`.",
         )
-    posed = pose_dense(call)
+    posed = pose_dense(in_memory(call))
     _check_same(posed.problem.dataset, str(result.run.data.get("fingerprint")))
     chosen = next((one for one in result.trials if one.number == trial), None) if trial is not None else result.best
     if chosen is None:

@@ -117,7 +117,7 @@ def test_some_members_are_left_to_fit() -> None:
     assert why_solo(replace(make_job(), blueprint=own_step), make_split()) == ""
     assert why_solo(make_job(early_stopping=EarlyStopping(patience=1)), make_split(0)) == ""
     odd = EarlyStopping(patience=1, monitor="val_other")
-    assert why_solo(make_job(early_stopping=odd), make_split()) == "early stopping watches a metric that is not logged"
+    assert why_solo(make_job(early_stopping=odd), make_split()) == "a callback watches a metric that is not logged"
 
 
 def test_other_backends_vmap_nothing() -> None:

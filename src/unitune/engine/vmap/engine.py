@@ -148,15 +148,11 @@ def why_solo(job: Job, split: Split) -> str | None:
         return ""
     if job.blueprint.layers and job.blueprint.solo_reason:  # a step of its own, say
         return ""
-    early = training.early_stopping
-    names = {"loss", *training.metric_names}
-    watched = {early.monitor, *(early.keep or ())[:1]} if early is not None else set()
-    if training.plateau is not None:
-        watched.add("val_loss")
+    names, watched = {"loss", *training.metric_names}, training.watched
     if not n_rows(split.x_val) and any(name.startswith("val_") for name in watched):
         return ""
     if not {name.removeprefix("val_") for name in watched} <= names:
-        return "early stopping watches a metric that is not logged"
+        return "a callback watches a metric that is not logged"
     if training.plateau is not None and training.schedule.name != "constant":
         return "a schedule leaves no rate for reduce-on-plateau to reduce"
     return None

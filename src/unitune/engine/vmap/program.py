@@ -146,7 +146,7 @@ class VmappedProgram:
         columns = [train, validation]
         if self._plateau:
             columns.append(state["rate_factor"][:, None])
-            new |= reduce_on_plateau(state, hyper, plan["epoch"], validation[:, 0], never)
+            new |= reduce_on_plateau(state, hyper, plan["epoch"], train, validation, never)
         return new, jnp.concatenate(columns, axis=-1)
 
     def _epoch(self, parts: Any, split: Any, order: Any, rates: Any, rows: State) -> Any:

@@ -70,7 +70,7 @@ def _hyper(program: VmappedProgram, jobs: Sequence[Job], dtype: str) -> State:
     hyper["epochs"] = np.array([job.last_epoch for job in jobs], "int32")
     if jobs[0].training.plateau is not None:
         rates = [job.training.optimizer.learning_rate for job in jobs]
-        hyper |= plateau_numbers([job.training.plateau for job in jobs], rates, dtype)
+        hyper |= plateau_numbers([job.training.plateau for job in jobs], rates, program.metrics, dtype)
     return hyper
 
 

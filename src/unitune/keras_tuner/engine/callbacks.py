@@ -103,7 +103,7 @@ def read_callbacks(
                 ),
             )
         elif name == "ReduceLROnPlateau" and training.plateau is None:
-            _on_val_loss(callback, validates)
+            monitor, maximize = _monitored(callback, logged, validates)
             logs_rate = True
             training = replace(
                 training,
@@ -113,6 +113,8 @@ def read_callbacks(
                     min_delta=abs(float(callback.min_delta)),
                     cooldown=int(callback.cooldown),
                     min_lr=float(callback.min_lr),
+                    monitor=monitor,
+                    maximize=maximize,
                 ),
             )
         elif name == "LearningRateScheduler" and training.schedule == Schedule():
@@ -176,14 +178,6 @@ def _save_best(
             best = position
     callback.set_model(model())
     callback.on_epoch_end(epochs[best], {name: one[best] for name, one in history.items()})
-
-
-def _on_val_loss(callback: Any, validates: bool) -> None:
-    name = type(callback).__name__
-    if callback.monitor != "val_loss" or callback.mode == "max":
-        raise Unfusable(f"`{name}` on `{callback.monitor}` has no fused form, only on `val_loss`")
-    if not validates:
-        raise Unfusable(f"`{name}` without validation rows has no fused form")
 
 
 def _scheduled(function: Any, training: Training, steps: int) -> Training:

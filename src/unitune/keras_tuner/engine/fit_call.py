@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from unitune.data.arrays import Split, as_inputs, n_rows, row_shape, take_rows
+from unitune.data.batches import InMemory, batches_of, comes_in_batches, is_py_dataset, leaves, read_batches
 from unitune.engine.lift.base import Unfusable
 from unitune.engine.metrics import metric_name
-from unitune.errors import OptionError
-from unitune.keras_tuner.engine.batches import InMemory, comes_in_batches, read_batches
+from unitune.errors import DataError, OptionError
 from unitune.keras_tuner.engine.callbacks import Logged, Replay, read_callbacks
 from unitune.keras_tuner.engine.objective import Objective
 from unitune.models import backend
@@ -63,25 +63,38 @@ class Rows:
     splits: list[Split] = field(default_factory=list)
     _numbers: dict[Any, int] = field(default_factory=dict)
     _alive: list[Any] = field(default_factory=list)  # keeps the ids below valid
-    _read: dict[int, InMemory] = field(default_factory=dict)
+    _read: dict[int, tuple[InMemory, bool]] = field(default_factory=dict)
     _digests: dict[int, bytes] = field(default_factory=dict)
 
     def read(self, call: dict[str, Any]) -> None:
         """Puts arrays in the place of rows that come in batches; the same object is read once."""
         if comes_in_batches(call["x"]):
-            read = self._batches(call["x"], bool(call["shuffle"]))
+            data = call["x"]
+            if is_py_dataset(data):
+                nothing = backend.ensure().utils.PyDataset.on_epoch_end
+                if call["shuffle"] or type(data).on_epoch_end is not nothing:
+                    raise Unfusable("a `PyDataset` gives other batches in each epoch")
+            read, shuffles = self._batches(data)
             call |= {"x": read.x, "y": read.y, "sample_weight": read.weight}
-            call |= {"batch_size": read.batch_size, "shuffle": read.shuffles}
+            call |= {"batch_size": read.sizes[0], "shuffle": shuffles}
         held_out = call["validation_data"]
         if held_out is not None and comes_in_batches(held_out):
-            read = self._batches(held_out, False)
-            call["validation_batch_size"] = read.batch_size
-            call["validation_data"] = (read.x, read.y) if read.weight is None else (read.x, read.y, read.weight)
+            read, _ = self._batches(held_out)
+            call |= {"validation_batch_size": read.sizes[0], "validation_data": read.arrays}
 
-    def _batches(self, data: Any, shuffle: bool) -> InMemory:
+    def _batches(self, data: Any) -> tuple[InMemory, bool]:
+        """The rows, and whether they come in another order each time."""
         if id(data) not in self._read:
             self._alive.append(data)
-            self._read[id(data)] = read_batches(data, shuffle=shuffle)
+            try:
+                read = read_batches(data)
+            except DataError as error:
+                raise Unfusable(str(error)) from None
+            if len(set(read.sizes[:-1])) > 1 or read.sizes[-1] > read.sizes[0]:
+                raise Unfusable("the batches are of different sizes")
+            again = leaves(next(batches_of(data)))
+            shuffles = not all(np.array_equal(a, b) for a, b in zip(read.first, again, strict=True))
+            self._read[id(data)] = (read, shuffles)
         return self._read[id(data)]
 
     def number(self, key: tuple[Any, ...], arrays: Sequence[Any], make: Any) -> int:
