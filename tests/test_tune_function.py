@@ -145,6 +145,53 @@ def test_a_hypermodels_fit_decides_on_batch_size_and_epochs(rows):
     assert all(found.history(trial)["epoch"].max() == trial.configuration["epochs"] for trial in found.trials)
 
 
+def test_a_hypermodels_fit_may_stop_early_and_lower_the_rate(rows):
+    import keras
+
+    class Mine(unitune.HyperModel):
+        def build(self, hp):
+            hp.Int("units", 2, 3)
+            return build_model(unitune.HyperParameters())
+
+        def fit(self, hp, model, *args, **kwargs):
+            callbacks = [
+                keras.callbacks.EarlyStopping("val_accuracy", patience=2, min_delta=0.5),
+                keras.callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=10.0),
+                keras.callbacks.TerminateOnNaN(),
+            ]
+            return model.fit(*args, epochs=6, callbacks=callbacks, **kwargs)
+
+    found = tune(Mine(), rows, epochs=None)
+    history = found.history()
+    assert history["epoch"].max() == 3
+    rates = history[history["metric"] == "learning_rate"].sort_values("epoch")["value"]
+    np.testing.assert_allclose(sorted(set(rates)), [0.005, 0.01], rtol=1e-6)
+    assert {trial.engine for trial in found.trials} == {"fused"}
+    assert found.verify().largest_difference < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "said"),
+    [
+        ("EarlyStopping", {"monitor": "val_auc"}, "`EarlyStopping` on `val_auc`. Logged are loss, accuracy"),
+        ("EarlyStopping", {"baseline": 0.5}, "without a baseline"),
+        ("CSVLogger", {"filename": "log.csv"}, "got `CSVLogger`"),
+    ],
+)
+def test_a_callback_that_has_no_place_in_a_search_is_refused(name, settings, said, rows):
+    import keras
+
+    class Mine(unitune.HyperModel):
+        def build(self, hp):
+            return build_model(hp)
+
+        def fit(self, hp, model, *args, **kwargs):
+            return model.fit(*args, callbacks=[getattr(keras.callbacks, name)(**settings)], **kwargs)
+
+    with pytest.raises(unitune.OptionError, match=said):
+        tune(Mine(), rows)
+
+
 def test_a_fit_that_changes_the_rows_is_refused(rows):
     class Mine(unitune.HyperModel):
         def build(self, hp):

@@ -60,7 +60,7 @@ def adopt(
         )
     blueprint = read_model(model)
     values = tuple(np.array(weight) for weight in model.get_weights()) if weights else ()
-    return blueprint, _training(model), values
+    return blueprint, training_of(model), values
 
 
 def check_compiled(model: Any) -> None:
@@ -312,7 +312,8 @@ def _other(layer: Any) -> LayerSpec:
     return LayerSpec(class_name=type(layer).__name__, config=found, name=layer.name)
 
 
-def _training(model: Any) -> Training:
+def training_of(model: Any) -> Training:
+    """What a compiled model is trained with; batch size and epochs at their defaults."""
     source = optimizers.learning_rate_schedule(model.optimizer)
     outputs = tuple(
         OutputSpec(name=one.name, loss=one.loss, weight=one.weight, metrics=tuple(dict.fromkeys(_names(one.metrics))))

@@ -19,8 +19,8 @@ from unitune.data.load import dataset as read_dataset
 from unitune.engine.contract import Engine, Job, Outcome
 from unitune.errors import OptionError, SpaceError, users_traceback
 from unitune.models import backend
-from unitune.models.adopt import predicts_logits
-from unitune.models.blueprint import Blueprint, EarlyStopping, OptimizerSpec, Training
+from unitune.models.adopt import predicts_logits, training_of
+from unitune.models.blueprint import Blueprint, EarlyStopping, OptimizerSpec, Plateau, Training
 from unitune.models.description import describe
 from unitune.space import Condition, Hyperparameter, Space
 from unitune.space.domains import same
@@ -79,7 +79,7 @@ class Function:
         model = self.hypermodel.build(hp)
         check_model(model)
         if overrides_fit(self.hypermodel):
-            fit_arguments(self.hypermodel, hp, model, None, None)
+            _as_fitted(fit_arguments(self.hypermodel, hp, model, None, None), training_of(model))
         known = self._known
         known.merge([one for one in hp.space if not known._exists(one.name, one.conditions)])
         names = frozenset(one.name for one in hp._asked if hp.is_active(one))
@@ -292,18 +292,35 @@ def _as_fitted(arguments: Mapping[str, Any], training: Training) -> Training:
         if arguments.get(name) is not None:
             settings[name] = arguments[name]
     for callback in arguments.get("callbacks") or ():
-        if type(callback).__name__ != "EarlyStopping" or callback.monitor != "val_loss":
-            raise OptionError(
-                "with `tune`, `HyperModel.fit` may use `EarlyStopping` on `val_loss`",
-                f"got {type(callback).__name__}",
-                "Use `unitune.RandomSearch` for other callbacks.",
-            )
-        settings["early_stopping"] = EarlyStopping(
-            patience=callback.patience,
-            min_delta=abs(float(callback.min_delta)),
-            restore_best_weights=bool(callback.restore_best_weights),
-        )
+        settings |= _with_callback(callback, ("loss", *training.metric_names))
     return replace(training, **settings)
+
+
+def _with_callback(callback: Any, logged: Sequence[str]) -> dict[str, Any]:
+    """What a callback of `fit` is as an argument of `Training`."""
+    name = type(callback).__name__
+    if name in ("TerminateOnNaN", "History"):  # a member whose loss is no number ends in any case
+        return {}
+    metric = getattr(callback, "monitor", "").removeprefix("val_")
+    if name not in ("EarlyStopping", "ReduceLROnPlateau") or metric not in logged:
+        raise OptionError(
+            "with `tune`, `HyperModel.fit` may use `EarlyStopping` and `ReduceLROnPlateau` on what is logged",
+            f"got `{name}`" + (f" on `{callback.monitor}`" if metric else ""),
+            f"Logged are {', '.join(logged)}, and those with `val_`. Use `unitune.RandomSearch` for other callbacks.",
+        )
+    if name == "EarlyStopping" and (callback.baseline is not None or callback.start_from_epoch):
+        raise OptionError("with `tune`, `EarlyStopping` starts with the first epoch, without a baseline")
+    numbers: dict[str, Any] = {
+        "monitor": callback.monitor,
+        "maximize": callback.mode == "max" or (callback.mode == "auto" and metric == "accuracy"),
+        "patience": int(callback.patience),
+        "min_delta": abs(float(callback.min_delta)),
+    }
+    if name == "EarlyStopping":
+        stopping = EarlyStopping(restore_best_weights=bool(callback.restore_best_weights), **numbers)
+        return {"early_stopping": stopping}
+    numbers |= {"factor": float(callback.factor), "cooldown": int(callback.cooldown), "min_lr": float(callback.min_lr)}
+    return {"plateau": Plateau(**numbers)}
 
 
 def failed(job: Job, split: Split, reason: str) -> Outcome:

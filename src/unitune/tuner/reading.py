@@ -73,4 +73,4 @@ def read_unbuilt(model: Any) -> tuple[Blueprint, Training] | None:
     # A layer of another class cannot tell what weights it will have.
     if not all(is_known(spec) for spec in specs):
         return None
-    return Blueprint(layers=tuple(specs)), adopt._training(model)
+    return Blueprint(layers=tuple(specs)), adopt.training_of(model)
