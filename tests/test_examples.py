@@ -1,5 +1,6 @@
 """The examples and the Python of the docs run as they are written."""
 
+import json
 import os
 import re
 import subprocess
@@ -17,11 +18,11 @@ PAGES = [
 ]
 
 
-def run(script: Path, folder: Path) -> str:
+def run(script: Path, folder: Path, *arguments: object) -> str:
     """Runs a script in a process and a folder of its own; returns what it printed."""
     environment = os.environ | {"MPLBACKEND": "agg"}
     done = subprocess.run(
-        [sys.executable, "-W", "error::DeprecationWarning:unitune", str(script)],
+        [sys.executable, "-W", "error::DeprecationWarning:unitune", str(script), *map(str, arguments)],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -38,13 +39,44 @@ def test_example_runs(example: Path, tmp_path: Path) -> None:
     assert "mean" in run(example, tmp_path)
 
 
+# Runs scripts one after another, each as a program of its own and in its own folder.
+RUNNER = """
+import contextlib, io, json, os, pathlib, runpy, sys, traceback
+for folder in sys.argv[1:]:
+    os.chdir(folder)
+    out, failure = io.StringIO(), ""
+    try:
+        with contextlib.redirect_stdout(out):
+            runpy.run_path("page.py", run_name="__main__")
+    except BaseException:
+        failure = traceback.format_exc()
+    pathlib.Path("done.json").write_text(json.dumps([out.getvalue(), failure]))
+"""
+APART = "many-machines.md"
+"""A page that starts a cluster, which is not for a process that does other things, too."""
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, tuple[str, str]]:
+    """What each page printed, and how it failed. Importing Keras takes longer than most of them, so they share it."""
+    folders = {}
+    for page in PAGES:
+        folders[page] = tmp_path_factory.mktemp(page.stem)
+        blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+        (folders[page] / "page.py").write_text("\n".join(blocks), encoding="utf-8")
+    runner = tmp_path_factory.mktemp("runner") / "runner.py"
+    runner.write_text(RUNNER, encoding="utf-8")
+    for together in (True, False):
+        run(runner, runner.parent, *(folder for page, folder in folders.items() if (page.name != APART) == together))
+    return {page: tuple(json.loads((folder / "done.json").read_text())) for page, folder in folders.items()}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_page_runs(page: Path, tmp_path: Path) -> None:
-    script = tmp_path / "page.py"
-    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
-    script.write_text("\n".join(blocks), encoding="utf-8")
-    assert run(script, tmp_path).strip()
+def test_page_runs(page: Path, pages: dict[Path, tuple[str, str]]) -> None:
+    printed, failure = pages[page]
+    assert failure == ""
+    assert printed.strip()
 
 
 def links() -> list[tuple[Path, str]]:

@@ -125,7 +125,7 @@ def by_steps(job: Any, split: Any, nudge: int = 0) -> dict[str, Any]:
 
     training, n = job.training, len(split.x_train)
     model = build_model(job.blueprint, split.x_train.shape[1:], training, seed=job.member.seed, steps_per_epoch=1)
-    model.run_eagerly = True
+    model.run_eagerly = keras.backend.backend() != "jax"
     if nudge:
         rng = np.random.default_rng(nudge)
         model.set_weights([w * (1 + rng.choice([-1, 1], w.shape) * 2.0**-24) for w in model.get_weights()])
