@@ -8,8 +8,9 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,3 +82,25 @@ def postgres() -> Iterator[Server]:
         if server is not None:
             server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def in_batches() -> Callable[..., Any]:
+    """`in_batches("tf.data" or "PyDataset", x, y)`: the rows, 16 at a time."""
+
+    def cut(kind: str, x: Any, y: Any) -> Any:
+        if kind == "tf.data":
+            return pytest.importorskip("tensorflow").data.Dataset.from_tensor_slices((x, y)).batch(16)
+        import keras
+
+        class Batches(keras.utils.PyDataset):
+            def __len__(self) -> int:
+                return -(-len(x) // 16)
+
+            def __getitem__(self, index: int) -> Any:
+                chosen = slice(index * 16, index * 16 + 16)
+                return x[chosen], y[chosen]
+
+        return Batches()
+
+    return cut

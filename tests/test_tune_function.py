@@ -57,22 +57,8 @@ def test_inactive_hyperparameters_are_part_of_no_configuration(result):
 
 
 @pytest.mark.parametrize("kind", ["tf.data", "PyDataset"])
-def test_rows_in_batches_are_the_rows(kind, rows):
-    import keras
-
-    x, y = rows
-    if kind == "tf.data":
-        data = pytest.importorskip("tensorflow").data.Dataset.from_tensor_slices((x, y)).batch(16)
-    else:
-
-        class Batches(keras.utils.PyDataset):
-            def __len__(self):
-                return 4
-
-            def __getitem__(self, index):
-                return x[index * 16 :][:16], y[index * 16 :][:16]
-
-        data = Batches()
+def test_rows_in_batches_are_the_rows(kind, rows, in_batches):
+    y, data = rows[1], in_batches(kind, *rows)
     from_arrays = tune(build_model, rows, strategy="random", trials=2, test_data=rows)
     from_batches = tune(build_model, (data,), strategy="random", trials=2, test_data=data)
     assert list(from_batches.table()["mean"]) == list(from_arrays.table()["mean"])

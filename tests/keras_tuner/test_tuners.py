@@ -339,23 +339,9 @@ def test_public_names_are_where_kerastuner_has_them():
 
 
 @pytest.mark.parametrize("kind", ["tf.data", "PyDataset"])
-def test_rows_in_batches_are_read_into_memory(kind, build_model, rows, tmp_path):
-    import keras
-
+def test_rows_in_batches_are_read_into_memory(kind, build_model, rows, tmp_path, in_batches):
     x, y, held_out = rows
-    if kind == "tf.data":
-        data = pytest.importorskip("tensorflow").data.Dataset.from_tensor_slices((x, y)).batch(16)
-    else:
-
-        class Batches(keras.utils.PyDataset):
-            def __len__(self):
-                return 4
-
-            def __getitem__(self, index):
-                chosen = slice(index * 16, index * 16 + 16)
-                return x[chosen], y[chosen]
-
-        data = Batches()
+    data = in_batches(kind, x, y)
     settings = {"objective": "val_loss", "max_trials": 2, "seed": 0}
     fit = {"epochs": 2, "validation_data": held_out, "verbose": 0, "shuffle": False}
     batched = keras_tuner.RandomSearch(build_model, directory=tmp_path / "a", **settings)
