@@ -52,6 +52,26 @@ def test_functions_are_shown_by_their_names(rows, tmp_path, capsys):
     assert set(tuner.results()["act"]) == {"relu", "wave", None}
     tuner.results_summary()
     assert "act: wave\n" in capsys.readouterr().out
+    tuner.search_space_summary()
+    assert capsys.readouterr().out.endswith("act (Choice)\n  relu, wave, None; default relu\n")
+
+
+def test_the_space_is_shown_with_its_conditions(tmp_path, capsys):
+    import keras
+
+    def build(hp):
+        hp.Choice("kind", ["mlp", "cnn"])
+        with hp.conditional_scope("kind", ["cnn"]):
+            hp.Int("filters", 8, 32, step=2, sampling="log")
+        model = keras.Sequential([keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    keras_tuner.RandomSearch(build, "val_loss", directory=tmp_path).search_space_summary()
+    shown = capsys.readouterr().out
+    assert shown.startswith("Search space summary: 2 hyperparameters\n")
+    assert "kind (Choice)\n  mlp, cnn; default mlp\n" in shown
+    assert "filters (Int), where kind = cnn\n  8, 16, 32; default 8\n" in shown
 
 
 def test_models_come_back_as_they_were_in_their_best_epoch(random_search, rows):

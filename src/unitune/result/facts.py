@@ -21,6 +21,7 @@ from unitune.store.run import varying
 
 if TYPE_CHECKING:
     from unitune.result.search_result import Result
+    from unitune.space import Space
 
 Value = TypeVar("Value")
 log = logging.getLogger(__name__)
@@ -212,18 +213,17 @@ def _how(result: Result) -> dict[str, dict[str, Any]]:
             "networks trained": ", ".join(f"{n:,} {name}" for name, n in engines.items()),
             "seed": run.seed,
         },
-        "Space": {axis_name(h.name): domain_text(result, h.name) for h in run.space},
+        "Space": {axis_name(h.name): domain_text(run.space, h.name) for h in run.space},
         "Time": {phase: seconds(value) for phase, value in run.elapsed_s.items()},
         "Versions": dict(run.versions),
         "Command": {"": run.command} if run.command else {},
     }
 
 
-def domain_text(result: Result, name: str) -> str:
-    """The values that a hyperparameter could take."""
-    space = result.run.space
+def domain_text(space: Space, name: str, *, none: str = "default") -> str:
+    """The values that a hyperparameter could take; `none` stands for the value None."""
     domain = space[name].domain
     if domain.size <= 24:
-        return ", ".join(setting(space.label(name, value)) or "default" for value in domain.values())
+        return ", ".join(setting(space.label(name, value)) or none for value in domain.values())
     low, high = domain.edges() or ("", "")
     return f"{setting(low)} to {setting(high)}" + (", logarithmic" if getattr(domain, "log", False) else "")

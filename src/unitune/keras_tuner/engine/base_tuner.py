@@ -18,8 +18,11 @@ from unitune.keras_tuner.engine import tuner_utils
 from unitune.keras_tuner.engine.oracle import Oracle
 from unitune.keras_tuner.engine.stateful import Stateful
 from unitune.keras_tuner.engine.trial import Trial, TrialStatus
+from unitune.result.facts import domain_text
+from unitune.space import Hyperparameter, Space
 from unitune.space.hyperparameters import HyperParameters
 from unitune.space.hyperparameters.conditions import Parent
+from unitune.space.labels import label
 from unitune.store.run import setting_column
 from unitune.tuner.hypermodel import as_hypermodel
 
@@ -256,17 +259,19 @@ class BaseTuner(Stateful):
         return table[[*first, *(name for name in table if name not in (*first, *last)), *last]]
 
     def search_space_summary(self, extended: bool = False) -> None:
-        """Prints the hyperparameters that are known so far."""
+        """Prints the hyperparameters that are known so far: values, default, and under which others they exist."""
         hp = self.oracle.get_space()
-        print(f"Search space: {len(hp.space)} hyperparameters")
+        print(f"Search space summary: {len(hp.space)} hyperparameters")
         for one in hp.space:
-            config = one.get_config()
-            print(f"{config.pop('name')} ({type(one).__name__})")
-            print(config)
+            space = Space([Hyperparameter(one.name, one.domain)])
+            conditions = [f"{c.name} = {' or '.join(str(label(value)) for value in c.values)}" for c in one.conditions]
+            print()
+            print(f"{one.name} ({type(one).__name__})" + (f", where {' and '.join(conditions)}" if conditions else ""))
+            print(f"  {domain_text(space, one.name, none='None')}; default {label(one.default)}")
 
     def results_summary(self, num_trials: int = 10) -> None:
         """Prints the best trials."""
-        print(f"Results in {self.project_dir}: the {num_trials} best trials")
+        print(f"Results summary: the {num_trials} best trials in {self.project_dir}")
         print(self.oracle.objective)
         for trial in self.oracle.get_best_trials(num_trials):
             print()

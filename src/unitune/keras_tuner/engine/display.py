@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from unitune.keras_tuner.engine.stateful import Stateful
+from unitune.space.labels import label
 
 if TYPE_CHECKING:
     from unitune.keras_tuner.engine.oracle import Oracle
@@ -79,7 +80,8 @@ class Display(Stateful):
 
     def format_value(self, value: Any) -> str:
         """A value, cut to the width of a column."""
-        text = f"{value:.5g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        text = f"{value:.5g}" if is_number else str(label(value) if callable(value) else value)
         return text if len(text) <= COLUMN else f"{text[: COLUMN - 3]}..."
 
     def format_duration(self, duration: timedelta) -> str:
