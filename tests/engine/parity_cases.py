@@ -281,6 +281,7 @@ def data_cases() -> list[Case]:
         MetricSpec(class_name="Recall", name="recall"),
         MetricSpec(class_name="BinaryAccuracy", name="low", config=(("threshold", 0.3),)),
         MetricSpec(class_name="Poisson", name="poisson"),
+        MetricSpec(class_name="F1Score", name="f1", config=(("average", "weighted"), ("threshold", 0.4))),
     )
     job = Job(
         member=Member(trial=0, fold=3, repeat=0, seed=SEEDS[0]),

@@ -13,6 +13,7 @@ def binary(metrics):
         metrics.Precision(name="precision"),
         metrics.Recall(name="found"),
         metrics.BinaryAccuracy(threshold=0.3, name="low"),
+        metrics.F1Score(average="macro", threshold=0.5, name="f"),
         metrics.BinaryCrossentropy(label_smoothing=0.1, name="smooth"),
         metrics.MeanSquaredLogarithmicError(name="msle"),
         metrics.RootMeanSquaredError(name="root"),
@@ -29,6 +30,17 @@ def classes(metrics):
     ]
 
 
+def one_hot(metrics):
+    return [
+        metrics.F1Score(average="micro", name="micro"),
+        metrics.F1Score(average="weighted", name="weighted"),
+        metrics.F1Score(average="macro", threshold=0.3, name="claimed"),
+        metrics.FBetaScore(average="macro", beta=2.0, name="found"),
+        metrics.CategoricalAccuracy(name="hit"),
+        metrics.TopKCategoricalAccuracy(k=2, name="top"),
+    ]
+
+
 def build(head, given):
     """One network, always with the same weights."""
 
@@ -39,7 +51,9 @@ def build(head, given):
         model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "tanh"), *outputs])
         generator = np.random.default_rng(3)
         model.set_weights([generator.normal(size=w.shape).astype("float32") for w in model.get_weights()])
-        loss = "binary_crossentropy" if head == "binary" else "sparse_categorical_crossentropy"
+        loss = {"binary": "binary_crossentropy", "one-hot": "categorical_crossentropy"}.get(
+            head, "sparse_categorical_crossentropy"
+        )
         model.compile(keras.optimizers.SGD(hp.Choice("rate", [0.3])), loss, metrics=given(keras.metrics))
         return model
 
@@ -48,8 +62,10 @@ def build(head, given):
 
 def history_of(build, head, rows, folder, engine, objective, callbacks=()):
     x, y, (x_val, y_val) = rows
-    if head == "classes":
+    if head != "binary":
         y, y_val = y + (x[:, 2] > 0), y_val + (x_val[:, 2] > 0)
+        if head == "one-hot":
+            y, y_val = np.eye(3)[y], np.eye(3)[y_val]
     else:
         y, y_val = y[:, None], y_val[:, None]
     tuner = keras_tuner.RandomSearch(build, objective, 1, seed=0, directory=folder / engine, engine=engine)
@@ -71,7 +87,11 @@ def history_of(build, head, rows, folder, engine, objective, callbacks=()):
 
 @pytest.mark.parametrize(
     ("head", "given", "objective"),
-    [("binary", binary, ("val_auc", "max")), ("classes", classes, ("val_top", "max"))],
+    [
+        ("binary", binary, ("val_auc", "max")),
+        ("classes", classes, ("val_top", "max")),
+        ("one-hot", one_hot, ("val_weighted", "max")),
+    ],
 )
 def test_they_are_what_fit_logs(head, given, objective, rows, tmp_path):
     found = {
@@ -111,7 +131,8 @@ def test_early_stopping_and_the_best_epoch_go_by_them(rows, tmp_path):
     [
         (lambda metrics: [metrics.AUC(multi_label=True, name="auc")], "`auc` with `multi_label=True`"),
         (lambda metrics: [metrics.Precision(thresholds=[0.2, 0.8], name="p")], "`p` with `thresholds"),
-        (lambda metrics: [metrics.F1Score(name="f")], "`f` has no fused form"),
+        (lambda metrics: [metrics.F1Score(name="f")], "`f` with `average=None`"),
+        (lambda metrics: [metrics.MeanIoU(2, name="iou")], "`iou` has no fused form"),
         (lambda metrics: [metrics.SparseCategoricalAccuracy(name="hit")], "`hit` with this loss"),
     ],
 )

@@ -30,11 +30,13 @@ MEANS = frozenset(
         *("Hinge", "SquaredHinge", "CategoricalHinge"),
     }
 )
-_COUNTED = ("Precision", "Recall", "AUC", "RootMeanSquaredError")
+_COUNTED = ("Precision", "Recall", "F1Score", "FBetaScore", "AUC", "RootMeanSquaredError")
 # What programs compute of these; anything else in their settings is left to Keras.
 _USUAL: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     "Precision": {"thresholds": (None, 0.5), "top_k": (None,), "class_id": (None,)},
     "Recall": {"thresholds": (None, 0.5), "top_k": (None,), "class_id": (None,)},
+    "F1Score": {"average": ("micro", "macro", "weighted")},
+    "FBetaScore": {"average": ("micro", "macro", "weighted")},
     "AUC": {
         "summation_method": ("interpolation",),
         "curve": ("ROC", "PR"),
@@ -95,7 +97,7 @@ class RowMetric:
 
 def metric_functions(keys: Sequence[Key], outputs: int) -> list[RowMetric]:
     """The metrics of a program. What accuracy means follows from the shapes of target and output, as in Keras."""
-    return [_plain(key[0], outputs) if len(key) == 1 else _of_class(key[1], dict(key[2])) for key in keys]
+    return [_plain(key[0], outputs) if len(key) == 1 else _of_class(key[1], dict(key[2]), outputs) for key in keys]
 
 
 def _mean(sums: Tensor, n_rows: Tensor) -> Tensor:
@@ -139,11 +141,13 @@ def _plain(name: str, outputs: int) -> RowMetric:
     return RowMetric(rows=_single(functions[name]), finish=_root if name == "rmse" else _mean)
 
 
-def _of_class(class_name: str, config: dict[str, Any]) -> RowMetric:
+def _of_class(class_name: str, config: dict[str, Any], outputs: int) -> RowMetric:
     if class_name == "AUC":
         return _auc(int(config.get("num_thresholds", 200)), config.get("curve", "ROC"))
     if class_name in ("Precision", "Recall"):
         return _of_counts(class_name)
+    if class_name in ("F1Score", "FBetaScore"):
+        return _f_score(outputs, float(config.get("beta", 1.0)), config.get("threshold"), config["average"])
     if class_name == "RootMeanSquaredError":
         return _plain("rmse", 1)
     return RowMetric(rows=_single(_keras_function(class_name, config)), finish=_mean)
@@ -192,6 +196,35 @@ def _of_counts(class_name: str) -> RowMetric:
         return ops.stack([ops.sum(truth * claimed, axis=-1), ops.sum(of, axis=-1)], axis=-1)
 
     return RowMetric(rows=rows, finish=lambda sums, _: _divided(sums[:, 0], sums[:, 1]), width=2)
+
+
+def _f_score(outputs: int, beta: float, threshold: float | None, average: str) -> RowMetric:
+    """The weighted harmonic mean of precision and recall, of all classes or averaged over them."""
+    from keras import config, ops
+
+    def rows(target: Tensor, prediction: Tensor) -> Tensor:
+        truth = ops.cast(ops.reshape(target, (target.shape[0], -1)), prediction.dtype)[None]
+        if threshold is None:  # the likeliest class
+            most = ops.max(prediction, axis=-1, keepdims=True)
+            claimed = ops.logical_and(prediction >= most, ops.abs(prediction) > 1e-9)
+        else:
+            claimed = prediction > threshold
+        claimed = ops.cast(claimed, prediction.dtype)
+        return ops.concatenate([claimed * truth, claimed * (1 - truth), (1 - claimed) * truth], axis=-1)
+
+    def finish(sums: Tensor, _: Tensor) -> Tensor:
+        right, wrong, missed = (sums[:, i * outputs : (i + 1) * outputs] for i in range(3))
+        if average == "micro":
+            right, wrong, missed = (ops.sum(one, axis=1, keepdims=True) for one in (right, wrong, missed))
+        tiny = config.epsilon()
+        precision, recall = right / (right + wrong + tiny), right / (right + missed + tiny)
+        score = precision * recall / (beta**2 * precision + recall + tiny) * (1 + beta**2)
+        if average != "weighted":
+            return ops.mean(score, axis=1)
+        of_class = right + missed
+        return ops.sum(score * of_class / (ops.sum(of_class, axis=1, keepdims=True) + tiny), axis=1)
+
+    return RowMetric(rows=rows, finish=finish, width=3 * outputs)
 
 
 def _auc(thresholds: int, curve: str) -> RowMetric:
