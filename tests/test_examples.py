@@ -18,27 +18,6 @@ PAGES = [
 ]
 
 
-def run(script: Path, folder: Path, *arguments: object) -> str:
-    """Runs a script in a process and a folder of its own; returns what it printed."""
-    environment = os.environ | {"MPLBACKEND": "agg"}
-    done = subprocess.run(
-        [sys.executable, "-W", "error::DeprecationWarning:unitune", str(script), *map(str, arguments)],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_example_runs(example: Path, tmp_path: Path) -> None:
-    assert "mean" in run(example, tmp_path)
-
-
 # Runs scripts one after another, each as a program of its own and in its own folder.
 RUNNER = """
 import contextlib, io, json, os, pathlib, runpy, sys, traceback
@@ -47,7 +26,7 @@ for folder in sys.argv[1:]:
     out, failure = io.StringIO(), ""
     try:
         with contextlib.redirect_stdout(out):
-            runpy.run_path("page.py", run_name="__main__")
+            runpy.run_path("script.py", run_name="__main__")
     except BaseException:
         failure = traceback.format_exc()
     pathlib.Path("done.json").write_text(json.dumps([out.getvalue(), failure]))
@@ -56,25 +35,43 @@ APART = "many-machines.md"
 """A page that starts a cluster, which is not for a process that does other things, too."""
 
 
+def python_of(file: Path) -> str:
+    """A script as it is, or the Python of a page."""
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".py":
+        return text
+    return "\n".join(re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL))
+
+
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, tuple[str, str]]:
-    """What each page printed, and how it failed. Importing Keras takes longer than most of them, so they share it."""
+def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, tuple[str, str]]:
+    """What each file printed, and how it failed. Importing Keras takes longer than most of them, so they share it."""
     folders = {}
-    for page in PAGES:
-        folders[page] = tmp_path_factory.mktemp(page.stem)
-        blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
-        (folders[page] / "page.py").write_text("\n".join(blocks), encoding="utf-8")
-    runner = tmp_path_factory.mktemp("runner") / "runner.py"
-    runner.write_text(RUNNER, encoding="utf-8")
-    for together in (True, False):
-        run(runner, runner.parent, *(folder for page, folder in folders.items() if (page.name != APART) == together))
-    return {page: tuple(json.loads((folder / "done.json").read_text())) for page, folder in folders.items()}
+    for file in (*EXAMPLES, *PAGES):
+        folders[file] = tmp_path_factory.mktemp(file.stem)
+        (folders[file] / "script.py").write_text(python_of(file), encoding="utf-8")
+    for apart in (False, True):
+        chosen = [str(folder) for file, folder in folders.items() if (file.name == APART) == apart]
+        subprocess.run(
+            [sys.executable, "-W", "error::DeprecationWarning:unitune", "-c", RUNNER, *chosen],
+            env=os.environ | {"MPLBACKEND": "agg"},
+            check=True,
+        )
+    return {file: tuple(json.loads((folder / "done.json").read_text())) for file, folder in folders.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_example_runs(example: Path, ran: dict[Path, tuple[str, str]]) -> None:
+    printed, failure = ran[example]
+    assert failure == ""
+    assert "mean" in printed
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_page_runs(page: Path, pages: dict[Path, tuple[str, str]]) -> None:
-    printed, failure = pages[page]
+def test_page_runs(page: Path, ran: dict[Path, tuple[str, str]]) -> None:
+    printed, failure = ran[page]
     assert failure == ""
     assert printed.strip()
 

@@ -273,6 +273,8 @@ import unitune.tuner.session as session
 claims.LEASE_S = 1.5
 engine = fakes.FakeEngine(tile_s=0.03, on_tile=lambda keys: print(json.dumps(keys), flush=True))
 strategy = fakes.a_strategy(sys.argv[3], trials=40)
+print("READY", flush=True)
+sys.stdin.readline()
 found, _ = fakes.kept(
     Path(sys.argv[1]) / sys.argv[3], url=sys.argv[2], trials=40, engine=engine, strategy=strategy
 )
@@ -292,13 +294,19 @@ def test_three_processes_share_a_run_and_one_is_killed(postgres, tmp_path, strat
         folder = tmp_path / str(number)
         folder.mkdir()
         command = [sys.executable, "-c", code, str(folder), postgres.url, strategy]
-        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        processes.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+    # Importing takes each as long as it likes: they begin together.
+    assert [process.stdout.readline() for process in processes] == ["READY\n"] * 3
     victim = processes[1]
+    for process in (victim, processes[0], processes[2]):
+        process.stdin.write("\n")
+        process.stdin.flush()
     lost = [json.loads(victim.stdout.readline()) for _ in range(3)]
     os.kill(victim.pid, signal.SIGKILL)
     lost += [json.loads(line) for line in victim.stdout if line.startswith("[") and line.endswith("]\n")]
     outputs = [processes[number].communicate(timeout=60)[0].splitlines() for number in (0, 2)]
     victim.wait()
+    victim.stdin.close()
     victim.stdout.close()
     trained = [[tuple(key) for line in lines if line[0] == "[" for key in json.loads(line)] for lines in outputs]
     assert all(trained)
