@@ -24,14 +24,12 @@ class InMemory:
         x, y, weight: `(row, ...)`; there may be no weights. For several inputs `x` is a list, tuple or dict of arrays,
             and so is `y` for several outputs.
         sizes: Rows of each batch.
-        first: The arrays of the first batch, inputs first.
     """
 
     x: Any
     y: Any
     weight: Array | None
     sizes: tuple[int, ...]
-    first: tuple[Array, ...]
 
     @property
     def arrays(self) -> tuple[Any, ...]:
@@ -79,7 +77,6 @@ def read_batches(data: Any) -> InMemory:
         y=columns[1],
         weight=columns[2] if len(columns) == 3 else None,
         sizes=tuple(len(next(leaves(batch[1]))) for batch in batches),
-        first=tuple(leaves(batches[0])),
     )
 
 

@@ -20,7 +20,7 @@ from unitune.engine.contract import Engine, Job, Outcome
 from unitune.errors import OptionError, SpaceError, users_traceback
 from unitune.models import backend
 from unitune.models.adopt import predicts_logits, training_of
-from unitune.models.blueprint import Blueprint, EarlyStopping, OptimizerSpec, Plateau, Training
+from unitune.models.blueprint import Blueprint, EarlyStopping, OptimizerSpec, Training
 from unitune.models.description import describe
 from unitune.space import Condition, Hyperparameter, Space
 from unitune.space.domains import same
@@ -28,6 +28,7 @@ from unitune.space.hyperparameters import HyperParameters
 from unitune.space.parse import domain
 from unitune.tuner.adopted import check_one_output, inputs_of, labels_of, sparse_loss, task_of
 from unitune.tuner.hypermodel import HyperModel, as_hypermodel, overrides_fit
+from unitune.tuner.keras_callbacks import plateau_of, stopping_of
 from unitune.tuner.light_build import light_variables, watched_weights
 from unitune.tuner.loop import Network
 from unitune.tuner.pose import pose
@@ -310,17 +311,10 @@ def _with_callback(callback: Any, logged: Sequence[str]) -> dict[str, Any]:
         )
     if name == "EarlyStopping" and (callback.baseline is not None or callback.start_from_epoch):
         raise OptionError("with `tune`, `EarlyStopping` starts with the first epoch, without a baseline")
-    numbers: dict[str, Any] = {
-        "monitor": callback.monitor,
-        "maximize": callback.mode == "max" or (callback.mode == "auto" and metric == "accuracy"),
-        "patience": int(callback.patience),
-        "min_delta": abs(float(callback.min_delta)),
-    }
+    maximize = callback.mode == "max" or (callback.mode == "auto" and metric == "accuracy")
     if name == "EarlyStopping":
-        stopping = EarlyStopping(restore_best_weights=bool(callback.restore_best_weights), **numbers)
-        return {"early_stopping": stopping}
-    numbers |= {"factor": float(callback.factor), "cooldown": int(callback.cooldown), "min_lr": float(callback.min_lr)}
-    return {"plateau": Plateau(**numbers)}
+        return {"early_stopping": stopping_of(callback, callback.monitor, maximize=maximize)}
+    return {"plateau": plateau_of(callback, callback.monitor, maximize=maximize)}
 
 
 def failed(job: Job, split: Split, reason: str) -> Outcome:

@@ -11,7 +11,8 @@ from typing import Any
 
 from unitune.engine.lift.base import Unfusable
 from unitune.models import backend
-from unitune.models.blueprint import EarlyStopping, Plateau, Schedule, Training
+from unitune.models.blueprint import Schedule, Training
+from unitune.tuner.keras_callbacks import plateau_of, stopping_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,31 +93,11 @@ def read_callbacks(
             monitor, maximize = _monitored(callback, logged, validates)
             if callback.baseline is not None or callback.start_from_epoch:
                 raise Unfusable("`EarlyStopping` with a baseline or a later start has no fused form")
-            training = replace(
-                training,
-                early_stopping=EarlyStopping(
-                    patience=callback.patience,
-                    min_delta=abs(float(callback.min_delta)),
-                    restore_best_weights=bool(callback.restore_best_weights),
-                    monitor=monitor,
-                    maximize=maximize,
-                ),
-            )
+            training = replace(training, early_stopping=stopping_of(callback, monitor, maximize=maximize))
         elif name == "ReduceLROnPlateau" and training.plateau is None:
             monitor, maximize = _monitored(callback, logged, validates)
             logs_rate = True
-            training = replace(
-                training,
-                plateau=Plateau(
-                    factor=float(callback.factor),
-                    patience=int(callback.patience),
-                    min_delta=abs(float(callback.min_delta)),
-                    cooldown=int(callback.cooldown),
-                    min_lr=float(callback.min_lr),
-                    monitor=monitor,
-                    maximize=maximize,
-                ),
-            )
+            training = replace(training, plateau=plateau_of(callback, monitor, maximize=maximize))
         elif name == "LearningRateScheduler" and training.schedule == Schedule():
             logs_rate = True
             training = _scheduled(callback.schedule, training, steps)

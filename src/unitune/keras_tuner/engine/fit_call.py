@@ -93,7 +93,8 @@ class Rows:
             if len(set(read.sizes[:-1])) > 1 or read.sizes[-1] > read.sizes[0]:
                 raise Unfusable("the batches are of different sizes")
             again = leaves(next(batches_of(data)))
-            shuffles = not all(np.array_equal(a, b) for a, b in zip(read.first, again, strict=True))
+            first = (array[: read.sizes[0]] for array in leaves(read.arrays))
+            shuffles = not all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
             self._read[id(data)] = (read, shuffles)
         return self._read[id(data)]
 
