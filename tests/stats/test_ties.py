@@ -6,7 +6,8 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from unitune.stats import Cell, OutOfFold, corrected_t_test, nothing_known, tied_by_rows, tied_with_best
-from unitune.stats.ties import BY_ROWS, NOTHING, ONE_SET, _inverse_trigamma, holm_over_pairs
+from unitune.stats.additive import inverse_trigamma
+from unitune.stats.ties import BY_ROWS, NOTHING, ONE_SET, holm_over_pairs
 
 
 def test_two_trials_are_one_pair_and_more_are_many():
@@ -165,4 +166,4 @@ def test_equal_predictions_are_tied():
 def test_inverse_of_the_trigamma_function(x):
     from scipy import special
 
-    assert _inverse_trigamma(float(special.polygamma(1, x))) == pytest.approx(x)
+    assert inverse_trigamma(float(special.polygamma(1, x))) == pytest.approx(x)

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import special
 
 from unitune.records import Array, Direction
+from unitune.stats.additive import inverse_trigamma
 from unitune.stats.out_of_fold import OutOfFold
 from unitune.stats.resampling import LARGE, cell_scores, member_variance, nanmean, resamples, rows_once
 
@@ -121,7 +122,7 @@ def _prior(values: Array) -> tuple[float, float]:
     logs = np.log(variances) - special.digamma(df / 2) + np.log(df / 2)
     excess = float(logs.var(ddof=1) - special.polygamma(1, df / 2))
     most = (len(variances) - 1) * df
-    prior_df = most if excess <= 0 else min(most, 2 * _inverse_trigamma(excess))
+    prior_df = most if excess <= 0 else min(most, 2 * inverse_trigamma(excess))
     shift = float(special.digamma(prior_df / 2) - np.log(prior_df / 2)) if excess > 0 else 0.0
     return float(np.exp(logs.mean() + shift)), float(prior_df)
 
@@ -130,18 +131,6 @@ def _better_half(values: Array) -> Array:
     """The indices of the better half of the trials, four at least; `values` `(trial, member)`, greater is better."""
     means = nanmean(values)
     return np.argsort(np.where(np.isnan(means), np.inf, -means), kind="stable")[: max(4, -(-len(values) // 2))]
-
-
-def _inverse_trigamma(value: float) -> float:
-    """The x at which the trigamma function is `value`, by Newton's steps on its reciprocal (Smyth, appendix)."""
-    x = 0.5 + 1 / value
-    for _ in range(50):
-        trigamma = float(special.polygamma(1, x))
-        step = trigamma * (1 - trigamma / value) / float(special.polygamma(2, x))
-        x += step
-        if abs(step) < 1e-8 * x:
-            break
-    return x
 
 
 def tied_by_rows(

@@ -1,0 +1,143 @@
+"""What further repeats are worth for the decision: where they should go, and how many it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from unitune.stats.posterior import Posterior
+
+MOST = 50
+"""No more repeats than this are thought of."""
+CANDIDATES = 40
+OUTCOMES, TRUTHS = 128, 256
+SURE = 0.85
+"""The probability with which a number of repeats should settle the choice."""
+MOST_AT_ONCE = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worth:
+    """What some repeats are worth.
+
+    Attributes:
+        trials: Indices of the trials that would be repeated.
+        repeats: How often each.
+        loss_now: The expected loss of the trial of the smallest, in the metric's own units.
+        loss_after: What it would be after these repeats, on average over what they may show.
+        settled: The probability that it would then be within the tolerance.
+    """
+
+    trials: tuple[int, ...]
+    repeats: int
+    loss_now: float
+    loss_after: float
+    settled: float
+
+
+def worth_of(
+    posterior: Posterior,
+    trials: list[int],
+    *,
+    members: int,
+    repeats: int = 1,
+    tolerance: float | None = None,
+    seed: int = 0,
+) -> Worth:
+    """What repeating some trials is worth.
+
+    A repeat draws new seeds and splits, on the same rows: the luck of rows stays. Of what the repeats may show, draws
+    of the posterior are the sample; how they would move it follows by linear regression of the true scores on what is
+    shown, as in an ensemble Kalman filter.
+
+    Args:
+        posterior: What is known.
+        trials: Indices of the trials to repeat.
+        members: Networks of a trial in one repeat: the number of folds.
+        repeats: How often each is repeated.
+        tolerance: In the metric's own units; the posterior's own if not given.
+        seed: Of what may be shown.
+
+    Source: the value of information with correlated beliefs: Frazier, Powell and Dayanik, "The knowledge-gradient
+        policy for correlated normal beliefs", INFORMS Journal on Computing 21 (2009).
+    """
+    margin = posterior.tolerance if tolerance is None else tolerance
+    rng = np.random.default_rng(seed)
+    order = np.lexsort((posterior.expected_loss, -posterior.probability_best))
+    near = np.unique(np.concatenate([order[:CANDIDATES], np.asarray(trials, dtype=np.int64)]))
+    sign = 1.0 if posterior.direction == "maximize" else -1.0
+    truth = sign * posterior.without_luck[:, near]
+    again = posterior.again[trials]
+    total = np.maximum(posterior.noise[trials], 1e-300)
+    # What a trial's score is off by is known for each draw; the share of its rows stays in every repeat.
+    stays = np.clip(1 - again / np.maximum(posterior.n_members[trials], 1) / total, 0.0, 1.0)
+    true_again = sign * posterior.without_luck[:, trials]
+    off = sign * posterior.mean_of_scores[trials] - true_again
+    off -= off.mean()
+    rows = stays * off + np.sqrt(stays * (1 - stays) * total) * rng.standard_normal(off.shape)
+    shown = true_again + rows + np.sqrt(again / (members * repeats)) * rng.standard_normal(off.shape)
+    centred = shown - shown.mean(axis=0)
+    scale = max(float(centred.var()), 1e-300)
+    weights = np.linalg.solve(
+        centred.T @ centred / len(centred) + 1e-6 * scale * np.eye(len(trials)), centred.T @ truth / len(centred)
+    )
+    expected = truth.mean(axis=0) + centred @ weights
+    left = truth - expected
+    losses = np.array([(one + left[-TRUTHS:]).max(axis=1).mean() - one.max() for one in expected[:OUTCOMES]])
+    losses = np.maximum(losses, 0.0)
+    return Worth(
+        trials=tuple(int(one) for one in trials),
+        repeats=repeats,
+        loss_now=float(posterior.expected_loss.min()),
+        loss_after=float(losses.mean()),
+        settled=float((losses <= margin).mean()),
+    )
+
+
+def next_repeats(posterior: Posterior, *, members: int, tolerance: float | None = None, seed: int = 0) -> Worth:
+    """The trials that are worth one more repeat each: those that take most off the expected loss for each network.
+
+    Args:
+        posterior, members, tolerance, seed: As in `worth_of`.
+    """
+    order = _contenders(posterior)
+    found = [
+        worth_of(posterior, order[:count], members=members, tolerance=tolerance, seed=seed)
+        for count in range(min(2, len(order)), len(order) + 1)
+    ]
+    return max(found, key=lambda one: (one.loss_now - one.loss_after) / len(one.trials))
+
+
+def repeats_to_settle(
+    posterior: Posterior, *, members: int, tolerance: float | None = None, sure: float = SURE, seed: int = 0
+) -> Worth | None:
+    """How many repeats of the contenders bring the expected loss within the tolerance; None if fifty do not.
+
+    Args:
+        posterior, members, tolerance, seed: As in `worth_of`.
+        sure: The probability that it is settled then.
+    """
+    order = _contenders(posterior)
+    low, high = 0, 1
+    found = None
+    while high <= MOST:
+        one = worth_of(posterior, order, members=members, repeats=high, tolerance=tolerance, seed=seed)
+        if one.settled >= sure:
+            found = one
+            break
+        low, high = high, 2 * high if high < MOST <= 2 * high - 1 or 2 * high <= MOST else MOST + 1
+    while found is not None and high - low > 1:
+        middle = (low + high) // 2
+        one = worth_of(posterior, order, members=members, repeats=middle, tolerance=tolerance, seed=seed)
+        if one.settled >= sure:
+            found, high = one, middle
+        else:
+            low = middle
+    return found
+
+
+def _contenders(posterior: Posterior) -> list[int]:
+    order = np.lexsort((posterior.expected_loss, -posterior.probability_best))
+    likely = max(2, len(posterior.credible()))
+    return [int(one) for one in order[: min(likely, MOST_AT_ONCE, posterior.n_trials)]]
