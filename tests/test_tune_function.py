@@ -67,6 +67,15 @@ def test_rows_in_batches_are_the_rows(kind, rows, in_batches):
         tune(build_model, (data, y))
 
 
+def test_rows_that_change_from_pass_to_pass_are_not_read_once(rows):
+    tf = pytest.importorskip("tensorflow")
+    data = tf.data.Dataset.from_tensor_slices(rows).map(lambda a, b: (a + tf.random.normal(a.shape), b)).batch(16)
+    with pytest.raises(DataError, match=r"same in each pass.*`RandomStandardNormal`.*plain `fit`"):
+        tune(build_model, (data,))
+    with pytest.raises(DataError, match="same in each pass"):
+        tune(build_model, rows, test_data=data)
+
+
 def test_one_name_may_have_another_domain_under_another_condition(rows):
     built = []
 

@@ -69,12 +69,22 @@ def weight_specs(blueprint: Blueprint, input_shape: tuple[Any, ...]) -> list[Wei
 
 
 def output_shape(blueprint: Blueprint, input_shape: tuple[Any, ...]) -> Shape:
-    """The shape of one row of the output: `(output,)`.
+    """The shape of one row of the output: `(output,)`; of several outputs, that of the last.
 
     Raises:
         KeyError: A layer is not among `KNOWN_LAYERS`.
     """
     return _walk(blueprint, input_shape)[1][blueprint.output]
+
+
+def output_shapes(blueprint: Blueprint, input_shape: tuple[Any, ...]) -> list[Shape]:
+    """The shape of one row of each output.
+
+    Raises:
+        KeyError: A layer is not among `KNOWN_LAYERS`.
+    """
+    shapes = _walk(blueprint, input_shape)[1]
+    return [shapes[value] for value in blueprint.outputs or (blueprint.output,)]
 
 
 def _walk(blueprint: Blueprint, input_shape: tuple[Any, ...]) -> tuple[dict[int, Weights], list[Shape]]:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from unitune.data.arrays import Split, as_inputs, n_rows, row_shape, take_rows
-from unitune.data.batches import InMemory, batches_of, comes_in_batches, is_py_dataset, leaves, read_batches
+from unitune.data.batches import ChangingRowsError, InMemory, comes_in_batches, is_py_dataset, read_batches
+from unitune.data.fitting import why_misfit
 from unitune.engine.lift.base import Unfusable
 from unitune.engine.metrics import metric_name
 from unitune.errors import DataError, OptionError
@@ -21,6 +22,7 @@ from unitune.models import backend
 from unitune.models.adopt import input_keys, why_own_fit
 from unitune.models.blueprint import Blueprint, EarlyStopping, MetricSpec, Training
 from unitune.models.compiled import compile_arguments, compiled_outputs, gives_dictionary, output_names
+from unitune.models.shapes import output_shapes
 from unitune.records import Array
 from unitune.tuner.adopted import loss_name
 from unitune.tuner.reading import read_network
@@ -63,7 +65,7 @@ class Rows:
     splits: list[Split] = field(default_factory=list)
     _numbers: dict[Any, int] = field(default_factory=dict)
     _alive: list[Any] = field(default_factory=list)  # keeps the ids below valid
-    _read: dict[int, tuple[InMemory, bool]] = field(default_factory=dict)
+    _read: dict[int, InMemory | str] = field(default_factory=dict)  # or why they cannot be read
     _digests: dict[int, bytes] = field(default_factory=dict)
 
     def read(self, call: dict[str, Any]) -> None:
@@ -74,29 +76,22 @@ class Rows:
                 nothing = backend.ensure().utils.PyDataset.on_epoch_end
                 if call["shuffle"] or type(data).on_epoch_end is not nothing:
                     raise Unfusable("a `PyDataset` gives other batches in each epoch")
-            read, shuffles = self._batches(data)
+            read = self._batches(data)
             call |= {"x": read.x, "y": read.y, "sample_weight": read.weight}
-            call |= {"batch_size": read.sizes[0], "shuffle": shuffles}
+            call |= {"batch_size": read.sizes[0], "shuffle": read.reorders}
         held_out = call["validation_data"]
         if held_out is not None and comes_in_batches(held_out):
-            read, _ = self._batches(held_out)
+            read = self._batches(held_out)
             call |= {"validation_batch_size": read.sizes[0], "validation_data": read.arrays}
 
-    def _batches(self, data: Any) -> tuple[InMemory, bool]:
-        """The rows, and whether they come in another order each time."""
+    def _batches(self, data: Any) -> InMemory:
         if id(data) not in self._read:
             self._alive.append(data)
-            try:
-                read = read_batches(data)
-            except DataError as error:
-                raise Unfusable(str(error)) from None
-            if len(set(read.sizes[:-1])) > 1 or read.sizes[-1] > read.sizes[0]:
-                raise Unfusable("the batches are of different sizes")
-            again = leaves(next(batches_of(data)))
-            first = (array[: read.sizes[0]] for array in leaves(read.arrays))
-            shuffles = not all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
-            self._read[id(data)] = (read, shuffles)
-        return self._read[id(data)]
+            self._read[id(data)] = _read_batches(data)
+        read = self._read[id(data)]
+        if isinstance(read, str):
+            raise Unfusable(read)
+        return read
 
     def number(self, key: tuple[Any, ...], arrays: Sequence[Any], make: Any) -> int:
         """The number of the split made of these arrays, which is made on first sight."""
@@ -117,6 +112,18 @@ class Rows:
             text = f"{values.shape}{values.dtype}".encode()
             self._digests[id(array)] = blake2b(text + values.tobytes(), digest_size=16).digest()
         return self._digests[id(array)]
+
+
+def _read_batches(data: Any) -> InMemory | str:
+    try:
+        read = read_batches(data)
+    except ChangingRowsError as error:
+        return error.reason
+    except DataError as error:
+        return str(error)
+    if len(set(read.sizes[:-1])) > 1 or read.sizes[-1] > read.sizes[0]:
+        return "the batches are of different sizes"
+    return read
 
 
 def read_fit(
@@ -184,6 +191,7 @@ def read_fit(
     if not blueprint.layers:
         raise Unfusable(getattr(blueprint, "solo_reason", "") or "the model is not a chain of layers that can be read")
 
+    _check_targets(blueprint, training, input_shape, y, held_out)
     sparse = tuple(loss_name(output.loss).startswith("sparse_") for output in training.each_output)
     training, logged = _logged_metrics(model, training, sparse)
     epochs = int(call["epochs"])
@@ -332,6 +340,22 @@ def _features(x: Any) -> Any:
     if isinstance(x, tuple):
         return tuple(np.ascontiguousarray(one, dtype=floatx) for one in x)
     return np.ascontiguousarray(x, dtype=floatx)
+
+
+def _check_targets(
+    blueprint: Blueprint, training: Training, input_shape: tuple[Any, ...], y: Any, held_out: tuple[Any, ...] | None
+) -> None:
+    """Leaves targets to `fit` that do not fit an output: what it makes of them (an error, a broadcast) is its own."""
+    try:
+        shapes = output_shapes(blueprint, input_shape)
+    except KeyError:
+        return
+    for part in (y, *(held_out or ())[1:2]):
+        for one, shape, output in zip(as_inputs(part), shapes, training.each_output, strict=False):
+            ignored = getattr(output.loss, "ignore_class", None)
+            reason = why_misfit(one, shape, loss_name(output.loss), ignored=ignored)
+            if reason:
+                raise Unfusable(reason)
 
 
 def _all(rows: Any) -> list[Any]:

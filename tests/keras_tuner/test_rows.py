@@ -1,0 +1,121 @@
+"""Rows and targets that only `fit` itself can take, through `search`."""
+
+import numpy as np
+import pytest
+
+from unitune import keras_tuner
+
+
+def random_batches(kind, x, y):
+    """Rows with noise that is new in each pass."""
+    if kind == "tf.data":
+        tf = pytest.importorskip("tensorflow")
+        data = tf.data.Dataset.from_tensor_slices((x, y))
+        return data.map(lambda a, b: (a + tf.random.normal([4]), b)).batch(16)
+
+    import keras
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, index):
+            chosen = slice(index * 16, index * 16 + 16)
+            return x[chosen] + generator.normal(size=(16, 4)).astype("float32"), y[chosen]
+
+    generator = np.random.default_rng(0)
+    return Batches()
+
+
+@pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
+@pytest.mark.parametrize("kind", ["tf.data", "PyDataset"])
+def test_rows_that_change_from_pass_to_pass_are_left_to_fit(kind, rows, tmp_path):
+    """Two classes of the same rows: on new noise in each epoch nothing can be learnt, on noise that is frozen, all."""
+    x, y = np.zeros((64, 4), "float32"), np.arange(64) % 2
+
+    import keras
+
+    def build(hp):
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(hp.Choice("units", [64]), "relu")])
+        model.add(keras.layers.Dense(2, "softmax"))
+        model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    found = keras_tuner.RandomSearch(
+        build, objective=keras_tuner.Objective("accuracy", "max"), max_trials=1, seed=0, directory=tmp_path
+    )
+    with pytest.warns(UserWarning, match="trained with plain `fit`"):
+        found.search(random_batches(kind, x, y), epochs=30, shuffle=kind == "tf.data", verbose=0)
+    trial = found.results().iloc[0]
+    assert trial["engine"] == "solo"
+    assert ("RandomStandardNormal" if kind == "tf.data" else "a second pass") in trial["engine_reason"]
+    assert trial["score"] < 0.8
+
+
+def searched(build, x, y, tmp_path, engine="auto", **fit):
+    found = keras_tuner.RandomSearch(
+        build, objective="val_loss", max_trials=1, seed=0, directory=tmp_path, engine=engine, overwrite=True
+    )
+    found.search(x, y, **{"epochs": 2, "validation_split": 0.25, "verbose": 0, **fit})
+    return found.results().iloc[0], next(iter(found.oracle.trials.values()))
+
+
+def network(units, activation, loss):
+    def build(hp):
+        import keras
+
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(units, activation)])
+        model.set_weights(model.get_weights())
+        model.compile(keras.optimizers.Adam(0.01), loss)
+        hp.Choice("unused", [1, 2])
+        return model
+
+    return build
+
+
+@pytest.mark.parametrize("labels", [[1, 2, 3], [0, 1, -1], [0, 1, 7]])
+@pytest.mark.parametrize("where", ["training", "validation", "folds"])
+@pytest.mark.filterwarnings("ignore:1 of 1 trials were trained with plain `fit`")
+def test_labels_outside_the_outputs_fail_as_in_fit(labels, where, rows, tmp_path):
+    x, build = rows[0], network(3, "softmax", "sparse_categorical_crossentropy")
+    wrong, right = np.resize(labels, len(x)), np.resize([0, 1, 2], len(x))
+    fit = {"validation_split": 0.25} if where == "training" else {"validation_split": None, "folds": 2}
+    if where == "validation":
+        fit = {"validation_split": None, "validation_data": (x, wrong)}
+    y = right if where == "validation" else wrong
+    try:  # JAX says nothing
+        build(keras_tuner.HyperParameters()).fit(x, wrong, verbose=0)
+        said = ""
+    except Exception as error:
+        said = type(error).__name__
+    for engine in ("auto", "solo"):
+        found, trial = searched(build, x, y, tmp_path, engine=engine, **fit)
+        assert (found["status"] == "COMPLETED") == (not said)
+        assert said in (trial.message or "")
+        assert not said or trial.message.startswith("Traceback")
+
+
+def test_outputs_that_no_row_uses_are_no_reason(rows, tmp_path):
+    found, _ = searched(
+        network(5, "softmax", "sparse_categorical_crossentropy"), rows[0], np.resize([0, 1, 3], 64), tmp_path
+    )
+    assert (found["engine"], found["status"]) == ("fused", "COMPLETED")
+
+
+@pytest.mark.parametrize(("columns", "units"), [(2, 1), (1, 2), (3, 3)])
+def test_targets_of_another_width_are_left_to_fit(columns, units, rows, tmp_path):
+    """`fit` broadcasts them."""
+    x = rows[0]
+    y = np.random.default_rng(0).normal(size=(64, columns)).astype("float32")
+    build = network(units, None, "mse")
+    fit = {"shuffle": False, "epochs": 3}
+    model = build(keras_tuner.HyperParameters())
+    expected = model.fit(x, y, validation_split=0.25, verbose=0, **fit).history["val_loss"]
+    if columns == units:
+        found, _ = searched(build, x, y, tmp_path, **fit)
+        assert found["engine"] == "fused"
+    else:
+        with pytest.warns(UserWarning, match="a row of the target has the shape"):
+            found, _ = searched(build, x, y, tmp_path, **fit)
+    np.testing.assert_allclose(found["score"], min(expected), rtol=1e-5)
