@@ -93,7 +93,7 @@ REFUSED = {
     "activation-with-arguments": (job(hidden(cases.dense(3, "threshold"))), "threshold"),
     "gated": (job(hidden(cases.dense(4, "glu"))), "changes the number of features"),
     "rows-mixed": (job(hidden(cases.dense(3, mixes_rows))), "`mixes_rows` mixes rows"),
-    "random-activation": (job(hidden(cases.dense(3, draws))), "`draws` mixes rows, or draws at random"),
+    "random-activation": (job(hidden(cases.dense(3, draws))), "`draws` draws at random"),
     "dropout-noise-shape": (job(hidden(cases.layer("Dropout", rate=0.1, noise_shape=(1, 3)))), "noise_shape"),
     "normalised-other-axis": (job(hidden(cases.layer("BatchNormalization", axis=0))), "axis"),
 }

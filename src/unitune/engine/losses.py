@@ -50,8 +50,11 @@ def loss_key(loss: Any) -> Key:
     elif hasattr(loss, "get_config") and type(loss).__name__ in _CLASSES:
         name = _CLASSES[type(loss).__name__]
         settings = {k: v for k, v in loss.get_config().items() if k not in ("name", "dtype", "fn")}
-        if settings.pop("reduction", "sum_over_batch_size") != "sum_over_batch_size":
-            raise Unfusable(f"`{type(loss).__name__}` with another reduction than the mean has no fused form")
+        reduction = settings.pop("reduction", "mean")
+        if reduction == "sum":
+            settings["reduction"] = reduction
+        elif reduction not in ("mean", "sum_over_batch_size"):
+            raise Unfusable(f"`{type(loss).__name__}(reduction={reduction!r})` has no fused form")
         if settings.get("ignore_class") is not None:
             raise Unfusable("`ignore_class` has no fused form")
         if settings.get("axis", -1) != -1:
@@ -72,4 +75,19 @@ def loss_function(key: Key) -> Callable[[Tensor, Tensor], Tensor]:
 
     name, settings = key
     loss = getattr(keras.losses, _ROWWISE[name])(**dict(settings))
-    return loss.call  # type: ignore[no-any-return]
+    return lambda target, prediction: loss.call(target, as_made(name, prediction))
+
+
+def as_made(name: str, prediction: Tensor) -> Tensor:
+    """The prediction for a loss or metric of this name, which sees the logits that Keras's sees on TensorFlow.
+
+    Those of Keras's own functions go with the tensor, whatever the loss; those of TensorFlow's own only if they fit.
+    """
+    kind, logits = getattr(prediction, "_logits_of", ("", None))
+    if logits is None or kind != ("Sigmoid" if "binary" in name.lower() else "Softmax"):
+        return prediction
+    from keras import ops
+
+    seen = ops.reshape(prediction, prediction.shape)  # another tensor, since other losses may not see them
+    seen._keras_logits = logits
+    return seen

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unitune.engine.lift.base import Key, Tensor, Unfusable
+from unitune.engine.lift.base import Key, Tensor, Unfusable, folded
+from unitune.engine.losses import as_made
 from unitune.models.blueprint import MetricSpec
 
 _NAMES = {
@@ -162,10 +163,10 @@ def _keras_function(class_name: str, config: dict[str, Any]) -> Callable[[Tensor
     function, settings = metric._fn, metric._fn_kwargs
 
     def rows(target: Tensor, prediction: Tensor) -> Tensor:
-        members, batch, outputs = prediction.shape
+        members, batch, _ = prediction.shape
         every = ops.broadcast_to(target[None], (members, *target.shape))
         flat = ops.reshape(every, (members * batch, *target.shape[1:]))
-        values = function(flat, ops.reshape(prediction, (members * batch, outputs)), **settings)
+        values = function(flat, as_made(class_name, folded(prediction)), **settings)
         return ops.reshape(ops.cast(values, prediction.dtype), (members, batch))
 
     return rows

@@ -83,6 +83,9 @@ class Program:
         for node in self.key.nodes:
             mine = self._places(node)
             taken = [values[i] for i in node.inputs]
+            if node.kind != "weightless":
+                # A layer takes floats in the type that it computes in; Keras's own layers do that by themselves.
+                taken = [_as_computed(one, self.key.dtype) for one in taken]
             x = taken[0] if len(taken) == 1 else taken
             values[node.index], weights[mine] = lift_of(node.kind).apply(node, weights[mine], x, context)
         return values, weights
@@ -163,7 +166,7 @@ class Program:
             values, new_weights = self._forward(weights, x, context)
             predictions = self._outputs(values)
             rows = self._scores.row_losses(y, predictions, row_weights)
-            losses = [ops.sum(ops.where(row_mask, one, 0.0), axis=-1) / n_rows for one in rows]
+            losses = self._scores.of_rows(rows, row_mask, n_rows)
             total = self._scores.total(losses, hyper)
             extra = self._penalty(weights, hyper, data)
             if extra is not None:
@@ -270,7 +273,8 @@ class Program:
             )
             values, _ = self._forward(weights, x, context)
             predictions = self._outputs(values)
-            rows = [ops.where(mask, one, 0.0) for one in self._scores.row_losses(y, predictions, row_weights)]
+            rows = self._scores.weighed(self._scores.row_losses(y, predictions, row_weights), first, data["n_val"])
+            rows = [ops.where(mask, one, 0.0) for one in rows]
             sums = [
                 self._scores.total([ops.sum(one, axis=-1) for one in rows], hyper)[:, None],
                 *self._scores.of_block(rows, first, data["n_val"]),
@@ -385,6 +389,14 @@ class Program:
         if key.plateau:
             new |= reduce_on_plateau(carry, hyper, epoch, train, validation, final)
         return new
+
+
+def _as_computed(x: Tensor, dtype: str) -> Tensor:
+    """Floats in this type, and all else as it is."""
+    from keras import backend, ops
+
+    own = backend.standardize_dtype(x.dtype)
+    return ops.cast(x, dtype) if backend.is_float_dtype(own) and own != dtype else x
 
 
 def _rows(array: Tensor, first: Tensor, count: int) -> Tensor:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from inspect import signature
 from typing import Any
 
 from unitune.engine.contract import Job
+from unitune.engine.lift.activation import check_rows
 from unitune.engine.lift.base import Key, Layout, Node, Unfusable, has_lift, lift_of, runs, sources
 from unitune.engine.lift.optimizer import OptimizerReading, read_optimizer, same_program
 from unitune.engine.losses import loss_key
 from unitune.engine.metrics import metric_key
 from unitune.engine.program_key import OutputKey
 from unitune.models.blueprint import Blueprint, Call, LayerSpec, OutputSpec, Training
-from unitune.models.shape_rules import Shape
+from unitune.models.shape_rules import RULES, Shape
 from unitune.models.shapes import as_shapes
+
+# These take whole numbers: a table's places, and what Keras multiplies as it does floating ones.
+_TAKE_NUMBERS = frozenset({"Dense", "Embedding", "weightless"})
+# These may give the very tensor that they take.
+_KEEP_LOGITS = frozenset({"Activation", "weightless", "Dropout", "SpatialDropout1D", "AlphaDropout", "GaussianNoise"})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,7 +93,7 @@ class Reader:
 
     def _join(self, job: Job, input_shape: tuple[Any, ...]) -> Reading:
         shapes = as_shapes(input_shape)
-        graph = read_graph(job.blueprint, shapes)
+        graph = read_graph(job.blueprint, shapes, job.training.batch_size)
         nodes = graph.nodes
         optimizer = _read_training(job.training)
         specs = job.training.each_output
@@ -125,8 +133,8 @@ def weight_order(nodes: Any) -> list[int]:
     return sorted(owners, key=lambda i: nodes[i].layer)
 
 
-def read_graph(blueprint: Blueprint, input_shapes: tuple[Shape, ...]) -> Graph:
-    """The nodes of a network.
+def read_graph(blueprint: Blueprint, input_shapes: tuple[Shape, ...], batch_size: int) -> Graph:
+    """The nodes of a network that is trained in batches of this size.
 
     Raises:
         Unfusable: With the first layer that has no fused form.
@@ -137,7 +145,7 @@ def read_graph(blueprint: Blueprint, input_shapes: tuple[Shape, ...]) -> Graph:
         raise Unfusable("the model is not a chain of layers that can be read")
     if len(input_shapes) != blueprint.n_inputs:
         raise Unfusable(f"the model has {blueprint.n_inputs} inputs, but the rows have {len(input_shapes)}")
-    builder = _Builder(blueprint, input_shapes)
+    builder = _Builder(blueprint, input_shapes, batch_size)
     for call in blueprint.graph:
         builder.call(call)
     return builder.graph()
@@ -146,9 +154,14 @@ def read_graph(blueprint: Blueprint, input_shapes: tuple[Shape, ...]) -> Graph:
 class _Builder:
     """Turns the calls of a blueprint into nodes."""
 
-    def __init__(self, blueprint: Blueprint, shapes: tuple[Shape, ...]) -> None:
+    def __init__(self, blueprint: Blueprint, shapes: tuple[Shape, ...], batch_size: int) -> None:
+        import keras
+
         self.blueprint = blueprint
         self.shapes = shapes
+        self.batch_size = batch_size
+        self.usual = str(keras.config.floatx())
+        self.types = [spec.dtype or self.usual for spec in blueprint.inputs] or [self.usual]
         self.nodes: list[Node] = []
         self.values = [-1 - k for k in range(len(shapes))]  # the node of each value
         self.first: dict[int, int] = {}  # from a layer to the first node that its first call made
@@ -156,27 +169,45 @@ class _Builder:
     def shape(self, value: int) -> Shape:
         return self.nodes[value].shape if value >= 0 else self.shapes[-1 - value]
 
+    def type(self, value: int) -> str:
+        return (self.nodes[value].dtype or self.usual) if value >= 0 else self.types[-1 - value]
+
     def call(self, call: Call) -> None:
         layer = self.blueprint.layers[call.layer]
         _refuse(layer)
         taken = [self.values[i] for i in call.inputs]
         name, own = layer.class_name, getattr(layer.config.get("class"), "__module__", "keras.")
         config: dict[str, Any] = {"class_name": name, **layer.config}
+        types = tuple(self.type(i) for i in taken)
+        config |= {"output_shape": call.shape, "types": types, "batch_size": self.batch_size}
         if not has_lift(name, users=not own.startswith("keras.")):
             if not layer.config.get("weightless"):
                 raise Unfusable(f"the layer `{name}` has no fused form")
-            name, config["output_shape"] = "weightless", call.shape
+            name = "weightless"
         elif "class" in layer.config:
             config |= layer.config["config"]
+        elif set(types) != {self.usual} and name not in _TAKE_NUMBERS:
+            # A layer computes in its own type, but takes whole numbers as they are.
+            if name not in RULES or RULES[name](layer.config, *(self.shape(i) for i in taken))[0]:
+                raise Unfusable(f"`{name}` of inputs of the type `{'`, `'.join(types)}` has no fused form")
+            name = "weightless"
         if call.arguments or call.constants:
             config["call_arguments"] = dict(call.arguments)
             config["call_constants"] = call.constants
+        try:
+            signature(lift_of(name).read).bind(config, *taken)
+        except TypeError:
+            raise Unfusable(f"`{layer.class_name}` of {len(taken)} inputs has no fused form") from None
         read = lift_of(name).read(config, *(self.shape(i) for i in taken))
+        if not read and name == "Flatten":
+            read = self._flat(taken[0])
         again = call.layer in self.first
         start = self.first.setdefault(call.layer, len(self.nodes))
         value = taken[0]
         made: list[int] = []
         for place, node in enumerate(read):
+            if node.kind == "Activation":
+                check_rows(node.function, node.shape, self.batch_size)
             if again and node.random:
                 raise Unfusable(f"`{layer.class_name}` draws at random, and is called twice")
             if node.inputs:
@@ -196,6 +227,25 @@ class _Builder:
             made.append(value)
         self.values.append(value)
 
+    def _flat(self, value: int) -> list[Node]:
+        """`Flatten` of flat rows is nothing, but that TensorFlow knows no logits behind what comes out."""
+        shape = self.shape(value)
+        known = value >= 0 and self.nodes[value].kind in _KEEP_LOGITS
+        return [Node(kind="Flatten", shape=shape, layout="repeat")] if known else []
+
+    def _with_logits(self, outputs: list[int]) -> None:
+        """Members share a program only where their outputs, and what may hand logits on to these, are one function.
+
+        On TensorFlow a loss is computed from the logits behind an output, which a choice of functions would not keep.
+        """
+        waiting = list(outputs)
+        while waiting:
+            one = waiting.pop()
+            if one >= 0 and self.nodes[one].kind in _KEEP_LOGITS:
+                waiting += self.nodes[one].inputs
+                if self.nodes[one].kind == "Activation":
+                    self.nodes[one] = replace(self.nodes[one], static=("function", self.nodes[one].function))
+
     def graph(self) -> Graph:
         """What is needed for the outputs, with its layouts."""
         outputs = [self.values[value] for value in self.blueprint.outputs or (self.blueprint.output,)]
@@ -204,6 +254,9 @@ class _Builder:
                 raise Unfusable("the model has no layer that computes anything")
             if len(self.nodes[output].shape) != 1:
                 raise Unfusable(f"an output of the shape {self.nodes[output].shape} has no fused form")
+            if self.nodes[output].dtype:
+                raise Unfusable(f"an output of the type `{self.nodes[output].dtype}` has no fused form")
+        self._with_logits(outputs)
         needed: set[int] = set()
         waiting = list(outputs)
         while waiting:
@@ -267,12 +320,21 @@ def _refuse(layer: LayerSpec) -> None:
     import keras
 
     own = layer.config.get("config", layer.config)
+    if _within(own, "activity_regularizer"):
+        raise Unfusable(f"`{layer.class_name}(activity_regularizer=...)` has no fused form")
     if layer.config.get("trainable") is False or (own.get("trainable") is False and not layer.config.get("weightless")):
         raise Unfusable(f"`{layer.class_name}(trainable=False)` has no fused form")
     policy = layer.config.get("dtype") or keras.config.dtype_policy()
     name = getattr(policy, "name", policy)
     if name != keras.config.floatx():
         raise Unfusable(f"the dtype `{name}` of `{layer.class_name}` is not that of the rows")
+
+
+def _within(config: Any, argument: str) -> bool:
+    """Whether a layer, or one within it, is given an argument."""
+    if isinstance(config, Mapping):
+        return bool(config.get(argument)) or any(_within(value, argument) for value in config.values())
+    return isinstance(config, list | tuple) and any(_within(value, argument) for value in config)
 
 
 def _read_training(training: Training) -> OptimizerReading:

@@ -28,6 +28,7 @@ class Scores:
         widths = [key.nodes[output.node].width for output in key.outputs]
         self.n_columns = sum(widths)
         self._losses = [loss_function(output.loss) for output in key.outputs]
+        self._sums = [dict(output.loss[1]).get("reduction") == "sum" for output in key.outputs]
         self._metrics = [
             (place, metric)
             for place, (output, width) in enumerate(zip(key.outputs, widths, strict=True))
@@ -53,6 +54,13 @@ class Scores:
             rows.append(one if weights is None else one * weights)
         return rows
 
+    def of_rows(self, rows: Sequence[Tensor], row_mask: Tensor, n_rows: Tensor) -> list[Tensor]:
+        """From the losses of a batch's rows to the batch's, `(member,)` for each output: the mean, or the sum."""
+        from keras import ops
+
+        totals = [ops.sum(ops.where(row_mask, one, 0.0), axis=-1) for one in rows]
+        return [one if sums else one / n_rows for one, sums in zip(totals, self._sums, strict=True)]
+
     def total(self, losses: Sequence[Tensor], hyper: State) -> Tensor:
         """The sum of the outputs' losses `(member,)`, each times its weight."""
         if not self._key.weighs_losses:
@@ -65,8 +73,26 @@ class Scores:
             return []
         return [(loss if self._by_batch else loss * n_rows)[:, None] for loss in losses]
 
+    def weighed(self, rows: Sequence[Tensor], first: Tensor, n_rows: Tensor) -> list[Tensor]:
+        """The losses of a block of validation rows such that their mean over all is that of the batches' losses.
+
+        `fit` weighs a batch by its rows, and so it does where the loss of a batch is a sum.
+        """
+        if not any(self._sums):
+            return list(rows)
+        shares = self._batch_rows(first, rows[0].shape[-1], n_rows)
+        return [row * shares if sums else row for row, sums in zip(rows, self._sums, strict=True)]
+
+    def _batch_rows(self, first: Tensor, block: int, n_rows: Tensor) -> Tensor:
+        """`(block,)`: how many rows the validation batch of each row has."""
+        from keras import ops
+
+        size = self._key.batch_size
+        batch = (first + ops.arange(block, dtype="int32")) // size
+        return ops.cast(ops.minimum(n_rows - batch * size, size), self._key.dtype)
+
     def of_block(self, rows: Sequence[Tensor], first: Tensor, n_rows: Tensor) -> list[Tensor]:
-        """What a block of validation rows adds to the same sums, from the losses of its rows that count.
+        """What a block of validation rows adds to the same sums, from the losses of its rows as `weighed` gives them.
 
         Args:
             rows: For each output `(member, block)`, 0 where a row does not count.
@@ -78,9 +104,7 @@ class Scores:
         if not self._several:
             return []
         if self._by_batch:
-            size = self._key.batch_size
-            batch = (first + ops.arange(rows[0].shape[-1], dtype="int32")) // size
-            shares = ops.cast(ops.minimum(n_rows - batch * size, size), self._key.dtype)
+            shares = self._batch_rows(first, rows[0].shape[-1], n_rows)
             rows = [row / ops.maximum(shares, 1.0) for row in rows]  # a row that does not count may have none
         return [ops.sum(row, axis=-1)[:, None] for row in rows]
 

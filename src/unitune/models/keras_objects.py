@@ -119,6 +119,8 @@ class LambdaAgain:
     def __init__(self, layer: Any) -> None:
         self.function = layer.function
         self.options = {"output_shape": layer._output_shape, "mask": layer.mask, "arguments": layer.arguments}
+        self.options |= {"activity_regularizer": layer.activity_regularizer, "autocast": layer.autocast}
+        self.options["dtype"] = layer.dtype_policy.name
         code = getattr(self.function, "__code__", self.function)
         cells = [cell.cell_contents for cell in getattr(self.function, "__closure__", None) or ()]
         self._key = (code, repr((cells, getattr(self.function, "__defaults__", None), self.options)))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from unitune.engine.lift.base import Context, Key, Node, ProgramNode, Tensor, Unfusable, folded, lift, masked, unfolded
+from unitune.engine.lift.rows import try_rows
 from unitune.models.shape_rules import Shape
 
 # Activation layers whose `call` is a function of the input alone.
@@ -75,7 +76,7 @@ def _name_key(name: str) -> Key:
 
 def activation_node(key: Key, shape: Shape) -> Node:
     """The node of an activation on rows of this shape."""
-    rowwise = not is_elementwise(key)
+    rowwise = not is_elementwise(key, len(shape))
     if rowwise and output_width(key, shape[-1]) != shape[-1]:
         # As for `glu`: the layer after it would be built for the width before it.
         raise Unfusable(f"the activation {_readable(key)} changes the number of features, which Keras's layers do not")
@@ -90,7 +91,7 @@ def activation_node(key: Key, shape: Shape) -> Node:
 def _layer_key(class_name: str, config: Mapping[str, Any]) -> Key:
     if class_name == "Activation":
         return activation_key(config.get("activation"))
-    skip = ("class_name", "name", "trainable", "dtype")
+    skip = ("class_name", "name", "trainable", "dtype", "types", "batch_size", "output_shape")
     items = {name: value for name, value in config.items() if name not in skip}
     return (class_name, tuple(sorted((name, _freeze(value)) for name, value in items.items())))
 
@@ -126,23 +127,51 @@ def _selu(x: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=256)
-def is_elementwise(key: Key) -> bool:
+def is_elementwise(key: Key, rank: int = 1) -> bool:
     """Whether each output depends on its own input alone, so that the layer may be padded.
 
-    Keras's names are known; a callable is tried on small inputs.
+    Keras's names are known; a callable is tried on small inputs, whose rows have this rank.
     """
     if isinstance(key, str):
         return key not in _ROWWISE
     if isinstance(key, tuple):
         return bool(key[0] != "Softmax")
-    x = np.linspace(-2.1, 1.9, 24, dtype="float32").reshape(4, 6)
-    whole = _eager(key, x)
-    if whole.ndim != 2 or len(whole) != len(x) or not np.allclose(_eager(key, x[:2]), whole[:2]):
-        # Folded into one batch, members would see each other.
-        raise Unfusable(f"the activation {_readable(key)} mixes rows, or draws at random")
-    if whole.shape != x.shape:
-        return False
-    return bool(np.allclose(_eager(key, x[:, :2]), whole[:, :2]) and np.allclose(_eager(key, x.T.copy()).T, whole))
+    x = np.linspace(-2.1, 1.9, 4 * 6 * 3 ** (rank - 1), dtype="float32").reshape(4, *(3,) * (rank - 1), 6)
+    try:
+        whole, single = _eager(key, x), _eager(key, x.reshape(-1, *(1,) * rank))
+    except Unfusable:
+        return False  # it may be one of whole rows, of another shape
+    return bool(whole.shape == x.shape and np.allclose(single.reshape(x.shape), whole, equal_nan=True))
+
+
+@lru_cache(maxsize=256)
+def check_rows(key: Key, shape: Shape, batch_size: int) -> None:
+    """Refuses a function that does not treat each row by itself: folded into one batch, members would see each other.
+
+    Raises:
+        Unfusable: With the reason.
+    """
+    known = isinstance(key, str) or (isinstance(key, tuple) and dict(key[1]).get("axis", -1) == -1)
+    if known:
+        return
+    if is_elementwise(key, len(shape)):
+        shape = (3,) * (len(shape) - 1) + (6,)  # one trial for all widths
+    _try(key, shape, batch_size)
+
+
+@lru_cache(maxsize=256)
+def _try(key: Key, shape: Shape, batch_size: int) -> None:
+    import keras
+
+    class Applied(keras.Layer):  # type: ignore[misc]
+        """Layers that are called within learn from this one whether they train."""
+
+        def call(self, x: Tensor, training: bool | None = None) -> Tensor:
+            return function_of(key)(x)
+
+    layer = Applied()
+    name, floatx = f"the activation {_readable(key)}", keras.config.floatx()
+    try_rows(lambda inputs, training: layer(inputs[0], training=training), name, [shape], [floatx], batch_size)
 
 
 @lru_cache(maxsize=256)
@@ -208,10 +237,10 @@ def apply_key(key: Key, x: Tensor) -> Tensor:
     from keras import ops
 
     function = function_of(key)
-    if is_elementwise(key) or key in ("softmax", "log_softmax"):
+    if isinstance(key, str) and (is_elementwise(key) or key in ("softmax", "log_softmax")):
         y = function(x)
     else:
-        # Functions of whole rows see rows: members are folded into the batch.
+        # A function of whole rows sees rows, one of the user's own tensors of the rank that it was written for.
         y = unfolded(function(folded(x)), x.shape[0])
     # On JAX some of Keras's operations give float32 for float64; its layers cast it back likewise.
     return ops.cast(y, x.dtype)

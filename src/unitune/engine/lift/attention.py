@@ -19,7 +19,7 @@ class MultiHeadAttention:
     def read(self, config: Mapping[str, Any], *shapes: Shape) -> list[Node]:
         """One node. Widths that come in and go out may be padded; heads and their depth are equal in a program."""
         name = "MultiHeadAttention"
-        refuse(name, config, "activity_regularizer", "flash_attention", "use_gate", "sliding_window")
+        refuse(name, config, "flash_attention", "use_gate", "sliding_window")
         if tuple(config.get("attention_axes") or (1,)) != (1,):
             raise Unfusable(f"`{name}(attention_axes=...)` has no fused form")
         arguments = dict(config.get("call_arguments", {}))

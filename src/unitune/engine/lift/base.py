@@ -93,6 +93,7 @@ class Node:
         work: Multiplications for a row, over the product of the widths that come in and go out.
         layer: The number of its layer in the blueprint. Filled in by the reader.
         owner: The node whose weights it shares; -1 where they are its own. Filled in by the reader.
+        dtype: Of its output, where that is not Keras's usual floating type.
     """
 
     kind: str
@@ -108,6 +109,7 @@ class Node:
     work: float = 0.0
     layer: int = 0
     owner: int = -1
+    dtype: str = ""
 
     @property
     def width(self) -> int:
@@ -381,11 +383,34 @@ def folded(x: Tensor) -> Tensor:
     """`(member, batch, ...)` as `(member * batch, ...)`."""
     from keras import ops
 
-    return ops.reshape(x, (x.shape[0] * x.shape[1], *x.shape[2:]))
+    def change(x: Tensor) -> Tensor:
+        return ops.reshape(x, (x.shape[0] * x.shape[1], *x.shape[2:]))
+
+    return with_logits_of(x, change)
 
 
 def unfolded(y: Tensor, members: int) -> Tensor:
     """`(member * batch, ...)` as `(member, batch, ...)`."""
     from keras import ops
 
-    return ops.reshape(y, (members, y.shape[0] // members, *y.shape[1:]))
+    def change(y: Tensor) -> Tensor:
+        return ops.reshape(y, (members, y.shape[0] // members, *y.shape[1:]))
+
+    return with_logits_of(y, change)
+
+
+def with_logits_of(y: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """`change(y)`, with what TensorFlow knows of the logits that `y` came from.
+
+    Losses are computed from these: Keras notes them on what its sigmoid and softmax give, and sees what operation of
+    TensorFlow's own gave a tensor. A tensor of another shape would have lost both.
+    """
+    changed = change(y)
+    logits, kind = getattr(y, "_keras_logits", None), getattr(getattr(y, "op", None), "type", "")
+    if logits is not None:
+        changed._keras_logits = change(logits)
+    elif kind in ("Sigmoid", "Softmax"):
+        changed._logits_of = (kind, change(y.op.inputs[0]))
+    elif hasattr(y, "_logits_of"):
+        changed._logits_of = (y._logits_of[0], change(y._logits_of[1]))
+    return changed

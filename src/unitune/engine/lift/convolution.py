@@ -42,7 +42,7 @@ class Convolution:
     def read(self, config: Mapping[str, Any], shape: Shape) -> list[Node]:
         """A product, then its activation."""
         name = config["class_name"]
-        refuse(name, config, "activity_regularizer", "lora_rank", "quantization_config")
+        refuse(name, config, "lora_rank", "quantization_config")
         groups = int(config.get("groups", 1))
         out = _specs(config, shape)
         rank = len(shape) - 1
@@ -115,8 +115,6 @@ class DepthwiseConvolution:
 
     def read(self, config: Mapping[str, Any], shape: Shape) -> list[Node]:
         """A product, then its activation. More than one output for a channel is not padded."""
-        name = config["class_name"]
-        refuse(name, config, "activity_regularizer")
         out = _specs(config, shape)
         rank, times = len(shape) - 1, int(config.get("depth_multiplier", 1))
         size = per_axis(config["kernel_size"], rank)
@@ -154,8 +152,6 @@ class SeparableConvolution:
 
     def read(self, config: Mapping[str, Any], shape: Shape) -> list[Node]:
         """One node for both, then the activation."""
-        name = config["class_name"]
-        refuse(name, config, "activity_regularizer")
         out = _specs(config, shape)
         rank, times = len(shape) - 1, int(config.get("depth_multiplier", 1))
         size = per_axis(config["kernel_size"], rank)
@@ -200,8 +196,6 @@ class TransposedConvolution:
 
     def read(self, config: Mapping[str, Any], shape: Shape) -> list[Node]:
         """A product, then its activation."""
-        name = config["class_name"]
-        refuse(name, config, "activity_regularizer")
         out = _specs(config, shape)
         rank = len(shape) - 1
         size, strides = per_axis(config["kernel_size"], rank), per_axis(config.get("strides", 1), rank)

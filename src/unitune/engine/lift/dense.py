@@ -18,7 +18,7 @@ class Dense:
 
     def read(self, config: Mapping[str, Any], shape: Shape) -> list[Node]:
         """A product, then its activation."""
-        refuse("Dense", config, "activity_regularizer", "lora_rank", "quantization_config")
+        refuse("Dense", config, "lora_rank", "quantization_config")
         out = (*shape[:-1], int(config["units"]))
         use_bias = bool(config.get("use_bias", True))
         weights = [trained(config, "kernel", ("in", "out"))]
@@ -56,7 +56,7 @@ class EinsumDense:
 
     def read(self, config: Mapping[str, Any], shape: Shape) -> list[Node]:
         """A product, then its activation."""
-        refuse("EinsumDense", config, "activity_regularizer", "lora_rank", "quantization_config")
+        refuse("EinsumDense", config, "lora_rank", "quantization_config")
         specs, out = RULES["EinsumDense"](config, shape)
         weights = [trained(config, name, size) for name, size, _, _ in specs]
         sizes, _, kernel, result = einsum_sizes(config, shape)

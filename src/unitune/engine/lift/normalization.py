@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unitune.engine.lift.base import Context, Node, ProgramNode, Tensor, Unfusable, Weight, along_width, lift, masked
-from unitune.engine.lift.penalty import constraint_key, refuse
+from unitune.engine.lift.penalty import penalties, refuse, trained
 from unitune.models.shape_rules import Shape
 
 
@@ -19,10 +19,10 @@ def _last_axis(layer: str, config: Mapping[str, Any], shape: Shape) -> None:
         raise Unfusable(f"`{layer}(axis={axis})` has no fused form")
 
 
-def _plain_scale(layer: str, config: Mapping[str, Any]) -> None:
-    refuse(layer, config, "gamma_regularizer", "beta_regularizer")
-    if constraint_key(config.get("gamma_constraint")) or constraint_key(config.get("beta_constraint")):
-        raise Unfusable(f"constraints on `{layer}` have no fused form")
+def _scale(config: Mapping[str, Any]) -> list[Weight]:
+    """Gamma and beta, as far as the layer has them."""
+    used = (("gamma", config.get("scale", True)), ("beta", config.get("center", True)))
+    return [trained(config, name, ("in",)) for name, has in used if has]
 
 
 @lift("BatchNormalization")
@@ -33,12 +33,12 @@ class BatchNormalization:
         """One node; gamma and beta are trained, the moving statistics are not."""
         refuse("BatchNormalization", config, "synchronized", "renorm")
         _last_axis("BatchNormalization", config, shape)
-        _plain_scale("BatchNormalization", config)
         center, scale = bool(config.get("center", True)), bool(config.get("scale", True))
         static = (center, scale, float(config.get("momentum", 0.99)), float(config.get("epsilon", 1e-3)))
-        trained = tuple(Weight(axes=("in",)) for used in (scale, center) if used)
+        own = _scale(config)
         moving = (Weight(axes=("in",), trainable=False), Weight(axes=("in",), trainable=False))
-        return [Node(kind="BatchNormalization", shape=shape, static=static, weights=(*trained, *moving))]
+        weights, numbers = (*own, *moving), penalties(config, own)
+        return [Node(kind="BatchNormalization", shape=shape, static=static, weights=weights, numbers=numbers)]
 
     def apply(
         self, node: ProgramNode, weights: Sequence[Tensor], x: Tensor, context: Context
@@ -47,7 +47,7 @@ class BatchNormalization:
         from keras import ops
 
         center, scale, momentum, epsilon = node.static
-        *trained, moving_mean, moving_variance = weights
+        *own, moving_mean, moving_variance = weights
         if context.training:
             axes = tuple(range(1, len(x.shape) - 1))
             rows = ops.reshape(context.row_mask, (1, -1) + (1,) * (len(x.shape) - 2))
@@ -57,15 +57,15 @@ class BatchNormalization:
             variance = ops.sum(ops.square(deviation), axis=axes) / count
             new_mean = moving_mean * momentum + mean * (1.0 - momentum)
             new_variance = moving_variance * momentum + variance * (1.0 - momentum)
-            weights = (*trained, new_mean, new_variance)
+            weights = (*own, new_mean, new_variance)
         else:
             mean, variance = moving_mean, moving_variance
         factor = ops.rsqrt(variance + epsilon)
         if scale:
-            factor = factor * trained[0]
+            factor = factor * own[0]
         shift = -mean * factor
         if center:
-            shift = shift + trained[-1]
+            shift = shift + own[-1]
         return x * along_width(factor, x) + along_width(shift, x), weights
 
 
@@ -77,14 +77,14 @@ class LayerNormalization:
         """One node."""
         refuse("LayerNormalization", config, "rms_scaling")
         _last_axis("LayerNormalization", config, shape)
-        _plain_scale("LayerNormalization", config)
         center, scale = bool(config.get("center", True)), bool(config.get("scale", True))
         return [
             Node(
                 kind="LayerNormalization",
                 shape=shape,
                 static=(center, scale, float(config.get("epsilon", 1e-3))),
-                weights=tuple(Weight(axes=("in",)) for used in (scale, center) if used),
+                weights=tuple(_scale(config)),
+                numbers=penalties(config, _scale(config)),
             )
         ]
 
@@ -144,7 +144,6 @@ class GroupNormalization:
     def read(self, config: Mapping[str, Any], shape: Shape) -> list[Node]:
         """One node."""
         _last_axis("GroupNormalization", config, shape)
-        _plain_scale("GroupNormalization", config)
         groups = int(config.get("groups", 32))
         groups = shape[-1] if groups == -1 else groups
         if shape[-1] % groups:
@@ -155,7 +154,8 @@ class GroupNormalization:
                 kind="GroupNormalization",
                 shape=shape,
                 static=(center, scale, float(config.get("epsilon", 1e-3)), groups),
-                weights=tuple(Weight(axes=("in",)) for used in (scale, center) if used),
+                weights=tuple(_scale(config)),
+                numbers=penalties(config, _scale(config)),
                 exact_width=True,
             )
         ]

@@ -12,7 +12,7 @@ from unitune.engine.lift.penalty import penalties, refuse, trained
 from unitune.models.shape_rules import RULES, Shape
 
 _GATES = {"SimpleRNN": 1, "GRU": 3, "LSTM": 4}
-_REFUSED = ("activity_regularizer", "dropout", "recurrent_dropout", "return_state", "stateful", "time_major")
+_REFUSED = ("dropout", "recurrent_dropout", "return_state", "stateful", "time_major")
 
 
 @lift(*_GATES)
@@ -98,7 +98,6 @@ class Bidirectional:
 
     def read(self, config: Mapping[str, Any], *shapes: Shape) -> list[Node]:
         """Both layers' nodes, and the one that merges them."""
-        refuse("Bidirectional", config, "activity_regularizer")
         merged = _MERGED.get(config.get("merge_mode", "concat"))
         layers = [config["layer"], config.get("backward_layer")]
         if merged is None or any(one is None or one["class_name"] not in _GATES for one in layers):

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from unitune.engine.lift.base import Context, Key, Node, ProgramNode, Tensor, Unfusable, folded, lift, unfolded
+from unitune.engine.lift.rows import Tried, try_rows
 from unitune.models.blueprint import Call
 from unitune.models.keras_objects import plain
 from unitune.models.shape_rules import RULES, Shape
@@ -24,8 +23,11 @@ _REFUSED = {
     "ActivityRegularization": "it adds to the loss",
     "Masking": "masks are not carried on",
 }
+# These are known to treat each row by itself, whatever their arguments, and to give the floating type they compute in.
+_ROW_BY_ROW = _CHANNELWISE | {"Reshape", "Permute", "Rescaling"}
 _NOT_ARGUMENTS = frozenset(
     {"class_name", "name", "trainable", "dtype", "output_shape", "call_arguments", "call_constants", "weightless"}
+    | {"types", "batch_size"}
 )
 
 
@@ -45,11 +47,13 @@ class Weightless:
 
     def read(self, config: Mapping[str, Any], *shapes: Shape) -> list[Node]:
         """One node; where the widths' places are not known to stay what they are, nothing is padded."""
+        import keras
+
         name = config["class_name"]
         if name in _REFUSED:
             raise Unfusable(f"`{name}` has no fused form: {_REFUSED[name]}")
         recipe = _recipe(config)
-        if name in RULES:
+        if name in RULES and "class" not in config:
             try:
                 shape = RULES[name](config, *shapes)[1]
             except KeyError as error:
@@ -61,9 +65,15 @@ class Weightless:
             shape = known
         if not shape:
             raise Unfusable(f"the layer `{name}` gives single numbers")
-        if name not in RULES:
-            _check_rows(recipe, shapes, shape)
-        channelwise = name in _CHANNELWISE
+        usual = str(keras.config.floatx())
+        types: tuple[str, ...] = config.get("types") or (usual,) * len(shapes)
+        dtype = usual
+        if "class" in config or name not in _ROW_BY_ROW or set(types) != {usual}:
+            tried = _tried(recipe, shapes, types, int(config.get("batch_size", 32)))
+            if tried.shape != tuple(shape):
+                raise Unfusable(f"the layer `{name}` gives rows of the shape {tried.shape}, not {tuple(shape)}")
+            dtype = tried.dtype
+        channelwise = name in _CHANNELWISE and set(types) == {usual}
         return [
             Node(
                 kind="weightless",
@@ -71,6 +81,7 @@ class Weightless:
                 static=(recipe,),
                 layout="in" if channelwise else "own",
                 exact_width=not channelwise,
+                dtype="" if dtype == usual else dtype,
             )
         ]
 
@@ -78,11 +89,10 @@ class Weightless:
         self, node: ProgramNode, weights: Sequence[Tensor], x: Any, context: Context
     ) -> tuple[Tensor, Sequence[Tensor]]:
         """The layer sees `(member * batch, ...)`."""
-        from keras import ops
-
         inputs = x if isinstance(x, list) else [x]
-        members, dtype = inputs[0].shape[0], inputs[0].dtype
-        return ops.cast(unfolded(_called(node.static[0], [folded(one) for one in inputs]), members), dtype), weights
+        recipe = node.static[0]
+        y = _called(_made(recipe), recipe, [folded(one) for one in inputs], context.training)
+        return unfolded(y, inputs[0].shape[0]), weights
 
 
 class _Live:
@@ -130,37 +140,36 @@ class _Call:
         return hash(self.text)
 
 
-def _called(recipe: Key, inputs: list[Tensor]) -> Tensor:
-    """Makes the layer and calls it."""
+def _made(recipe: Key) -> Any:
+    """The layer, made again."""
+    import keras
+
+    live = recipe[0]
+    if isinstance(live.subject, str):
+        return getattr(keras.layers, live.subject)(**live.config)
+    return live.subject.from_config(dict(live.config))
+
+
+def _called(layer: Any, recipe: Key, inputs: list[Tensor], training: bool) -> Tensor:
     import keras
 
     from unitune.models.build import TAKES_LIST
 
-    live, said = recipe
+    said = recipe[1]
     arguments, inputs = dict(said.call.arguments), said.call.positional(inputs)
-    if isinstance(live.subject, str):
-        layer = getattr(keras.layers, live.subject)(**live.config)
-    else:
-        layer = live.subject.from_config(dict(live.config))
-    takes_list = isinstance(layer, keras.Layer) and type(layer).__name__ in TAKES_LIST
-    return layer(inputs, **arguments) if takes_list else layer(*inputs, **arguments)
+    if not isinstance(layer, keras.Layer):
+        return layer(*inputs, **arguments)
+    arguments["training"] = training
+    return layer(inputs, **arguments) if type(layer).__name__ in TAKES_LIST else layer(*inputs, **arguments)
 
 
 @lru_cache(maxsize=256)
-def _check_rows(recipe: Key, shapes: tuple[Shape, ...], shape: Shape) -> None:
-    """Tries a layer that is not known here: each row must be treated by itself, and the same way each time."""
-    import keras
+def _tried(recipe: Key, shapes: tuple[Shape, ...], types: tuple[str, ...], batch_size: int) -> Tried:
+    """What comes out of a layer that is not known here; each row must be treated by itself."""
+    layer = _made(recipe)
+    name = recipe[0].subject if isinstance(recipe[0].subject, str) else type(layer).__name__
 
-    rng = np.random.default_rng(0)
-    inputs = [rng.normal(size=(4, *one)).astype(keras.config.floatx()) for one in shapes]
+    def call(inputs: list[Tensor], training: bool) -> Tensor:
+        return _called(layer, recipe, inputs, training)
 
-    def run(n: int) -> Any:
-        return keras.ops.convert_to_numpy(_called(recipe, [keras.ops.convert_to_tensor(one[:n]) for one in inputs]))
-
-    name = getattr(recipe[0].subject, "__name__", type(recipe[0].subject).__name__)
-    try:
-        whole, part = run(4), run(2)
-    except Exception as error:
-        raise Unfusable(f"the layer `{name}` could not be tried on arrays: {error}") from error
-    if whole.shape != (4, *shape) or not np.allclose(whole[:2], part, equal_nan=True):
-        raise Unfusable(f"the layer `{name}` mixes rows, or draws at random")
+    return try_rows(call, f"the layer `{name}`", shapes, types, batch_size)
