@@ -91,3 +91,10 @@ def test_further_rows_take_the_classes_of_the_first():
         encode_target(["d"], task=first.task, classes=first.classes, n_outputs=3)
     with pytest.raises(DataError, match="must have 2 columns"):
         encode_target([1.0], task="regression", classes=None, n_outputs=2)
+
+
+@pytest.mark.parametrize("values", [[1, 2, 10], [10.0, 2.0, 1.0], [True, False, True]])
+def test_an_object_column_of_numbers_keeps_their_type_and_order(values):
+    target = read_target(pd.Series(values * 10, dtype=object), task="multiclass")
+    assert target.classes.tolist() == sorted(set(values))
+    assert {type(label) for label in target.classes.tolist()} <= {int, bool}

@@ -18,9 +18,9 @@ class Split:
         fold, repeat: Where it belongs.
         x_train, x_val: `(row, feature)`, of the floating type that Keras uses; rows of any rank. For a network with
             several inputs a tuple of such arrays, in the order of its inputs.
-        y_train, y_val: `(row, 1)` floats in {0, 1} for binary, `(row,)` int32 class numbers for multiclass,
-            `(row, output)` floats for regression (scaled). For a network with several outputs a tuple of such arrays,
-            in the order of its outputs.
+        y_train, y_val: Of a network of the user's own as they were given, `(row, ...)`. Else `(row, 1)` floats in
+            {0, 1} for binary, `(row,)` int32 class numbers for multiclass, `(row, output)` floats for regression
+            (scaled). For a network with several outputs a tuple of such arrays, in the order of its outputs.
         w_train, w_val: `(row,)` weights, or None. Class weights are in `w_train` only.
         y_scale, y_offset: `(output,)`; a regression's prediction in the user's units is
             `prediction * y_scale + y_offset`. None where nothing was scaled.

@@ -28,6 +28,8 @@ class Dataset:
             else as object arrays of `str` (`""`: missing). For a network with several inputs, a tuple of arrays.
         y: Binary and multiclass: int32 `(row,)`, the position in `classes`. Regression: float64 `(row, output)`, in
             the user's units.
+        given: What reaches the loss of a network of the user's own, `(row, ...)`, as it was given; `y` is then for
+            scores only. None where networks are made for `y`.
         task: `binary`, `multiclass` or `regression`.
         classes: The original labels, sorted; None for regression. For binary, the second is the positive class.
         schema: The columns of a table; None for arrays.
@@ -43,6 +45,7 @@ class Dataset:
     x: Rows
     y: Array
     task: Task
+    given: Array | None = None
     classes: Array | None = None
     schema: Schema | None = None
     sample_weight: Array | None = None
@@ -89,7 +92,14 @@ class Dataset:
             x: Rows = {name: values[rows] for name, values in self.x.items()}
         else:
             x = take_rows(self.x, rows)
-        return replace(self, x=x, y=self.y[rows], sample_weight=pick(self.sample_weight), groups=pick(self.groups))
+        return replace(
+            self,
+            x=x,
+            y=self.y[rows],
+            given=pick(self.given),
+            sample_weight=pick(self.sample_weight),
+            groups=pick(self.groups),
+        )
 
     def append(self, other: Dataset) -> Dataset:
         """This dataset with the rows of another one behind, read by `load.like`.
@@ -110,7 +120,11 @@ class Dataset:
         if self.groups is not None:
             behind = np.arange(other.n_rows) if other.groups is None else other.groups
             groups = np.concatenate([self.groups, behind + self.groups.max() + 1])
-        return replace(self, x=x, y=np.concatenate([self.y, other.y]), sample_weight=weight, groups=groups)
+        given = None
+        if self.given is not None and other.given is not None:
+            given = np.concatenate([self.given, other.given])
+        y = np.concatenate([self.y, other.y])
+        return replace(self, x=x, y=y, given=given, sample_weight=weight, groups=groups)
 
     @cached_property
     def codes(self) -> Mapping[str, tuple[Array, Array]]:
@@ -131,7 +145,8 @@ class Dataset:
         arrays = list(self.x.values()) if isinstance(self.x, dict) else list(as_inputs(self.x))
         weights = self.class_weight if isinstance(self.class_weight, np.ndarray) else None
         digest.update(repr(self.class_weight if weights is None else "given").encode())
-        for array in [*arrays, self.y, self.sample_weight, self.groups, weights]:
+        given = [] if self.given is None else [self.given]
+        for array in [*arrays, self.y, self.sample_weight, self.groups, weights, *given]:
             if array is None:
                 digest.update(b"none")
                 continue

@@ -21,7 +21,7 @@ def why_misfit(y: Array, row: tuple[int | None, ...] | None, loss: str, *, ignor
         >>> why_misfit(np.array([1, 2, 3]), (3,), "sparse_categorical_crossentropy")
         'the labels are 1 to 3, but an output of 3 units stands for 0 to 2'
         >>> why_misfit(np.zeros((4, 2)), (1,), "mse")
-        'a row of the target has the shape (2,), but a row of the output (1,)'
+        'a row of the target has 2 numbers, but a row of the output one number'
     """
     if row is None or not len(y):
         return ""
@@ -36,12 +36,12 @@ def why_misfit(y: Array, row: tuple[int | None, ...] | None, loss: str, *, ignor
     else:
         wanted = row
     given = tuple(y.shape[1:])
-    mine, theirs = (_without_ones(shape) for shape in (given, wanted))
+    mine, theirs = (without_ones(shape) for shape in (given, wanted))
     fits = len(mine) == len(theirs) and all(b in (a, None) for a, b in zip(mine, theirs, strict=True))
-    return "" if fits else f"a row of the target has the shape {given}, but a row of the output {_shown(row)}"
+    return "" if fits else f"a row of the target has {_shown(given)}, but a row of the output {_shown(row)}"
 
 
-def _without_ones(shape: tuple[Any, ...]) -> tuple[Any, ...]:
+def without_ones(shape: tuple[Any, ...]) -> tuple[Any, ...]:
     """A shape without the ones at its end, which losses add and take away."""
     while shape and shape[-1] == 1:
         shape = shape[:-1]
@@ -49,4 +49,6 @@ def _without_ones(shape: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _shown(shape: tuple[int | None, ...]) -> str:
-    return str(tuple("any" if size is None else size for size in shape)).replace("'any'", "any")
+    if len(shape) > 1 or None in shape:
+        return f"the shape ({', '.join('any' if size is None else str(size) for size in shape)})"
+    return f"{shape[0]} numbers" if shape and shape[0] != 1 else "one number"

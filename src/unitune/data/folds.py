@@ -108,10 +108,10 @@ def _standard(dataset: Dataset, folds: int, time_ordered: bool, seed: int) -> li
     if dataset.classes is None:
         splitter = KFold if dataset.groups is None else GroupKFold
         return list(splitter(n_splits=folds, shuffle=True, random_state=seed).split(rows, groups=dataset.groups))
-    counts = np.bincount(dataset.y, minlength=dataset.n_classes)
+    present, counts = np.unique(dataset.y, return_counts=True)  # an output of a network may have no row
     least = int(counts.min())
     if least < folds:
-        label = dataset.classes.tolist()[int(counts.argmin())]
+        label = dataset.classes.tolist()[int(present[counts.argmin()])]
         remedy = f"Use `folds={least}` or fewer, or merge classes." if least > 1 else "Merge classes, or drop its rows."
         raise DataError(f"`folds={folds}` needs {folds} rows of every class", f"class {label!r} has {least}", remedy)
     splitter = StratifiedKFold if dataset.groups is None else StratifiedGroupKFold

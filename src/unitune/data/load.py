@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from unitune.data import columns as table_columns
-from unitune.data.arrays import as_inputs
+from unitune.data.arrays import as_inputs, row_shape
 from unitune.data.arrays import n_rows as count_rows
 from unitune.data.dataset import Dataset, Rows
 from unitune.data.frames import check_array, check_inputs, encode_table, to_frame
+from unitune.data.given import Output, more_given, read_given
 from unitune.data.schema import Schema
 from unitune.data.targets import encode_target, read_target
 from unitune.errors import DataError, OptionError, suggest
@@ -36,6 +37,7 @@ def dataset(
     decimal: str | None = None,
     encoding: str | None = None,
     inputs: Sequence[str] = (),
+    outputs: Callable[[tuple[Any, ...] | None], Sequence[Output]] | None = None,
 ) -> Dataset:
     """Reads, checks and types the rows to learn from.
 
@@ -52,6 +54,8 @@ def dataset(
         separator, decimal, encoding: Of a CSV file; None finds them.
         inputs: The names of a network's inputs, where it has several: `x` is then a list of arrays in their order, or a
             dict of them, which are not normalised.
+        outputs: For networks of the user's own: what they put out and their losses take, from the shape of a row of `x`
+            (None for a table). The target is then left as it is.
 
     Raises:
         DataError: The data break a rule.
@@ -96,7 +100,10 @@ def dataset(
     if y is None:
         remedy = suggest("", frame.columns, label="Columns") if frame is not None else "Give `y`."
         raise DataError("There must be a target", "got neither `y` nor `target`", remedy)
-    found = read_target(y, task=task, name=target_name)
+    if outputs is None:
+        found = read_target(y, task=task, name=target_name)
+    else:
+        found = read_given(y, outputs(None if frame is not None else row_shape(rows)), task=task, name=target_name)
     if len(found.y) != n_rows:
         raise DataError("`x` and `y` must have the same number of rows", f"got {n_rows} and {len(found.y)}")
     notes = (*notes, *found.notes)
@@ -107,6 +114,7 @@ def dataset(
         x=rows,
         y=found.y,
         task=found.task,
+        given=found.given,
         classes=found.classes,
         schema=schema,
         sample_weight=_check_weights(sample_weight, n_rows),
@@ -169,11 +177,15 @@ def like(
             )
     if n_rows == 0:
         raise DataError(f"`{what}` must have rows", "it is empty")
-    encoded = encode_target(y, task=first.task, classes=first.classes, n_outputs=first.n_outputs, name=f"{what}: y")
+    given = None
+    if first.given is not None:
+        encoded, given = more_given(first, y, f"{what}: y")
+    else:
+        encoded = encode_target(y, task=first.task, classes=first.classes, n_outputs=first.n_outputs, name=f"{what}: y")
     if len(encoded) != n_rows:
         raise DataError(f"`{what}`: x and y must have the same number of rows", f"got {n_rows} and {len(encoded)}")
     weight = _check_weights(sample_weight, n_rows)
-    return replace(first, x=rows, y=encoded, sample_weight=weight, groups=None, notes=tuple(notes))
+    return replace(first, x=rows, y=encoded, given=given, sample_weight=weight, groups=None, notes=tuple(notes))
 
 
 def _no_columns(**named: Any) -> None:

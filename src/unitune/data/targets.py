@@ -18,12 +18,13 @@ _SHOWN = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """The encoded target: see `Dataset` for `y` and `classes`. `notes` say what was inferred."""
+    """The encoded target: see `Dataset` for `y`, `classes` and `given`. `notes` say what was inferred."""
 
     y: Array
     task: Task
     classes: Array | None
     notes: tuple[str, ...]
+    given: Array | None = None
 
 
 def read_target(values: Any, *, task: str | None = None, name: str = "y") -> Target:
@@ -51,7 +52,7 @@ def read_target(values: Any, *, task: str | None = None, name: str = "y") -> Tar
     array = as_plain(values, name)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
-    if array.ndim == 2 and task != "regression" and _is_one_hot(array):
+    if array.ndim == 2 and task != "regression" and is_one_hot(array):
         note = f"The rows of `{name}` are one-hot; its {array.shape[1]} columns are taken as classes."
         found = _classes(np.argmax(array.astype(float), axis=1), "multiclass" if task is None else task, name)
         return Target(y=found.y, task=found.task, classes=found.classes, notes=(note, *found.notes))
@@ -78,7 +79,7 @@ def encode_target(values: Any, *, task: Task, classes: Array | None, n_outputs: 
         return y
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
-    elif array.ndim == 2 and array.shape[1] == len(classes) and _is_one_hot(array):
+    elif array.ndim == 2 and array.shape[1] == len(classes) and is_one_hot(array):
         array = np.argmax(array.astype(float), axis=1)
     position = {_key(label): number for number, label in enumerate(classes.tolist())}
     unknown = [label for label in array.tolist() if _key(label) not in position]
@@ -116,7 +117,7 @@ def as_plain(values: Any, name: str) -> Array:
             "Drop these rows.",
         )
     array = np.asarray(values if frame is None else frame.to_numpy())
-    if array.dtype.kind in "US" or (isinstance(values, pd.Series) and pd.api.types.is_string_dtype(values.dtype)):
+    if array.dtype.kind in "US" or (isinstance(values, pd.Series) and pd.api.types.is_string_dtype(values)):
         array = np.array([str(v).strip() for v in array.ravel()], dtype=object).reshape(array.shape)
     if array.dtype.kind not in "biufO":
         raise DataError(f"`{name}` must hold numbers, booleans or text", f"got {array.dtype}")
@@ -138,7 +139,8 @@ def _from_objects(array: Array) -> Array:
     return array
 
 
-def _is_one_hot(array: Array) -> bool:
+def is_one_hot(array: Array) -> bool:
+    """Whether each row of a matrix has a single one, and zeros."""
     if array.shape[1] < 2 or array.dtype == object:
         return False
     plain = array.astype(float)

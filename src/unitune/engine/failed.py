@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from unitune.data.arrays import Split, as_inputs, n_rows
+from unitune.data.arrays import Split, n_rows
 from unitune.engine.contract import Job, Outcome
 
 
@@ -13,7 +13,6 @@ def failed_outcome(
 ) -> Outcome:
     """No epochs, predictions of NaN, and the reason."""
     metrics = ("loss", *job.training.metric_names)
-    n_outputs = sum(y.shape[1] if y.ndim > 1 else int(y.max(initial=0)) + 1 for y in as_inputs(split.y_train))
     return Outcome(
         jobs=(job,),
         metrics=metrics,
@@ -22,8 +21,8 @@ def failed_outcome(
         learning_rate=np.empty((1, 0)),
         n_epochs=np.array([0]),
         best_epoch=np.array([0]),
-        train_predictions=np.full((1, n_rows(split.x_train), n_outputs), np.nan),
-        validation_predictions=np.full((1, n_rows(split.x_val), n_outputs), np.nan),
+        train_predictions=np.full((1, n_rows(split.x_train), 1), np.nan),
+        validation_predictions=np.full((1, n_rows(split.x_val), 1), np.nan),
         weights=((),),
         failures=(reason,),
         elapsed_s=np.array([elapsed_s]),

@@ -31,7 +31,7 @@ from unitune.engine.program_key import ProgramKey, State
 from unitune.engine.programs import compile_once, program_for
 from unitune.engine.reading import Reading
 from unitune.engine.state import Paused, initial_state, join_parts, part_of, tensors, to_host
-from unitune.engine.tile import Slots, fill_slots, hyperparameters, rows_of, schedule_of, stacked_weights
+from unitune.engine.tile import Slots, by_number, fill_slots, hyperparameters, rows_of, schedule_of, stacked_weights
 from unitune.records import Array
 
 logger = logging.getLogger(__name__)
@@ -297,7 +297,7 @@ class Run:
     def _data(self, tile: Tile, program: Program) -> State:
         """A split's rows on the device, shared by the tiles that use them."""
         key = program.key
-        where = (here(), tile.split, key.all_rows, key.inputs, key.weighted, key.dtype)
+        where = (here(), tile.split, key.all_rows, key.inputs, key.weighted, key.dtype, by_number(key))
         with self._guard:
             if where not in self._rows:
                 self._rows[where] = tensors(rows_of(self._splits[tile.split], key), program.backend.tensor)

@@ -178,6 +178,11 @@ def _seeds(slots: Slots, node: ProgramNode) -> Array:
     )
 
 
+def by_number(key: ProgramKey) -> tuple[bool, ...]:
+    """For each output whether its loss takes class numbers."""
+    return tuple(output.loss[0].startswith("sparse_") for output in key.outputs)
+
+
 def rows_of(split: Split, key: ProgramKey) -> State:
     """A split's rows as a program takes them: validation rows first, then training rows, then copies of the first."""
     n_train, n_val = n_rows(split.x_train), n_rows(split.x_val)
@@ -192,8 +197,11 @@ def rows_of(split: Split, key: ProgramKey) -> State:
         x[n_val:filler, ..., :width] = mine
         inputs.append(x)
     targets = []
-    for mine, held_out in zip(as_inputs(split.y_train), as_inputs(split.y_val), strict=True):
-        y = np.zeros((key.all_rows, *mine.shape[1:]), "int32" if mine.dtype.kind in "iu" else key.dtype)
+    for numbers, mine, held_out in zip(by_number(key), as_inputs(split.y_train), as_inputs(split.y_val), strict=True):
+        # Class numbers `(row,)`, or numbers `(row, output)`, in whatever form they were given.
+        shape = (-1,) if numbers else (-1, math.prod(mine.shape[1:]))
+        mine, held_out = mine.reshape(shape), held_out.reshape(shape)
+        y = np.zeros((key.all_rows, *mine.shape[1:]), "int32" if numbers else key.dtype)
         y[:n_val], y[n_val:filler] = held_out, mine
         targets.append(y)
     rows: State = {"x": inputs, "y": targets, "n_val": np.int32(n_val), "n_train": np.int32(n_train)}

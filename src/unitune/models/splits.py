@@ -20,12 +20,15 @@ def split_arrays(dataset: Dataset, fold: Fold, preprocessor: Preprocessor) -> Sp
         preprocessor: Learnt on `fold.train`.
 
     Returns:
-        Regression targets have mean 0 and standard deviation 1 over the training rows, with `y_scale` and `y_offset`
-        to undo it. Sample weights are in both weights, class weights in those of the training rows only.
+        Targets of a network of the user's own stay as they were given. Other regression targets have mean 0 and
+        standard deviation 1 over the training rows, with `y_scale` and `y_offset` to undo it. Sample weights are in
+        both weights, class weights in those of the training rows only.
     """
     y_train, y_val = encoded_target(dataset, fold.train), encoded_target(dataset, fold.validation)
+    if dataset.given is not None and dataset.given.dtype.kind == "f":
+        y_train, y_val = y_train.astype(preprocessor.dtype), y_val.astype(preprocessor.dtype)
     y_scale = y_offset = None
-    if dataset.task == "regression":
+    if dataset.task == "regression" and dataset.given is None:
         y_scale, y_offset = target_scaling(dataset, fold.train)
         y_train, y_val = (((y - y_offset) / y_scale).astype(preprocessor.dtype) for y in (y_train, y_val))
     return Split(
@@ -44,6 +47,8 @@ def split_arrays(dataset: Dataset, fold: Fold, preprocessor: Preprocessor) -> Sp
 
 def encoded_target(dataset: Dataset, rows: Array) -> Array:
     """The target of some rows in the form that losses take: see `Split.y_train`; regression unscaled."""
+    if dataset.given is not None:
+        return dataset.given[rows]
     y = dataset.y[rows]
     return y.astype(np.float32)[:, None] if dataset.task == "binary" else y
 

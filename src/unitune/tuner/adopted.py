@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from unitune.data.load import dataset as read_dataset
 from unitune.engine.choose import check_engine
-from unitune.errors import DataError, OptionError
+from unitune.errors import OptionError
 from unitune.models import backend
 from unitune.models.adopt import adopt, check_compiled, input_keys, predicts_logits
 from unitune.models.blueprint import EarlyStopping
@@ -24,6 +23,7 @@ from unitune.space import Choice, Hyperparameter, Space
 from unitune.store import check_folder
 from unitune.tuner.executors import check_executor, engine_on
 from unitune.tuner.loop import Network
+from unitune.tuner.outputs import Failures, outputs_of, why_not
 from unitune.tuner.pose import check_number, check_options, in_memory, pose
 from unitune.tuner.run import describe_call, recorded_call, run, run_folder
 
@@ -31,15 +31,6 @@ if TYPE_CHECKING:
     import keras
 
 TRAINING = ("epochs", "batch_size", "patience", "normalize", "shuffle")
-TASK_OF_LOSS = {
-    "binary": ("binary_crossentropy", "binary_focal_crossentropy", "hinge", "squared_hinge"),
-    "multiclass": ("sparse_categorical_crossentropy", "categorical_crossentropy", "categorical_focal_crossentropy"),
-    "regression": (
-        *("mse", "mae", "mape", "msle", "huber", "log_cosh", "poisson"),
-        *("mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error"),
-        "mean_squared_logarithmic_error",
-    ),
-}
 
 
 def compare(
@@ -130,23 +121,18 @@ def compare(
         check_compiled(model)
     check_one_output(models)
     rows = in_memory({"x": x, "y": y, **call})
-    y, one_hot = labels_of(models, rows["y"])
     data = read_dataset(
         rows["x"],
-        y,
+        rows["y"],
         target=target,
-        task=task or task_of(models),
+        task=task,
         sample_weight=rows.get("sample_weight"),
         groups=groups,
         class_weight=class_weight,
         normalize=normalize,
         inputs=inputs_of(models),
+        outputs=partial(outputs_of, models.values()),
     )
-    validation_data, test_data = rows.get("validation_data"), rows.get("test_data")
-    if one_hot and isinstance(validation_data, tuple):
-        validation_data = (validation_data[0], labels_of(models, validation_data[1])[0], *validation_data[2:])
-    if one_hot and isinstance(test_data, tuple):
-        test_data = (test_data[0], labels_of(models, test_data[1])[0], *test_data[2:])
     problem, tests, notes = pose(
         data,
         objective=objective,
@@ -156,17 +142,16 @@ def compare(
         cv=cv,
         time_ordered=time_ordered,
         validation_split=validation_split,
-        validation_data=validation_data,
-        test_data=test_data,
+        validation_data=rows.get("validation_data"),
+        test_data=rows.get("test_data"),
         seed=seed,
         as_given=True,
     )
-    networks = {}
+    networks, failures = {}, Failures()
     for key, model in models.items():
         design, training, weights = adopt(model, problem.input_shape)
         training = replace(
             training,
-            loss=sparse_loss(training.loss),
             batch_size=batch_size,
             epochs=epochs,
             early_stopping=None if patience is None else EarlyStopping(patience=patience),
@@ -175,6 +160,9 @@ def compare(
         networks[key] = Network(
             blueprint=design, training=training, initial_weights=weights, logits=predicts_logits(training)
         )
+        reason = why_not(model, problem.input_shape, data.given)
+        if reason:
+            failures.add(design, reason)
     space = Space([Hyperparameter("model", Choice(tuple(models)))])
     with engine_on(engine, executor) as chosen_engine:
         return run(
@@ -182,7 +170,7 @@ def compare(
             Grid(space),
             space=space,
             network=lambda configuration: networks[configuration["model"]],
-            engine=chosen_engine,
+            engine=failures.before(chosen_engine) if failures else chosen_engine,
             limit=None,
             time_limit_s=None,
             started=started,
@@ -207,17 +195,6 @@ def _shown(models: Any) -> str:
     if isinstance(models, Mapping):
         return "an empty one" if not models else "names that are not text"
     return type(models).__name__
-
-
-def loss_name(loss: Any) -> str:
-    """The name of a loss, whether it was given as a name, a function or an object."""
-    name = loss if isinstance(loss, str) else getattr(loss, "name", None) or getattr(loss, "__name__", "")
-    text = str(name)
-    return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(text))
-
-
-def _losses(models: Mapping[str, Any]) -> list[str]:
-    return [loss_name(loss) for loss in (getattr(model, "loss", None) for model in models.values()) if loss is not None]
 
 
 def check_one_output(models: Mapping[str, Any]) -> None:
@@ -255,39 +232,3 @@ def inputs_of(models: Mapping[str, Any]) -> tuple[str, ...]:
                 "Give inputs the same names and order: `keras.Input(shape, name=...)`.",
             )
     return first
-
-
-def task_of(models: Mapping[str, Any]) -> str | None:
-    """The task that the losses ask for; None where they do not say, or where a classifier's classes decide."""
-    losses = _losses(models)
-    for task, names in TASK_OF_LOSS.items():
-        if losses and all(loss in names for loss in losses):
-            return None if task == "multiclass" else task
-    return None
-
-
-def labels_of(models: Mapping[str, Any], y: Any) -> tuple[Any, bool]:
-    """One-hot targets of a categorical loss as class numbers."""
-    if y is None or isinstance(y, str) or not any(name.startswith("categorical") for name in _losses(models)):
-        return y, False
-    values = np.asarray(y)
-    if values.ndim != 2 or values.shape[1] < 2:
-        return y, False
-    if not np.isin(values, (0, 1)).all() or not (values.sum(axis=1) == 1).all():
-        raise DataError("`y` must be one-hot for a categorical loss", "some rows do not have exactly one 1")
-    return values.argmax(axis=1), True
-
-
-def sparse_loss(loss: Any) -> Any:
-    """Categorical cross-entropy on class numbers: the same numbers without one-hot targets."""
-    if loss_name(loss) != "categorical_crossentropy":
-        return loss
-    keras = backend.ensure()
-    config: dict[str, Any] = getattr(loss, "get_config", dict)()
-    if config.get("label_smoothing"):
-        raise OptionError(
-            "`compare` cannot smooth labels",
-            f"got label_smoothing={config['label_smoothing']}",
-            "Use `keras.losses.CategoricalCrossentropy()` without it.",
-        )
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=bool(config.get("from_logits", False)))

@@ -55,6 +55,9 @@ class Collector:
 
     Args:
         splits: The rows of each fold and repeat.
+        targets: For each split what the training and the validation rows are scored by, where that is not what the
+            network is given.
+        n_classes: How many classes there are; 0 for numbers.
         train_weights: For each split the weights of its training rows without class weights, or None: the training
             score is to be comparable with the validation score.
         task: The task.
@@ -68,6 +71,8 @@ class Collector:
         self,
         *,
         splits: Sequence[Split],
+        targets: Sequence[tuple[Array, Array]] | None = None,
+        n_classes: int = 0,
         train_weights: Sequence[Array | None],
         task: Task,
         metrics: Sequence[str],
@@ -84,7 +89,10 @@ class Collector:
         self._n_folds = n_folds
         self._n_members = n_folds * repeats
         self._validation_ratio = validation_ratio
-        self._targets = [(in_users_units(s, s.y_train), in_users_units(s, s.y_val)) for s in splits]
+        if targets is None:
+            targets = [(in_users_units(s, s.y_train), in_users_units(s, s.y_val)) for s in splits]
+        self._targets = targets
+        self._n_classes = n_classes
         self.blocks: list[MemberBlock] = []
         self._bytes = 0
 
@@ -209,6 +217,7 @@ class Collector:
         all_predictions = (outcome.train_predictions, outcome.validation_predictions)
         for name, y, weight, raw in zip(SPLITS, (y_train, y_val), weights, all_predictions, strict=True):
             predictions = in_users_units(split, probabilities(np.asarray(raw, dtype=np.float64), self._task, logits))
+            predictions = self._of_width(predictions, y, failures)
             finite = np.asarray(np.isfinite(predictions).all(axis=(1, 2)))
             for position in np.flatnonzero(~finite):
                 failures[position] = failures[position] or "it diverged: its predictions are not finite numbers"
@@ -217,10 +226,21 @@ class Collector:
                 scores[name, metric] = np.where(finite, np.asarray(values, dtype=np.float64), np.nan)
         return scores, predictions.astype(np.float32)  # of the last split, validation
 
+    def _of_width(self, predictions: Array, y: Array, failures: list[str]) -> Array:
+        """The predictions, or NaN where they are not one for each number or class to predict."""
+        width = predictions.shape[2]
+        wanted = 1 if self._task == "binary" else self._n_classes if self._task == "multiclass" else y.shape[1]
+        least = int(y.max(initial=0)) + 1 if self._task == "multiclass" else wanted
+        if width >= least and (width == wanted or self._task == "multiclass"):
+            return predictions
+        for position, reason in enumerate(failures):
+            failures[position] = reason or f"it predicts {width} numbers for a row, where there are {wanted}"
+        return np.full((*predictions.shape[:2], wanted), np.nan)
+
     def _recall(self, outcome: Outcome, logits: Array) -> dict[str, Array]:
         """`recall_0`, `recall_1`, ...: of each class the share of its validation rows that were predicted as such."""
         raw = np.asarray(outcome.validation_predictions, dtype=np.float64)
-        n_classes = max(2, raw.shape[2])
+        n_classes = max(2, self._n_classes)
         if self._task == "regression" or n_classes > CLASSES_WITH_RECALL:
             return {}
         y = self._targets[outcome.jobs[0].split][1].reshape(-1)

@@ -370,9 +370,7 @@ def pose_by_function(function: Function, call: dict[str, Any]) -> Posed:
     Raises:
         InputError: An argument or the data break a rule.
     """
-    data, further = read_rows(function, call, ROWS)
-    call |= further
-    return pose_rows(data, function.space, call, function)
+    return pose_rows(read_rows(function, call, ROWS), function.space, call, function)
 
 
 def pose_rows(data: Dataset, space: Space, call: Mapping[str, Any], function: Function | None = None) -> Posed:

@@ -7,16 +7,16 @@ of others each of them exists. What it finds is a space like any other, so that 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from unitune.data.arrays import Split
 from unitune.data.dataset import Dataset
 from unitune.data.load import dataset as read_dataset
-from unitune.engine.contract import Engine, Job, Outcome
+from unitune.engine.contract import Engine
 from unitune.errors import OptionError, SpaceError, users_traceback
 from unitune.models import backend
 from unitune.models.adopt import predicts_logits, training_of
@@ -26,11 +26,12 @@ from unitune.space import Condition, Hyperparameter, Space
 from unitune.space.domains import same
 from unitune.space.hyperparameters import HyperParameters
 from unitune.space.parse import domain
-from unitune.tuner.adopted import check_one_output, inputs_of, labels_of, sparse_loss, task_of
+from unitune.tuner.adopted import check_one_output, inputs_of
 from unitune.tuner.hypermodel import HyperModel, as_hypermodel, overrides_fit
 from unitune.tuner.keras_callbacks import plateau_of, stopping_of
 from unitune.tuner.light_build import light_variables, watched_weights
 from unitune.tuner.loop import Network
+from unitune.tuner.outputs import Failures, outputs_of, why_not
 from unitune.tuner.pose import pose
 from unitune.tuner.problem import Problem
 from unitune.tuner.reading import read_network
@@ -62,7 +63,7 @@ class Function:
         self.hypermodel: HyperModel = hypermodel
         self._patience = patience
         self._known = HyperParameters()
-        self.failures: dict[int, tuple[Blueprint, str]] = {}
+        self.failures = Failures()
         self._asked: list[tuple[dict[str, Any], frozenset[str]]] = []
         self.first = self._build(self._known.copy())
         self._explore()
@@ -192,13 +193,13 @@ class Function:
             logger.warning("the model of a trial could not be built:\n%s", users_traceback(error))
         blueprint = Blueprint()
         reason = f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
-        self.failures[id(blueprint)] = (blueprint, f"its model could not be built ({reason})")
+        self.failures.add(blueprint, f"its model could not be built ({reason})")
         training = Training(optimizer=OptimizerSpec(class_name="Adam", learning_rate=0.001), loss="mse")
         return Network(blueprint=blueprint, training=training)
 
     def failing(self, engine: Engine) -> Engine:
         """The engine, with members whose models could not be built as failures."""
-        return _Failing(engine, self.failures)
+        return self.failures.before(engine)
 
     def _read(self, configuration: Mapping[str, Any], problem: Problem, *, light: bool) -> Network:
         hp = self._known.copy()
@@ -210,43 +211,18 @@ class Function:
         split = problem.splits[0]
         training = replace(
             training,
-            loss=sparse_loss(training.loss),
             batch_size=configuration.get("batch_size", 32),
             epochs=configuration.get("epochs", 10),
             early_stopping=None if self._patience is None else EarlyStopping(patience=self._patience),
         )
         if overrides_fit(self.hypermodel):
             training = _as_fitted(fit_arguments(self.hypermodel, hp, model, split.x_train, split.y_train), training)
+        reason = why_not(model, problem.input_shape, problem.dataset.given)
+        if reason:
+            self.failures.add(blueprint, reason)
         return Network(
             blueprint=blueprint, training=training, initial_weights=weights, logits=predicts_logits(training)
         )
-
-
-class _Failing:
-    """An engine before which members that have no model are sorted out."""
-
-    def __init__(self, engine: Engine, failures: Mapping[int, tuple[Blueprint, str]]) -> None:
-        self.name = engine.name
-        self._engine, self._failures = engine, failures
-
-    @property
-    def plans(self) -> Sequence[object]:
-        return self._engine.plans
-
-    def train(
-        self,
-        jobs: Sequence[Job],
-        splits: Sequence[Split],
-        *,
-        should_stop: Callable[[], bool] = lambda: False,
-        take: Callable[[Sequence[Job]], Sequence[bool]] | None = None,
-    ) -> Iterator[Outcome]:
-        sound = [job for job in jobs if id(job.blueprint) not in self._failures]
-        for job in jobs:
-            if id(job.blueprint) in self._failures and (take is None or take([job])[0]):
-                yield failed(job, splits[job.split], self._failures[id(job.blueprint)][1])
-        if sound:
-            yield from self._engine.train(sound, splits, should_stop=should_stop, take=take)
 
 
 class _Called(BaseException):
@@ -317,28 +293,6 @@ def _with_callback(callback: Any, logged: Sequence[str]) -> dict[str, Any]:
     return {"plateau": plateau_of(callback, callback.monitor, maximize=maximize)}
 
 
-def failed(job: Job, split: Split, reason: str) -> Outcome:
-    """The outcome of a member that was not trained: no epochs, predictions of NaN."""
-    y = split.y_train
-    outputs = y.shape[1] if y.ndim > 1 else int(y.max(initial=0)) + 1
-    nothing = np.empty((1, 0, 1))
-    return Outcome(
-        jobs=(job,),
-        metrics=("loss",),
-        train=nothing,
-        validation=nothing,
-        learning_rate=np.empty((1, 0)),
-        n_epochs=np.array([0]),
-        best_epoch=np.array([0]),
-        train_predictions=np.full((1, len(y), outputs), np.nan),
-        validation_predictions=np.full((1, len(split.y_val), outputs), np.nan),
-        weights=((),),
-        failures=(reason,),
-        elapsed_s=np.zeros(1),
-        engine="solo",
-    )
-
-
 def check_model(model: Any) -> None:
     """Refuses what is no compiled Keras model.
 
@@ -360,22 +314,21 @@ def check_model(model: Any) -> None:
         )
 
 
-def read_rows(function: Function, call: Mapping[str, Any], names: Sequence[str]) -> tuple[Dataset, dict[str, Any]]:
-    """The rows as the function's models take them, and the rows beside them with their classes as numbers."""
+def read_rows(function: Function, call: Mapping[str, Any], names: Sequence[str]) -> Dataset:
+    """The rows as the function's models take them."""
     models = {"model": function.first}
     check_one_output(models)
-    y, one_hot = labels_of(models, call.get("y"))
     rows: dict[str, Any] = {name: call.get(name) for name in names}
-    rows["task"] = rows.get("task") or task_of(models)
     normalize = call.get("normalize", "auto")
     normalize = False if normalize == "auto" else normalize
-    data = read_dataset(call["x"], y, normalize=normalize, inputs=inputs_of(models), **rows)
-    further = {}
-    for name in ("validation_data", "test_data"):
-        given = call.get(name)
-        if one_hot and isinstance(given, tuple):
-            further[name] = (given[0], labels_of(models, given[1])[0], *given[2:])
-    return data, further
+    return read_dataset(
+        call["x"],
+        call.get("y"),
+        normalize=normalize,
+        inputs=inputs_of(models),
+        outputs=partial(outputs_of, models.values()),
+        **rows,
+    )
 
 
 def pose_function(

@@ -18,7 +18,7 @@ from unitune.models import backend, preprocessing
 from unitune.models.metrics import metric, names
 from unitune.models.splits import split_arrays
 from unitune.records import Array, Direction, Task
-from unitune.tuner.problem import Problem, unscaled
+from unitune.tuner.problem import Problem
 
 DEFAULT_FOLDS = 5
 DEFAULT_OBJECTIVE = {"binary": "accuracy", "multiclass": "accuracy", "regression": "rmse"}
@@ -42,7 +42,7 @@ def pose(
 ) -> tuple[Problem, Dataset | None, tuple[str, ...]]:
     """Checks and prepares the rows: the problem, the test rows, and notes for the user.
 
-    With `as_given`, rows keep their shape and regression targets their scale, as the user's own `fit` would have them.
+    With `as_given`, rows keep their shape, as the user's own `fit` would have them.
     """
     chosen, natural, metrics = choose_objective(data.task, objective, direction)
     tests = None if test_data is None else _further(data, test_data, "test_data")
@@ -76,8 +76,7 @@ def pose(
             key = (hash(fold.train.tobytes()), len(fold.train))
             if key not in prepared:  # repeats of fixed rows share their statistics
                 prepared[key] = preprocessing.fit(data, fold.train, flatten=not as_given)
-            split = split_arrays(data, fold, preprocessor=prepared[key])
-            splits.append(unscaled(split) if as_given else split)
+            splits.append(split_arrays(data, fold, preprocessor=prepared[key]))
         return tuple(splits)
 
     def make_repeat(number: int) -> tuple[tuple[Fold, ...], tuple[Split, ...]]:
@@ -137,7 +136,7 @@ def _default_folds(data: Dataset) -> int:
         return max(2, min(DEFAULT_FOLDS, len(np.unique(data.groups))))
     if data.classes is None:
         return max(2, min(DEFAULT_FOLDS, data.n_rows))
-    return max(2, min(DEFAULT_FOLDS, int(np.bincount(data.y, minlength=data.n_classes).min())))
+    return max(2, min(DEFAULT_FOLDS, int(np.unique(data.y, return_counts=True)[1].min())))
 
 
 def in_memory(call: Mapping[str, Any]) -> dict[str, Any]:

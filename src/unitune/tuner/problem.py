@@ -27,7 +27,7 @@ class Problem:
         metrics: Every metric that fits the task, the objective first.
         seed: The seed of everything random.
         validation_ratio: Validation rows per training row, 0 where all folds share their rows.
-        as_given: Whether rows keep their shape and regression targets their scale.
+        as_given: Whether rows keep their shape.
         make_repeat: Gives the folds of a further repeat, by its number, and their prepared rows.
     """
 
@@ -77,8 +77,14 @@ class Problem:
         """What scores the outcomes of this problem."""
         weight = self.dataset.sample_weight
         first = min(fold.repeat for fold in self.folds)
+        data = self.dataset
+        targets = None
+        if data.given is not None:
+            targets = [(data.y[fold.train], data.y[fold.validation]) for fold in self.folds]
         return Collector(
             splits=self.splits,
+            targets=targets,
+            n_classes=data.n_classes,
             train_weights=[None if weight is None else weight[fold.train] for fold in self.folds],
             task=self.dataset.task,
             metrics=self.metrics,

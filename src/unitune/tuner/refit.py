@@ -20,7 +20,7 @@ from unitune.models.splits import split_arrays
 from unitune.records import Array, Member, Trial
 from unitune.result import probabilities
 from unitune.tuner.loop import Network, jobs_of
-from unitune.tuner.problem import Problem, member_seed, unscaled
+from unitune.tuner.problem import Problem, member_seed
 
 if TYPE_CHECKING:
     import keras
@@ -61,8 +61,6 @@ class Refitter:
         fold = Fold(fold=0, repeat=0, train=rows, validation=rows[:1])
         prepared = preprocessing.fit(dataset, rows, flatten=not as_given)
         split = split_arrays(dataset, fold, preprocessor=prepared)
-        if as_given:
-            split = unscaled(split)
         network = self.network(trial.configuration)
         job = Job(
             member=Member(trial=trial.number, fold=0, repeat=0, seed=member_seed(self.problem.seed, -1, 0)),

@@ -18,11 +18,12 @@ from unitune.integrations.sklearn.base import Fitted, KerasBase, accepts, one
 from unitune.integrations.sklearn.mlp import Classifier, Regressor, class_weights
 from unitune.integrations.sklearn.shared import current
 from unitune.integrations.sklearn.shipping import check_shippable
+from unitune.models import backend
 from unitune.models.adopt import adopt, predicts_logits
 from unitune.models.blueprint import EarlyStopping
 from unitune.records import Array
-from unitune.tuner.adopted import loss_name, sparse_loss
 from unitune.tuner.loop import Network
+from unitune.tuner.outputs import loss_name
 
 if TYPE_CHECKING:
     import keras
@@ -290,3 +291,18 @@ class KerasEstimator(KerasBase):
             network = replace(fitted.network, blueprint=replace(fitted.network.blueprint, template=None))
             state["_fitted"] = replace(fitted, network=network)
         return state
+
+
+def sparse_loss(loss: Any) -> Any:
+    """Categorical cross-entropy on class numbers: the same numbers without one-hot targets."""
+    if loss_name(loss) != "categorical_crossentropy":
+        return loss
+    keras = backend.ensure()
+    config: dict[str, Any] = getattr(loss, "get_config", dict)()
+    if config.get("label_smoothing"):
+        raise OptionError(
+            "labels cannot be smoothed here",
+            f"got label_smoothing={config['label_smoothing']}",
+            "Use `keras.losses.CategoricalCrossentropy()` without it.",
+        )
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=bool(config.get("from_logits", False)))

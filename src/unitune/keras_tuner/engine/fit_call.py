@@ -24,7 +24,7 @@ from unitune.models.blueprint import Blueprint, EarlyStopping, MetricSpec, Train
 from unitune.models.compiled import compile_arguments, compiled_outputs, gives_dictionary, output_names
 from unitune.models.shapes import output_shapes
 from unitune.records import Array
-from unitune.tuner.adopted import loss_name
+from unitune.tuner.outputs import loss_name
 from unitune.tuner.reading import read_network
 
 NEVER = 10**6
