@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 from unitune.engine.lift.base import Key, Tensor, Unfusable
+from unitune.models.identity import NotPlain, function_name, read
 
 # Losses that Keras computes row by row over the last axis.
 _ROWWISE = {
@@ -42,31 +44,44 @@ def loss_key(loss: Any) -> Key:
     """A loss as `(name, settings)`.
 
     Raises:
-        Unfusable: If Keras has no row-wise form of it.
+        Unfusable: If Keras has no row-wise form of it, or it is not what Keras's own of that name is.
     """
     settings: dict[str, Any] = {}
+    if isinstance(loss, type):
+        loss = loss()  # as `compile` does
     if isinstance(loss, str):
         name = _CLASSES.get(loss, loss)
-    elif hasattr(loss, "get_config") and type(loss).__name__ in _CLASSES:
-        name = _CLASSES[type(loss).__name__]
-        settings = {k: v for k, v in loss.get_config().items() if k not in ("name", "dtype", "fn")}
+    elif inspect.isfunction(loss):
+        found = function_name(loss, "losses")
+        if found is None:
+            raise Unfusable(f"the loss `{loss.__name__}` is a function of your own")
+        name = found
+    else:
+        try:
+            settings = read(loss, "losses", "loss")
+        except NotPlain as told:
+            raise Unfusable(str(told)) from None
+        title = type(loss).__name__
+        name = _CLASSES.get(title, title)
         reduction = settings.pop("reduction", "mean")
         if reduction == "sum":
             settings["reduction"] = reduction
         elif reduction not in ("mean", "sum_over_batch_size"):
-            raise Unfusable(f"`{type(loss).__name__}(reduction={reduction!r})` has no fused form")
+            raise Unfusable(f"`{title}(reduction={reduction!r})` has no fused form")
         if settings.get("ignore_class") is not None:
             raise Unfusable("`ignore_class` has no fused form")
         if settings.get("axis", -1) != -1:
             raise Unfusable("a loss over another axis than the last has no fused form")
-    else:
-        name = getattr(loss, "__name__", type(loss).__name__)
-        if not (getattr(loss, "__module__", "") or "").startswith("keras."):
-            raise Unfusable(f"the loss `{name}` is a function of your own")
-    name = _SHORT.get(name, name)
+        if settings.get("dtype") is not None:
+            raise Unfusable(f"`{title}(dtype={settings['dtype']!r})` has no fused form")
+    name = _SHORT.get(name.lower(), name)
     if name not in _ROWWISE:
         raise Unfusable(f"the loss `{name}` has no fused form")
-    return (name, tuple(sorted(settings.items())))
+    return (name, tuple(sorted((key, _hashable(value)) for key, value in settings.items())))
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def loss_function(key: Key) -> Callable[[Tensor, Tensor], Tensor]:

@@ -16,6 +16,7 @@ from unitune.engine.losses import loss_key
 from unitune.engine.metrics import metric_key
 from unitune.engine.program_key import OutputKey
 from unitune.models.blueprint import Blueprint, Call, LayerSpec, OutputSpec, Training
+from unitune.models.identity import keras_class
 from unitune.models.shape_rules import RULES, Shape
 from unitune.models.shapes import as_shapes
 
@@ -176,11 +177,12 @@ class _Builder:
         layer = self.blueprint.layers[call.layer]
         _refuse(layer)
         taken = [self.values[i] for i in call.inputs]
-        name, own = layer.class_name, getattr(layer.config.get("class"), "__module__", "keras.")
+        name = layer.class_name
+        own = layer.config.get("class", type(layer.config["layer"]) if "layer" in layer.config else None)
         config: dict[str, Any] = {"class_name": name, **layer.config}
         types = tuple(self.type(i) for i in taken)
         config |= {"output_shape": call.shape, "types": types, "batch_size": self.batch_size}
-        if not has_lift(name, users=not own.startswith("keras.")):
+        if not has_lift(name, users=own is not None and keras_class("layers", name) is not own):
             if not layer.config.get("weightless"):
                 raise Unfusable(f"the layer `{name}` has no fused form")
             name = "weightless"

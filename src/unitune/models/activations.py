@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import sys
 from typing import Any
 
 from unitune.errors import SpaceError, suggest
 from unitune.models.blueprint import LayerSpec
+from unitune.models.identity import function_name, is_kerass
 from unitune.models.initializers import snake
-from unitune.models.keras_objects import layer_config
+from unitune.models.keras_objects import is_layer, layer_config
 from unitune.space.parse import call
 
 ACTIVATIONS = frozenset(
@@ -137,17 +137,10 @@ _KNOWN = ACTIVATIONS | set(ACTIVATION_LAYERS)
 _CLASS_FORM = {"LeakyReLU": "leaky_relu(negative_slope=0.3)"}
 
 
-def is_layer(value: Any) -> bool:
-    """Whether the value is a Keras layer. Where Keras is not imported, nothing is."""
-    keras = sys.modules.get("keras")
-    return keras is not None and hasattr(keras, "Layer") and isinstance(value, keras.Layer)
-
-
 def _keras_name(value: Any) -> str | None:
     """The name of one of Keras's own activation functions, else None."""
-    module = getattr(value, "__module__", None) or ""
-    name = getattr(value, "__name__", "")
-    return name if module.startswith("keras.") and inspect.isfunction(value) and name in ACTIVATIONS else None
+    name = function_name(value, "activations") if "keras" in sys.modules else None
+    return name if name in ACTIVATIONS else None
 
 
 @functools.lru_cache(maxsize=256)
@@ -171,7 +164,7 @@ def layer_spec(value: Any) -> LayerSpec | None:
         return _text_spec(value)
     if not is_layer(value):
         return None
-    if type(value).__module__.split(".")[0] == "keras":
+    if is_kerass(value, "layers"):
         return LayerSpec(class_name=type(value).__name__, config=layer_config(value))
     # A layer of the user's own class: only its own class can make another one.
     return LayerSpec(class_name=type(value).__name__, config={"layer": value})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +10,11 @@ import numpy as np
 
 from unitune.errors import OptionError
 from unitune.models import backend, optimizers, schedules
-from unitune.models.activations import is_layer
 from unitune.models.activations import layer_spec as activation_layer
 from unitune.models.blueprint import Blueprint, Call, InputSpec, LayerSpec, OutputSpec, Schedule, Training
-from unitune.models.compiled import compiled_outputs, gives_dictionary, output_names
-from unitune.models.keras_objects import LambdaAgain, layer_config
+from unitune.models.compiled import compile_arguments, compiled_outputs, gives_dictionary, output_names
+from unitune.models.identity import NotPlain, check_instance, check_layer, is_kerass
+from unitune.models.keras_objects import LambdaAgain, is_layer, layer_config
 from unitune.models.shapes import KNOWN_LAYERS, as_shapes, is_known
 from unitune.records import Array
 
@@ -160,12 +160,20 @@ def why_own_fit(model: Any) -> str:
     """Why a model must be trained by its own `fit`, whatever its layers; empty where it need not."""
     keras = backend.ensure()
     for name in ("train_step", "test_step", "compute_loss", "compute_metrics", "make_train_function", "fit"):
-        own = getattr(type(model), name, None)
-        if own is not getattr(keras.Model, name, None) or name in model.__dict__:
+        if getattr(type(model), name, None) is not getattr(keras.Model, name, None):
             return f"the model has a `{name}` of its own"
+    try:
+        for one in (model, getattr(model, "_functional", None)):
+            if one is not None:
+                check_instance(one, "the model")
+    except NotPlain as told:
+        return str(told)
     if getattr(model, "run_eagerly", False):
         return "`run_eagerly=True` asks for plain `fit`"
-    return ""
+    if compile_arguments(model).get("weighted_metrics"):
+        return "`weighted_metrics` has no fused form"
+    optimizer = getattr(model, "optimizer", None)
+    return "" if optimizer is None else optimizers.why_not_anew(optimizer)
 
 
 class _Graph:
@@ -266,25 +274,38 @@ _PLAIN = (bool, int, float, str, tuple, list, type(None))
 
 
 def _read(layer: Any) -> list[LayerSpec]:
-    """A layer as one spec, or two where its activation is itself a layer."""
+    """A layer as one spec, or two where its activation is itself a layer.
+
+    Raises:
+        Unreadable: The layer is not what it could be made again as.
+    """
     name = type(layer).__name__
-    if name not in KNOWN_LAYERS or type(layer).__module__.split(".")[0] != "keras":
+    if name not in KNOWN_LAYERS or not is_kerass(layer, "layers"):
         return [_other(layer)]
     config = layer_config(layer)
+    spec = LayerSpec(class_name=name, config=config, name=layer.name)
     activation = config.get("activation")
+    if not is_layer(activation) and not is_known(spec):
+        return [_other(layer)]
+    _check(layer, config, lambda: type(layer)(**config), known=True)
     if not is_layer(activation):
-        spec = LayerSpec(class_name=name, config=config, name=layer.name)
-        return [spec] if is_known(spec) else [_other(layer)]
+        return [spec]
     own = activation_layer(activation)
     # Keras does not count the weights of a layer that sits inside another as its activation.
     if own is None or not is_known(own) or own.class_name == "PReLU" or name not in ("Activation", "Dense"):
         return [_other(layer)]
+    inner: Any = type(activation)
+    _check(activation, own.config, lambda: inner(**own.config), known=True)
     if name == "Activation":
         return [replace(own, name=layer.name)]
-    return [
-        LayerSpec(class_name=name, config={k: v for k, v in config.items() if k != "activation"}, name=layer.name),
-        own,
-    ]
+    return [replace(spec, config={k: v for k, v in config.items() if k != "activation"}), own]
+
+
+def _check(layer: Any, config: Mapping[str, Any], make: Callable[[], Any], *, known: bool) -> None:
+    try:
+        check_layer(layer, config, make, known=known)
+    except NotPlain as told:
+        raise Unreadable(str(told)) from None
 
 
 def _operation(operation: Any) -> LayerSpec:
@@ -299,17 +320,24 @@ def _operation(operation: Any) -> LayerSpec:
 
 def _other(layer: Any) -> LayerSpec:
     """A layer that is made again by its own class."""
-    if type(layer).__name__ == "Lambda" and type(layer).__module__.startswith("keras."):
-        again = {"class": LambdaAgain(layer), "config": {}, "weightless": True}
-        return LayerSpec(class_name="Lambda", config=again, name=layer.name)
+    kind = type(layer)
+    if kind.__name__ == "Lambda" and is_kerass(layer, "layers"):
+        try:
+            again = LambdaAgain(layer)
+        except NotPlain as told:
+            raise Unreadable(str(told)) from None
+        _check(layer, {"again": again.key}, lambda: again.from_config({}), known=False)
+        made = {"class": again, "config": {}, "weightless": True}
+        return LayerSpec(class_name="Lambda", config=made, name=layer.name)
     try:
         config = layer.get_config()
     except NotImplementedError as error:
-        raise Unreadable(f"the layer `{type(layer).__name__}` has no `get_config`") from error
-    found: dict[str, Any] = {"class": type(layer), "config": config}
+        raise Unreadable(f"the layer `{kind.__name__}` has no `get_config`") from error
+    _check(layer, config, lambda: kind.from_config(dict(config)), known=False)
+    found: dict[str, Any] = {"class": kind, "config": config}
     if not layer.weights:
         found["weightless"] = True
-    return LayerSpec(class_name=type(layer).__name__, config=found, name=layer.name)
+    return LayerSpec(class_name=kind.__name__, config=found, name=layer.name)
 
 
 def training_of(model: Any) -> Training:

@@ -8,6 +8,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from unitune.models.identity import NotPlain, function_name, read
+from unitune.models.value_key import NoKey, value_key
+
 _BASE_KEYS = frozenset({"name", "trainable", "dtype", "build_config", "quantization_config", "seed"})
 
 
@@ -25,10 +28,6 @@ def plain(value: Any) -> Any:
             "config": {key: plain(item) for key, item in config.items() if item is not None and key != "seed"},
         }
     return value
-
-
-def _is_own(value: Any) -> bool:
-    return type(value).__module__.split(".")[0] == "keras"
 
 
 def defaults(kind: Any) -> Mapping[str, Any]:
@@ -55,12 +54,12 @@ def layer_config(layer: Any) -> dict[str, Any]:
         if name in _BASE_KEYS:
             continue
         live = getattr(layer, name, None)
-        if name == "activation":
-            value = _activation(live, value)
+        if is_layer(live):  # as an activation
+            value = live
         elif live is not None and hasattr(live, "get_config"):
             value = _object(live)
-        elif callable(live) and not isinstance(value, str):
-            value = live
+        elif callable(live):
+            value = function_name(live, "activations") or live
         else:
             value = plain(value)
         if not _is_default(value, known.get(name, inspect.Parameter.empty)):
@@ -72,30 +71,35 @@ def layer_config(layer: Any) -> dict[str, Any]:
     return config
 
 
-def _activation(live: Any, serialised: Any) -> Any:
-    if live is None:
-        return None
-    if hasattr(live, "get_config"):  # a layer used as an activation
-        return live
-    module = getattr(live, "__module__", None) or ""
-    if module.startswith("keras.") and isinstance(serialised, str):
-        return "linear" if serialised is None else serialised
-    return live
+def is_layer(value: Any) -> bool:
+    """Whether the value is a Keras layer. Where Keras is not imported, nothing is."""
+    keras = sys.modules.get("keras")
+    return keras is not None and hasattr(keras, "Layer") and isinstance(value, keras.Layer)
+
+
+_PARTS = {"Initializer": "initializers", "Regularizer": "regularizers", "Constraint": "constraints"}
 
 
 def _object(live: Any) -> Any:
-    """An initializer, a regularizer or a constraint: plain where its class is Keras's own, else live."""
-    if not _is_own(live):
-        return live
-    known = defaults(type(live))
-    # Keras's Identity leaves its gain out of its configuration.
-    left_out = {key: getattr(live, key) for key in known if hasattr(live, key)}
-    config = {
-        key: item
-        for key, item in {**left_out, **live.get_config()}.items()
-        if key != "seed" and not (key in known and known[key] == item)
-    }
-    return {"class_name": type(live).__name__, "config": config}
+    """An initializer, a regularizer or a constraint: plain where its state is that of Keras's own, else live."""
+    keras = sys.modules["keras"]
+    for base, module in _PARTS.items():
+        if isinstance(live, getattr(getattr(keras, module), base)):
+            try:
+                return {"class_name": type(live).__name__, "config": part_config(live, module)}
+            except NotPlain:
+                return live
+    return live
+
+
+def part_config(live: Any, module: str) -> dict[str, Any]:
+    """The arguments of an initializer, a regularizer or a constraint; the seed is left out.
+
+    Raises:
+        NotPlain: It is not one of Keras's own, or not what it says it is.
+    """
+    found = read(live, module, module.removesuffix("s"))
+    return {key: item for key, item in found.items() if key != "seed" and item is not None}
 
 
 def _is_default(value: Any, default: Any) -> bool:
@@ -113,7 +117,10 @@ def _is_default(value: Any, default: Any) -> bool:
 class LambdaAgain:
     """Makes a `Lambda` layer again from its live function, which Keras could not find by name.
 
-    Two are equal where their functions have the same code and close over the same values.
+    Two are equal where all that their functions read is equal.
+
+    Raises:
+        NotPlain: The function reads what cannot be compared by value, or the layer is not what it says it is.
     """
 
     def __init__(self, layer: Any) -> None:
@@ -121,9 +128,10 @@ class LambdaAgain:
         self.options = {"output_shape": layer._output_shape, "mask": layer.mask, "arguments": layer.arguments}
         self.options |= {"activity_regularizer": layer.activity_regularizer, "autocast": layer.autocast}
         self.options["dtype"] = layer.dtype_policy.name
-        code = getattr(self.function, "__code__", self.function)
-        cells = [cell.cell_contents for cell in getattr(self.function, "__closure__", None) or ()]
-        self._key = (code, repr((cells, getattr(self.function, "__defaults__", None), self.options)))
+        try:
+            self.key = value_key((self.function, self.options))
+        except NoKey as told:
+            raise NotPlain(f"the function of a `Lambda` reads {told}, which has no value to compare") from None
 
     def from_config(self, config: Mapping[str, Any]) -> Any:
         """A new layer."""
@@ -132,10 +140,10 @@ class LambdaAgain:
         return keras.layers.Lambda(self.function, **options, **config)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, LambdaAgain) and self._key == other._key
+        return isinstance(other, LambdaAgain) and self.key == other.key
 
     def __hash__(self) -> int:
-        return hash(self._key[0])
+        return hash(self.key)
 
 
 def object_config(live: Any, *, without: frozenset[str] = frozenset()) -> dict[str, Any]:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import dataclasses
 import functools
 import sys
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from unitune.errors import SpaceError, suggest
 from unitune.models import backend
 from unitune.models.blueprint import OptimizerSpec
+from unitune.models.identity import NotPlain, check_twin, is_kerass, keras_class
 from unitune.models.keras_objects import object_config
+from unitune.models.value_key import BOOKKEEPING
 from unitune.space.parse import call
 
 # name -> class in `keras.optimizers`, default learning rate, arguments of its own.
@@ -101,9 +106,16 @@ def check(value: Any) -> Any:
     keras = sys.modules.get("keras")
     if keras is not None and hasattr(keras, "optimizers"):
         if isinstance(value, keras.optimizers.Optimizer):
+            reason = why_not_anew(value)
+            if reason:
+                raise SpaceError(
+                    "an optimizer in a space must be what its arguments say, since each network gets one of its own",
+                    f"but {reason}",
+                    "Give a new one, or write a class whose `get_config` tells all.",
+                )
             return value
         if isinstance(value, type) and issubclass(value, keras.optimizers.Optimizer):
-            own = OPTIMIZERS.get(value.__name__.lower()) == value.__name__ and value.__module__.startswith("keras.")
+            own = value.__name__.lower() in OPTIMIZERS and keras_class("optimizers", value.__name__) is value
             return value.__name__.lower() if own else value()
     raise SpaceError(
         "`optimizers` must be names or Keras optimizers",
@@ -173,12 +185,59 @@ def from_keras(optimizer: Any) -> OptimizerSpec:
 
     An optimizer of the user's own class (and one that wraps others) is kept live under `"optimizer"`.
     """
-    rate = 1.0 if learning_rate_schedule(optimizer) is not None else _readable(float(optimizer.learning_rate))
+    scheduled = learning_rate_schedule(optimizer) is not None or callable(getattr(optimizer, "_learning_rate", None))
+    rate = 1.0 if scheduled else _readable(float(optimizer.learning_rate))
     name = type(optimizer).__name__
-    if not type(optimizer).__module__.startswith("keras.") or name not in OPTIMIZERS.values():
+    if name not in OPTIMIZERS.values() or not is_kerass(optimizer, "optimizers"):
         return OptimizerSpec(class_name=name, learning_rate=rate, config={"optimizer": optimizer})
     config = object_config(optimizer, without=frozenset({"learning_rate", "name"}))
     return OptimizerSpec(class_name=name, learning_rate=rate, config=config)
+
+
+def why_not_anew(optimizer: Any) -> str:
+    """Why an optimizer made of its configuration would do something else; empty where it would not.
+
+    It may have been trained with, hold a list of variables that are not to decay, or have a method put in.
+    """
+    title = f"the optimizer `{type(optimizer).__name__}`"
+    keras = backend.ensure()
+    rate = getattr(optimizer, "_learning_rate", None)
+    if callable(rate) and learning_rate_schedule(optimizer) is None and not isinstance(rate, keras.Variable):
+        return f"the learning rate of {title} is a function"
+    try:
+        steps = int(keras.ops.convert_to_numpy(optimizer._iterations.value))
+        if steps:
+            return f"{title} has taken {steps} steps already"
+        config = {name: value for name, value in optimizer.get_config().items() if name != "name"}
+        if "learning_rate" in config:
+            config["learning_rate"] = 1.0  # which does not count
+        if optimizer.built:
+            _check_slots(optimizer, config, title)
+            return ""
+
+        def make() -> Any:
+            return type(optimizer).from_config(dict(config))
+
+        check_twin(optimizer, config, make, title, ignore=BOOKKEEPING | {"_learning_rate"})
+    except NotPlain as told:
+        return str(told)
+    except Exception as error:  # a class of the user's own need not be as Keras's are
+        return f"{title} cannot be made again: {type(error).__name__}"
+    return ""
+
+
+def _check_slots(optimizer: Any, config: Mapping[str, Any], title: str) -> None:
+    """Checks an optimizer that has its slots already: they must be as they are at first.
+
+    Raises:
+        NotPlain: They are not.
+    """
+    twin = type(optimizer).from_config(dict(config))
+    twin.build(list(optimizer._trainable_variables))
+    check_twin(optimizer, {}, lambda: twin, title, ignore=BOOKKEEPING | {"_learning_rate"}, remember=False)
+    for own, fresh in zip(optimizer.variables, twin.variables, strict=True):
+        if own is not optimizer._learning_rate and not np.array_equal(np.asarray(own.value), np.asarray(fresh.value)):
+            raise NotPlain(f"{title} has slots that were set")
 
 
 def _readable(rate: float) -> float:

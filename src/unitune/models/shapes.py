@@ -25,7 +25,7 @@ KNOWN_LAYERS = frozenset(RULES)
 
 def is_known(layer: LayerSpec) -> bool:
     """Whether the layer's weights are known without Keras."""
-    return layer.class_name in RULES and "class" not in layer.config and not layer.config.get("renorm")
+    return layer.class_name in RULES and not {"class", "layer"} & layer.config.keys() and not layer.config.get("renorm")
 
 
 def as_shapes(input_shape: tuple[Any, ...]) -> tuple[Shape, ...]:
@@ -93,7 +93,7 @@ def _walk(blueprint: Blueprint, input_shape: tuple[Any, ...]) -> tuple[dict[int,
     weights: dict[int, Weights] = {}
     for call in blueprint.graph:
         layer = blueprint.layers[call.layer]
-        if "class" not in layer.config:
+        if not {"class", "layer"} & layer.config.keys():
             own, shape = RULES[layer.class_name](layer.config, *(values[i] for i in call.inputs))
         elif layer.config.get("weightless") and call.shape is not None:
             own, shape = [], call.shape

@@ -68,8 +68,13 @@ def read_unbuilt(model: Any) -> tuple[Blueprint, Training] | None:
     if not all(layer.trainable for layer in model.layers):
         return None
     specs: list[LayerSpec] = []
-    for layer in model.layers:
-        specs += adopt._read(layer) or [LayerSpec(class_name="unknown")]
+    if adopt.why_own_fit(model):
+        return None
+    try:
+        for layer in model.layers:
+            specs += adopt._read(layer)
+    except adopt.Unreadable:  # which is told where the model is read in full
+        return None
     # A layer of another class cannot tell what weights it will have.
     if not all(is_known(spec) for spec in specs):
         return None

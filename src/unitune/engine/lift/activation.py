@@ -10,7 +10,10 @@ import numpy as np
 
 from unitune.engine.lift.base import Context, Key, Node, ProgramNode, Tensor, Unfusable, folded, lift, masked, unfolded
 from unitune.engine.lift.rows import try_rows
+from unitune.models.identity import NotPlain, check_layer, function_name, is_kerass
+from unitune.models.keras_objects import is_layer, layer_config
 from unitune.models.shape_rules import Shape
+from unitune.models.value_key import NoKey, value_key
 
 # Activation layers whose `call` is a function of the input alone.
 _FUNCTION_LAYERS = ("Activation", "ReLU", "LeakyReLU", "ELU", "Softmax")
@@ -31,23 +34,51 @@ _NOT_ZERO = frozenset(
 )
 
 
+class FunctionKey:
+    """A function of the user's own as a key: equal where all that it reads is equal.
+
+    Raises:
+        Unfusable: It reads what cannot be compared by value.
+    """
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        self.function = function
+        self.name = str(getattr(function, "__name__", type(function).__name__))
+        try:
+            self.digest = value_key(function)
+        except NoKey as told:
+            raise Unfusable(f"the activation `{self.name}` reads {told}, which has no value to compare") from None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FunctionKey) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        return f"{self.name}:{self.digest.hex()}"
+
+
 def activation_key(activation: Any) -> Key:
-    """A hashable name for an activation: a Keras name, a layer with its arguments, or the callable itself."""
+    """A hashable name for an activation: a Keras name, a layer with its arguments, or the key of a function."""
     if activation is None:
         return "linear"
     if isinstance(activation, str):
         return _name_key(activation)
     if isinstance(activation, Mapping):
         return _serialised_key(activation)
-    if type(activation).__name__ in _FUNCTION_LAYERS and hasattr(activation, "get_config"):
-        return _layer_key(type(activation).__name__, activation.get_config())
+    if is_layer(activation):
+        name = type(activation).__name__
+        if name not in _FUNCTION_LAYERS or not is_kerass(activation, "layers"):
+            raise Unfusable(f"the activation layer `{name}` has no fused form")
+        config = layer_config(activation)
+        try:
+            check_layer(activation, config, lambda: type(activation)(**config), known=True)
+        except NotPlain as told:
+            raise Unfusable(str(told)) from None
+        return _layer_key(name, {**activation.get_config(), **config})
     if callable(activation):
-        module = getattr(activation, "__module__", "") or ""
-        if module.startswith("keras.") and hasattr(activation, "__name__"):
-            return str(activation.__name__)
-        if hasattr(activation, "get_config"):
-            raise Unfusable(f"the activation layer `{type(activation).__name__}` has no fused form")
-        return activation
+        return function_name(activation, "activations") or FunctionKey(activation)
     raise Unfusable(f"the activation {activation!r} is not a name, a function or a layer")
 
 
@@ -112,7 +143,7 @@ def function_of(key: Key) -> Callable[[Tensor], Tensor]:
     if isinstance(key, tuple):
         layer = getattr(keras.layers, key[0])(**dict(key[1]))
         return layer.call  # type: ignore[no-any-return]
-    return key  # type: ignore[no-any-return]
+    return key.function  # type: ignore[no-any-return]
 
 
 def _selu(x: Tensor) -> Tensor:
@@ -206,7 +237,7 @@ def _eager(key: Key, x: Any) -> Any:
 def _readable(key: Key) -> str:
     if isinstance(key, tuple):
         return f"`{key[0]}({', '.join(f'{name}={value!r}' for name, value in key[1])})`"
-    return f"`{key if isinstance(key, str) else getattr(key, '__name__', type(key).__name__)}`"
+    return f"`{key if isinstance(key, str) else key.name}`"
 
 
 @lift(*_FUNCTION_LAYERS)

@@ -9,8 +9,9 @@ from typing import Any
 from unitune.engine.lift.base import Context, Key, Node, ProgramNode, Tensor, Unfusable, folded, lift, unfolded
 from unitune.engine.lift.rows import Tried, try_rows
 from unitune.models.blueprint import Call
-from unitune.models.keras_objects import plain
+from unitune.models.keras_objects import LambdaAgain, plain
 from unitune.models.shape_rules import RULES, Shape
+from unitune.models.value_key import NoKey, value_key
 
 # These leave the last axis as it is, place by place, and zeros at zero: their inputs may be padded.
 _CHANNELWISE = frozenset(
@@ -96,18 +97,26 @@ class Weightless:
 
 
 class _Live:
-    """A class with its arguments as a key: equal where the arguments read the same."""
+    """A class with its arguments as a key: equal where they hold the same."""
 
     def __init__(self, subject: Any, config: Mapping[str, Any]) -> None:
         self.subject = subject
         self.config = config
-        self.text = repr(sorted((k, repr(v)) for k, v in config.items() if k != "name"))
+        own = subject.key if isinstance(subject, LambdaAgain) else subject
+        self.key = _key((own, {k: v for k, v in config.items() if k != "name"}))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Live) and (self.subject, self.text) == (other.subject, other.text)
+        return isinstance(other, _Live) and self.key == other.key
 
     def __hash__(self) -> int:
-        return hash((self.subject, self.text))
+        return hash(self.key)
+
+
+def _key(value: Any) -> bytes:
+    try:
+        return value_key(value)
+    except NoKey as told:
+        raise Unfusable(f"a layer without weights holds {told}, which has no value to compare") from None
 
 
 def _recipe(config: Mapping[str, Any]) -> Key:
@@ -131,13 +140,13 @@ class _Call:
 
     def __init__(self, call: Call) -> None:
         self.call = call
-        self.text = repr((call.arguments, call.constants))
+        self.key = _key((call.arguments, call.constants))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Call) and self.text == other.text
+        return isinstance(other, _Call) and self.key == other.key
 
     def __hash__(self) -> int:
-        return hash(self.text)
+        return hash(self.key)
 
 
 def _made(recipe: Key) -> Any:
