@@ -13,7 +13,7 @@ from unitune.stats.link import Link, Warp
 from unitune.stats.smooth import Setting
 
 LEVEL = 0.95
-TOLERANCE = 0.25
+TOLERANCE = 0.35
 """The usual tolerance, in standard errors of a score."""
 FASTER = 0.5
 SAVED_S = 1.0
@@ -73,7 +73,10 @@ class Posterior:
     @property
     def without_luck(self) -> Array:
         """`(draw, trial)` true scores as they would be if the rows had been as lucky in every draw."""
-        return self._link.inverse(self._link.forward(self.draws) - self._level[:, None] + np.median(self._level))
+        values = self._link.forward(self.draws)
+        good = np.argsort(self.expected_loss, kind="stable")[: -(-self.n_trials // 2)]
+        luck = (values - values.mean(axis=0))[:, good].mean(axis=1, keepdims=True)
+        return self._link.inverse(values - luck)
 
     @property
     def _gains(self) -> Array:

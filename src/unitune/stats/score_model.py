@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,8 @@ OVERLAP = 0.25
 """The share of the networks' noise that folds share because they share training rows, times the validation ratio."""
 UNKNOWN_NOISE = 0.5
 """Where nothing tells the noise, the share of the scores' variance that it is taken for, give or take a factor."""
+FEWEST = 0.1
+"""The least share of a member's variance that is taken for the network's."""
 SEEDS = 1.5
 """On one hold-out set the rows' noise is known and that of seeds is not: the factor for both."""
 
@@ -95,10 +97,13 @@ def model_scores(
     fit = additive(values, greater_is_better=direction == "maximize")
     seen = fit.n > 0
     raw = np.where(seen, fit.trial, np.nanmean(fit.trial))
-    variance, again, limits, noise_sd = _noise(values, fit, fold, repeat, validation_ratio, rows)
+    good = np.flatnonzero(seen)[_better_half(link.sign * raw[seen])]
+    weight = np.where(np.isin(np.arange(len(raw)), good), 1 / len(good), 0.0)
+    noise = _noise(values, fit, fold, repeat, validation_ratio, rows, weight)
+    limits = noise.limits
     z = link.forward(raw)
-    slope = link.slope(_shrunk(raw, variance))
-    z_variance = variance * slope**2
+    slope = link.slope(_shrunk(raw, noise.variance))
+    z_variance = noise.variance * slope**2
     unknown = seen & ~np.isfinite(z_variance)
     if unknown.any():
         z_variance = np.where(unknown, UNKNOWN_NOISE * _scale(z[seen]) ** 2, z_variance)
@@ -111,16 +116,15 @@ def model_scores(
         y=np.where(seen, (u - middle) / spread, 0.0),
         variance=np.where(seen, z_variance * (bend / spread) ** 2, np.inf),
         shared=fit.shared * (slope * bend / spread)[:, None],
-        noise_sd=noise_sd,
+        noise_sd=noise.sd,
     )
     n_each = -(-n_draws // SETTINGS)
     settings, draws = _draw(design, observed, n_each, rng)
-    level, relative = _level(fit, fold, rows, n_each * SETTINGS, rng)
-    level = level * float(np.median(slope[seen][_better_half(z[seen])])) + middle
+    level, relative = _level(fit, fold, rows, weight, n_each * SETTINGS, rng)
+    level = level * float(np.median(slope[good])) + middle
     if relative:
         limits = (*limits, NO_LEVEL)
     scores = link.inverse(warp.inverse(draws * spread) + level[:, None])
-    good = np.flatnonzero(seen)[_better_half(z[seen])]
     raw_variance = np.where(seen, z_variance / slope**2, np.inf)
     return Posterior(
         direction=direction,
@@ -131,7 +135,7 @@ def model_scores(
         design=design,
         mean_of_scores=np.where(seen, fit.trial, np.nan),
         noise=raw_variance,
-        again=np.where(np.isfinite(again), again, raw_variance),
+        again=np.where(np.isfinite(noise.again), noise.again, raw_variance),
         n_members=fit.n,
         fold_variance=float(fit.member.var(ddof=1)) if members > 1 else 0.0,
         rest_variance=float(np.nanmedian(np.where(seen, fit.variance, np.nan)[good])) if members > 1 else 0.0,
@@ -167,27 +171,56 @@ def _warp(z: Array, variance: Array) -> Warp:
     return Warp(knee=knee, size=size, furthest=1.5 * max(knee - float(z.min()), size))
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Noise:
+    """Of the trials' mean scores beside the luck of all, in the metric's own units.
+
+    Attributes:
+        variance: `(trial,)`; NaN where nothing tells.
+        again: `(trial,)` variances that a further network draws anew.
+        sd: How far all this may be off: the standard deviation of the logarithm of its factor.
+        limits: What cannot be said.
+    """
+
+    variance: Array
+    again: Array
+    sd: float
+    limits: tuple[str, ...] = ()
+
+
 def _noise(
-    values: Array, fit: Additive, fold: Array, repeat: Array, validation_ratio: float, rows: RowNoise | None
-) -> tuple[Array, Array, tuple[str, ...], float]:
-    """Variances of the trials' mean scores, and of one network's beyond its rows; what cannot be said; and how sure the
-    noise is."""
+    values: Array,
+    fit: Additive,
+    fold: Array,
+    repeat: Array,
+    validation_ratio: float,
+    rows: RowNoise | None,
+    weight: Array,
+) -> _Noise:
+    """The noise; `weight` `(trial,)` makes the mean whose luck is that of all."""
     n = np.maximum(fit.n, 1)
-    own_rows = rows.trial if rows is not None else np.full(len(n), np.nan)
-    if np.isfinite(fit.variance[fit.n > 0]).any():
-        share = _rows_share(values, fit, repeat)
-        folds = np.minimum(n, len(np.unique(fold)))
-        by_rows = np.where(
-            np.isfinite(own_rows), np.minimum(own_rows, fit.variance / folds), share * fit.variance / folds
+    folds = np.minimum(n, len(np.unique(fold)))
+    several = bool(np.isfinite(fit.variance[fit.n > 0]).any())
+    by_rows = np.full(len(n), np.nan)
+    if rows is not None:
+        found = rows.beside(weight)
+        by_rows = np.where(np.isfinite(found), found, np.median(found[np.isfinite(found)])) if known(found) else found
+    if not several:
+        limits = (ONE_SCORE,)
+        return _Noise(
+            variance=SEEDS * by_rows, again=(SEEDS - 1) * by_rows, sd=0.5 if known(by_rows) else 1.0, limits=limits
         )
-        networks = np.maximum(fit.variance - by_rows * folds, 0.1 * fit.variance)
-        variance = by_rows + networks * (1 / n + OVERLAP * validation_ratio)
-        return variance, networks, (), float(np.clip(np.sqrt(2 / max(fit.df, 1.0)), 0.1, 1.0))
-    if np.isfinite(own_rows).any():
-        usual = float(np.nanmedian(own_rows))
-        known = np.where(np.isfinite(own_rows), np.maximum(own_rows, 0.25 * usual), usual)
-        return SEEDS * known, (SEEDS - 1) * known, (ONE_SCORE,), 0.5
-    return np.full(len(n), np.nan), np.full(len(n), np.nan), (ONE_SCORE,), 1.0
+    if not known(by_rows):
+        by_rows = _rows_share(values, fit, repeat) * fit.variance / folds
+    networks = np.maximum(fit.variance - by_rows * folds, FEWEST * fit.variance)
+    variance = by_rows + networks * (1 / n + OVERLAP * validation_ratio)
+    sd = float(np.clip(np.sqrt(2 / max(fit.df, 1.0)), 0.1, 1.0))
+    return _Noise(variance=variance, again=networks, sd=sd)
+
+
+def known(values: Array) -> bool:
+    """Whether there is any finite number."""
+    return bool(np.isfinite(values).any())
 
 
 def _rows_share(values: Array, fit: Additive, repeat: Array) -> float:
@@ -206,15 +239,16 @@ def _rows_share(values: Array, fit: Additive, repeat: Array) -> float:
     return float(np.clip(1 - between, 0.05, 0.95))
 
 
-def _level(fit: Additive, fold: Array, rows: RowNoise | None, n: int, rng: np.random.Generator) -> tuple[Array, bool]:
-    """Draws of the luck that all trials share, in the metric's own units; and whether nothing tells it."""
+def _level(
+    fit: Additive, fold: Array, rows: RowNoise | None, weight: Array, n: int, rng: np.random.Generator
+) -> tuple[Array, bool]:
+    """Draws of the luck that good trials share, in the metric's own units; and whether nothing tells it."""
     members, folds = len(fit.member), len(np.unique(fold))
-    if rows is not None and np.isfinite(rows.level):
-        more = max(0.0, float(fit.member.var(ddof=1)) - folds * rows.level) if members > 1 else 0.0
-        return rng.standard_normal(n) * np.sqrt(rows.level + more / members), False
+    found = float(fit.member.var(ddof=1)) if members > 1 and len(fit.trial) > 1 else 0.0
+    if rows is not None and known(rows.scores):
+        level = rows.level(weight)
+        return rng.standard_normal(n) * np.sqrt(level + max(0.0, found - folds * level) / members), False
     if members > 1:
-        several = len(fit.trial) > 1
-        found = float(fit.member.var(ddof=1)) if several else 0.0
         return rng.standard_t(members - 1, n) * np.sqrt(found / folds), False
     return np.zeros(n), True
 

@@ -17,6 +17,8 @@ FIRST, SECOND = 160, 160
 """How many settings of the hyperparameters are weighed: from the prior, then from where those weigh most."""
 SETTINGS = 32
 """How many of them the draws are made from."""
+SWEEPS, FEWER_SWEEPS = 12, 6
+"""Rounds of Gibbs sampling for each setting."""
 FLAT = 30.0
 """The standard deviation of the overall mean, in units of the spread of the scores: it is not known beforehand."""
 
@@ -82,9 +84,9 @@ class Prior:
         self.n_columns = len(design.columns) if design is not None else 0
         n = self.n_columns
         numeric = [one.numeric for one in design.columns] if design is not None else []
-        own = np.log(0.25) if n else 0.0
+        own = np.log(0.25 if n else 0.5)
         self.centre = np.r_[0.0, own, 0.0, np.zeros(n), np.where(numeric, np.log(0.6), 0.0)]
-        self.sd = np.r_[0.5 if n else 1e-3, 0.8, noise_sd, np.full(n, 1.2), np.where(numeric, 0.6, 1e-3)]
+        self.sd = np.r_[0.5 if n else 1e-3, 0.8 if n else 1.2, noise_sd, np.full(n, 1.2), np.where(numeric, 0.6, 1e-3)]
 
     def draw(self, n: int, rng: np.random.Generator) -> Array:
         """`(setting, hyperparameter)` logarithms."""
@@ -172,8 +174,12 @@ def draw_under(
 ) -> tuple[Setting, Array]:
     """Draws of the true values of all trials under one setting, `(draw, trial)`.
 
-    A draw from the prior is corrected by what was observed (Matheron's rule): no covariance of all trials is
-    factored.
+    A draw from the prior is corrected by what was observed (Matheron's rule): no covariance of all trials is factored.
+    What each trial has of its own is drawn with a factor of each trial's (a horseshoe), by Gibbs sampling: where most
+    trials are equal, one may yet be far off.
+
+    Source: Carvalho, Polson and Scott, "The horseshoe estimator for sparse signals", Biometrika 97 (2010); Makalic and
+        Schmidt, "A simple sampler for the horseshoe estimator", IEEE Signal Processing Letters 23 (2016).
     """
     smooth, own, noise, weights, lengths = prior.unpack(theta)
     size = len(observed.y)
@@ -185,24 +191,31 @@ def draw_under(
         features = _features(smooth**2 * similarities(basis, design, weights, lengths), factor)
     else:
         smooth, basis, factor, features = 0.0, Design(columns=(), size=0), np.zeros((0, 0)), np.zeros((size, 0))
-    single = own**2 + np.maximum(smooth**2 - (features**2).sum(axis=1), 0.0)
+    missed = np.maximum(smooth**2 - (features**2).sum(axis=1), 0.0)
     seen = np.isfinite(observed.variance)
     rest = noise * np.where(seen, observed.variance, 0.0)
-    weight = np.where(seen, 1 / (single + rest + 1e-12), 0.0)
-    columns = np.concatenate(
-        [features, np.full((size, 1), FLAT), np.sqrt(noise) * observed.shared], axis=1
-    )  # what is common: the smooth part, the mean, shared noise
-    q, n_basis = columns.shape[1], features.shape[1]
-    common = rng.standard_normal((n, q))
-    alone = rng.standard_normal((n, size)) * np.sqrt(single)
-    errors = rng.standard_normal((n, size)) * np.sqrt(rest)
-    gap = observed.y - (common @ columns.T + alone + errors)
-    inner = np.eye(q) + (columns * weight[:, None]).T @ columns
-    scaled = gap * weight
-    solved = linalg.cho_solve(linalg.cho_factor(inner, lower=True), (scaled @ columns).T)
-    alpha = scaled - (solved.T @ columns.T) * weight
-    common += alpha @ columns
-    alone += alpha * single
+    shared = np.sqrt(noise) * observed.shared
+    shared = shared[:, (np.abs(shared) > 1e-6).any(axis=0)]
+    # What is common: the smooth part, the mean, shared noise.
+    columns = np.concatenate([features, np.full((size, 1), FLAT), shared], axis=1)
+    drawn = _Drawn(observed.y, columns, missed, rest, seen)
+    local, helper = np.ones(size), np.ones(size)
+    rounds = SWEEPS if size <= EXACT else FEWER_SWEEPS
+    kept: list[tuple[Array, Array]] = []
+    for sweep in range(rounds):
+        # The first third finds its way; of the others each gives its part of the draws.
+        left = rounds - max(sweep, rounds // 3)
+        wanted = (n - sum(len(one) for one, _ in kept)) // left if sweep >= rounds // 3 else 1
+        found = drawn.once(own**2 * local, max(1, wanted), rng)
+        if sweep >= rounds // 3:
+            kept.append(found)
+        share = own**2 * local / (own**2 * local + missed)
+        single = share * found[1][-1] + np.sqrt(share * missed) * rng.standard_normal(size)
+        local = np.clip((1 / helper + single**2 / (2 * own**2)) / rng.exponential(size=size), 1e-8, 1e8)
+        helper = (1 + 1 / local) / rng.exponential(size=size)
+        own = _own_given(single**2 / local, prior, rng)
+    common, alone = (np.concatenate(parts) for parts in zip(*kept, strict=True))
+    n_basis = features.shape[1]
     setting = Setting(
         smooth=smooth,
         own=own,
@@ -216,6 +229,41 @@ def draw_under(
     )
     draws = common[:, : n_basis + 1] @ columns[:, : n_basis + 1].T + alone
     return setting, draws
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """Draws of ``y = columns @ normals + alone + noise`` given y, for changing variances of what is alone."""
+
+    y: Array
+    columns: Array
+    missed: Array
+    rest: Array
+    seen: Array
+
+    def once(self, own: Array, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """`(draw, column)` normals and `(draw, trial)` of what is alone."""
+        columns, size = self.columns, len(self.y)
+        single = own + self.missed
+        weight = np.where(self.seen, 1 / (single + self.rest + 1e-12), 0.0)
+        common = rng.standard_normal((n, columns.shape[1]))
+        alone = rng.standard_normal((n, size)) * np.sqrt(single)
+        errors = rng.standard_normal((n, size)) * np.sqrt(self.rest)
+        scaled = (self.y - (common @ columns.T + alone + errors)) * weight
+        inner = (columns * weight[:, None]).T @ columns
+        inner[np.diag_indices(len(inner))] += 1.0
+        factor = linalg.cho_factor(inner, lower=True, overwrite_a=True, check_finite=False)
+        solved = linalg.cho_solve(factor, (scaled @ columns).T, check_finite=False)
+        alpha = scaled - (solved.T @ columns.T) * weight
+        return common + alpha @ columns, alone + alpha * single
+
+
+def _own_given(squares: Array, prior: Prior, rng: np.random.Generator) -> float:
+    """A draw of the size of trials' own parts given these, by their squares over their local factors."""
+    log_own = prior.centre[1] + prior.sd[1] * np.linspace(-3, 3, 61)
+    log_p = -0.5 * np.linspace(-3, 3, 61) ** 2 - len(squares) * log_own - 0.5 * squares.sum() * np.exp(-2 * log_own)
+    p = np.exp(log_p - log_p.max())
+    return float(np.exp(log_own[np.searchsorted(np.cumsum(p) / p.sum(), rng.random())]))
 
 
 def basis_of(observed: Observed, rng: np.random.Generator) -> Array:
