@@ -13,7 +13,7 @@ from unitune.stats.link import Link, Warp
 from unitune.stats.smooth import Setting
 
 LEVEL = 0.95
-TOLERANCE = 0.35
+TOLERANCE = 0.25
 """The usual tolerance, in standard errors of a score."""
 FASTER = 0.5
 SAVED_S = 1.0
