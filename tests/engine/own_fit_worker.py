@@ -126,18 +126,20 @@ def typed(keras: Any, dtype: str) -> Iterator[tuple[str, Build]]:
 def mixed(keras: Any) -> Iterator[tuple[str, Build]]:
     layers = keras.layers
 
-    def model(join: Callable[[Any, Any], Any]) -> Any:
+    def model(join: Callable[[Any, Any], Any], optimizer: Any = None) -> Any:
         numbers, floats = keras.Input((4,), dtype="int32", name="whole"), keras.Input((3,), name="floats")
         made = keras.Model([numbers, floats], layers.Dense(1)(join(numbers, floats)))
-        made.compile(keras.optimizers.SGD(0.003), "mse")
+        made.compile(optimizer or keras.optimizers.SGD(0.003), "mse")
         return made
 
     yield "joined", lambda: model(lambda a, b: layers.Concatenate()([a, b]))
     yield "summed", lambda: model(lambda a, b: layers.Add()([a[:, :3], layers.Dense(3, "tanh")(b)]))
-    yield (
-        "looked up",
-        lambda: model(lambda a, b: layers.Concatenate()([layers.Flatten()(layers.Embedding(9, 2)(a)), b])),
-    )
+
+    def looked_up(a: Any, b: Any) -> Any:
+        return layers.Concatenate()([layers.Flatten()(layers.Embedding(9, 2)(a)), b])
+
+    yield "looked up, by Adam", lambda: model(looked_up, keras.optimizers.Adam(0.01))
+    yield "looked up", lambda: model(looked_up)
 
 
 def ended(keras: Any, last: list[Build], loss: Any) -> Build:

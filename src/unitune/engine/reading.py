@@ -15,7 +15,7 @@ from unitune.engine.lift.optimizer import OptimizerReading, read_optimizer, same
 from unitune.engine.losses import loss_key
 from unitune.engine.metrics import metric_key
 from unitune.engine.program_key import OutputKey
-from unitune.models.blueprint import Blueprint, Call, LayerSpec, OutputSpec, Training
+from unitune.models.blueprint import Blueprint, Call, LayerSpec, OptimizerSpec, OutputSpec, Training
 from unitune.models.identity import keras_class
 from unitune.models.shape_rules import RULES, Shape
 from unitune.models.shapes import as_shapes
@@ -97,6 +97,7 @@ class Reader:
         graph = read_graph(job.blueprint, shapes, job.training.batch_size)
         nodes = graph.nodes
         optimizer = _read_training(job.training)
+        _check_embeddings(nodes, job.training.optimizer)
         specs = job.training.each_output
         if len(specs) != len(graph.outputs):
             raise Unfusable(f"the model has {len(graph.outputs)} outputs, but {len(specs)} losses")
@@ -126,6 +127,21 @@ class Reader:
             widths=tuple(node.width for node in nodes),
             functions=tuple(node.function for node in nodes if node.kind == "Activation"),
         )
+
+
+_CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
+
+
+def _check_embeddings(nodes: tuple[Node, ...], optimizer: OptimizerSpec) -> None:
+    """On TensorFlow an embedding's gradient is a list of rows, one for each number that was looked up, and Keras's
+    optimizers square and clip these one by one. Only a plain step, or a penalty on the table, adds them up before."""
+    import keras
+
+    adds_up = optimizer.class_name == "SGD" and not any(optimizer.config.get(name) for name in _CLIPS)
+    if keras.backend.backend() != "tensorflow" or adds_up:
+        return
+    if any(node.kind == "Embedding" and not any(node.numbers.values()) for node in nodes):
+        raise Unfusable(f"`{optimizer.class_name}` takes the gradient of an `Embedding` row by row on TensorFlow")
 
 
 def weight_order(nodes: Any) -> list[int]:
