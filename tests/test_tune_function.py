@@ -187,6 +187,50 @@ def test_a_callback_that_has_no_place_in_a_search_is_refused(name, settings, sai
         tune(Mine(), rows)
 
 
+FITS = {
+    "validation_data": lambda self, hp, model, x, y, validation_data, callbacks=None, **kwargs: model.fit(
+        x, y, validation_data=validation_data, batch_size=hp.Choice("batch_size", [8]), callbacks=callbacks, **kwargs
+    ),
+    "required, no more": lambda self, hp, model, x, y, validation_data, callbacks, epochs, verbose: model.fit(
+        x, y, 8, epochs, verbose, callbacks, validation_data=validation_data
+    ),
+    "everything by name": lambda self, hp, model, **kwargs: model.fit(batch_size=8, **kwargs),
+    "looks at the rows": lambda self, hp, model, x, y, **kwargs: model.fit(
+        x, y, batch_size=8 if len(x) and x.shape[1] == 4 and len(kwargs["validation_data"]) == 2 else 16, **kwargs
+    ),
+    "its own callbacks": lambda self, hp, model, *args, **kwargs: model.fit(
+        *args, batch_size=8, callbacks=[], validation_data=None, **kwargs
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_a_hypermodels_fit_is_called_as_by_the_tuners(name, rows):
+    mine = type("Mine", (unitune.HyperModel,), {"build": lambda self, hp: build_model(hp), "fit": FITS[name]})
+    found = tune(mine(), rows, trials=2, batch_sizes=64)
+    plain = tune(build_model, rows, trials=2, batch_sizes=8)
+    assert sorted(found.table()["mean"]) == sorted(plain.table()["mean"])
+
+
+def test_a_hypermodels_fit_that_wants_more_is_told_what_there_is(rows):
+    class Mine(unitune.HyperModel):
+        def build(self, hp):
+            return build_model(hp)
+
+        def fit(self, hp, model, x, y, teacher):
+            return model.fit(x, y)
+
+    with pytest.raises(unitune.OptionError, match=r"may take `validation_data`.*'teacher'"):
+        tune(Mine(), rows)
+
+    class Breaks(Mine):
+        def fit(self, hp, model, x, y):
+            return model.fit(x.no_such_thing, y)
+
+    with pytest.raises(unitune.OptionError, match=r"before it raised AttributeError: .*no_such_thing"):
+        tune(Breaks(), rows)
+
+
 def test_a_fit_that_changes_the_rows_is_refused(rows):
     class Mine(unitune.HyperModel):
         def build(self, hp):

@@ -119,3 +119,33 @@ def test_targets_of_another_width_are_left_to_fit(columns, units, rows, tmp_path
         with pytest.warns(UserWarning, match="a row of the target has"):
             found, _ = searched(build, x, y, tmp_path, **fit)
     np.testing.assert_allclose(found["score"], min(expected), rtol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ["auto", "solo"])
+@pytest.mark.filterwarnings("ignore:1 of 1 trials were trained with plain `fit`")
+def test_a_search_without_any_score_says_so_once(engine, rows, tmp_path):
+    def numpy_metric(target, prediction):
+        return np.median(np.abs(target - prediction))
+
+    def build(hp):
+        model = network(2, "softmax", "sparse_categorical_crossentropy")(hp)
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=[numpy_metric])
+        return model
+
+    diverges = network(1, None, "mse")
+
+    def too_fast(hp):
+        model = diverges(hp)
+        model.optimizer.learning_rate = 1e30
+        return model
+
+    for given, said in ((build, "Error"), (too_fast, "its objective is not a finite number|nan|not a number")):
+        found = keras_tuner.RandomSearch(
+            given, objective="val_loss", max_trials=1, seed=0, directory=tmp_path, engine=engine, overwrite=True
+        )
+        with pytest.warns(UserWarning, match=rf"None of the 1 trials has a score.*(?i:{said})") as told:
+            found.search(1e6 * rows[0], rows[1], epochs=3, validation_split=0.25, verbose=0)
+        assert sum("has a score" in str(one.message) for one in told) == 1
+        with pytest.raises(ValueError, match="a trial must be completed") as refused:
+            found.get_best_models()
+        assert "keep" not in str(refused.value)

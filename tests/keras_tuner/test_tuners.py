@@ -170,7 +170,7 @@ def test_bayesian_optimization_repeats_nothing_in_a_small_space(rows, tmp_path):
         import keras
 
         hp.Choice("a", ["p", "q", "r"])
-        model = keras.Sequential([keras.layers.Dense(hp.Int("units", 1, 4))])
+        model = keras.Sequential([keras.layers.Dense(hp.Int("units", 1, 4)), keras.layers.Dense(1)])
         model.compile("sgd", "mse")
         return model
 

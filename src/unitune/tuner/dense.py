@@ -361,7 +361,7 @@ def function_of(call: dict[str, Any], rows: Sequence[Any]) -> Function | None:
     if rows:
         call["y"] = rows[0]
     settings = {name: call.get(name) for name in ("batch_sizes", "epochs", "patience")}
-    return Function(given, **settings)
+    return Function(given, rows=(call["x"], call.get("y")), **settings)
 
 
 def pose_by_function(function: Function, call: dict[str, Any]) -> Posed:

@@ -6,8 +6,10 @@ of others each of them exists. What it finds is a space like any other, so that 
 
 from __future__ import annotations
 
+import inspect
 import logging
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -40,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 RANDOM_BUILDS = 12
 VALUES_TRIED = 32
-FIT_ARGUMENTS = ("batch_size", "epochs", "shuffle", "callbacks", "verbose", "validation_data")
+FIT_ARGUMENTS = ("batch_size", "epochs", "shuffle", "callbacks", "verbose")
 
 
 class Function:
@@ -50,18 +52,27 @@ class Function:
         given: A function of `hp`, or a `HyperModel`.
         batch_sizes, epochs: What the arguments of `fit` may be, as `tune` takes them.
         patience: For early stopping, as `tune` takes it.
+        rows: What `tune` was given as `x` and `y`, for a `fit` of a `HyperModel` that looks at them.
 
     Raises:
         OptionError: The function returns no compiled model.
         SpaceError: A name has two domains.
     """
 
-    def __init__(self, given: Any, *, batch_sizes: Any = None, epochs: Any = None, patience: int | None = None) -> None:
+    def __init__(
+        self,
+        given: Any,
+        *,
+        batch_sizes: Any = None,
+        epochs: Any = None,
+        patience: int | None = None,
+        rows: tuple[Any, Any] = (None, None),
+    ) -> None:
         hypermodel = as_hypermodel(given)
         assert hypermodel is not None
         self._given = given
         self.hypermodel: HyperModel = hypermodel
-        self._patience = patience
+        self._patience, self._rows = patience, rows
         self._known = HyperParameters()
         self.failures = Failures()
         self._asked: list[tuple[dict[str, Any], frozenset[str]]] = []
@@ -81,7 +92,9 @@ class Function:
         model = self.hypermodel.build(hp)
         check_model(model)
         if overrides_fit(self.hypermodel):
-            _as_fitted(fit_arguments(self.hypermodel, hp, model, None, None), training_of(model))
+            x, y = self._rows
+            found = fit_arguments(self.hypermodel, hp, model, x, y, validation=(x, y))
+            _as_fitted(found, training_of(model))
         known = self._known
         known.merge([one for one in hp.space if not known._exists(one.name, one.conditions)])
         names = frozenset(one.name for one in hp._asked if hp.is_active(one))
@@ -216,7 +229,11 @@ class Function:
             early_stopping=None if self._patience is None else EarlyStopping(patience=self._patience),
         )
         if overrides_fit(self.hypermodel):
-            training = _as_fitted(fit_arguments(self.hypermodel, hp, model, split.x_train, split.y_train), training)
+            validation = (split.x_val, split.y_val, *(() if split.w_val is None else (split.w_val,)))
+            found = fit_arguments(
+                self.hypermodel, hp, model, split.x_train, split.y_train, validation=validation, epochs=training.epochs
+            )
+            training = _as_fitted(found, training)
         reason = why_not(model, problem.input_shape, problem.dataset.given)
         if reason:
             self.failures.add(blueprint, reason)
@@ -229,29 +246,44 @@ class _Called(BaseException):
     """Ends a user's `fit` at its call of `model.fit`. Not an `Exception`, which the user's code may catch."""
 
 
-def fit_arguments(hypermodel: HyperModel, hp: HyperParameters, model: Any, x: Any, y: Any) -> dict[str, Any]:
+def fit_arguments(
+    hypermodel: HyperModel, hp: HyperParameters, model: Any, x: Any, y: Any, *, validation: Any, epochs: int = 10
+) -> dict[str, Any]:
     """The arguments with which a `HyperModel` calls `model.fit`, whose rows must be those it was given.
 
+    Its `fit` is given `x` and `y`, and what it takes of `validation_data`, `callbacks`, `epochs` and `verbose`.
+
     Raises:
-        OptionError: It does not call it, or changes the rows.
+        OptionError: It does not call it, fails before, wants something else, or changes the rows.
     """
     found: dict[str, Any] = {}
 
     def fit(*args: Any, **kwargs: Any) -> Any:
         found.update(kwargs)
-        found.update(zip(("x", "y", "batch_size", "epochs"), args, strict=False))
+        found.update(zip(("x", "y", "batch_size", "epochs", "verbose", "callbacks"), args, strict=False))
         raise _Called
 
+    args, kwargs = _offered(hypermodel, hp, model, x, y, validation, epochs)
     model.fit = fit
     try:
-        hypermodel.fit(hp, model, x, y)
+        _call(hypermodel.fit, args, kwargs)
     except _Called:
         pass
+    except Exception as error:
+        first = (str(error).strip().splitlines() or [""])[0]
+        raise OptionError(
+            "`HyperModel.fit` must come to its call of `model.fit`",
+            f"before it raised {type(error).__name__}: {first}",
+            "It is given `x`, `y`, `validation_data` and `callbacks`. `unitune.RandomSearch` gives it all that is "
+            "given to `search`.",
+        ) from error
     finally:
         model.__dict__.pop("fit", None)
     if not found:
         raise OptionError("`HyperModel.fit` must call `model.fit`", "it did not", "Use `unitune.RandomSearch` for it.")
-    if found.pop("x", None) is not x or found.pop("y", None) is not y:
+    held_out = found.pop("validation_data", None)
+    same = held_out is None or held_out is validation
+    if found.pop("x", None) is not x or found.pop("y", None) is not y or not same:
         raise OptionError(
             "`HyperModel.fit` must pass its rows on as they are, so that they can be split into folds",
             "it changes them",
@@ -261,6 +293,49 @@ def fit_arguments(hypermodel: HyperModel, hp: HyperParameters, model: Any, x: An
     if unknown:
         raise OptionError("`HyperModel.fit` may decide on batch size, epochs and callbacks", f"got `{unknown[0]}`")
     return found
+
+
+def _call(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """Calls a user's `fit`; what it gives to `model.fit` itself beside `**kwargs` is left out of these."""
+    while True:
+        try:
+            return function(*args, **kwargs)
+        except TypeError as error:
+            twice = re.search(r"multiple values for keyword argument '(\w+)'", str(error))
+            if twice is None or twice[1] not in kwargs:
+                raise
+            kwargs = {name: value for name, value in kwargs.items() if name != twice[1]}
+
+
+def _offered(
+    hypermodel: HyperModel, hp: HyperParameters, model: Any, x: Any, y: Any, validation: Any, epochs: int
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a user's `fit`, as far as it takes them.
+
+    Raises:
+        OptionError: It asks for something else.
+    """
+    signature = inspect.signature(hypermodel.fit)
+    names = {name for name, one in signature.parameters.items() if one.kind is not inspect.Parameter.POSITIONAL_ONLY}
+    more = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in signature.parameters.values())
+    # What goes on to `model.fit` with others must not be given twice: only what every search passes on.
+    extra = {"validation_data": validation, "callbacks": []}
+    extra = {name: value for name, value in extra.items() if more or name in names}
+    extra |= {name: value for name, value in {"epochs": epochs, "verbose": 0}.items() if name in names}
+    reason = ""
+    for args, rows in (((hp, model, x, y), {}), ((hp, model), {"x": x, "y": y})):
+        try:
+            signature.bind(*args, **rows, **extra)
+        except TypeError as error:
+            reason = reason or str(error)
+        else:
+            return args, {**rows, **extra}
+    raise OptionError(
+        "`HyperModel.fit` must take `(hp, model, x, y, ...)` here, and may take `validation_data`, `callbacks`, "
+        "`epochs` and `verbose`",
+        f"calling it so fails: {reason}",
+        "Give other arguments defaults, or use `unitune.RandomSearch`, which passes on what is given to `search`.",
+    )
 
 
 def _as_fitted(arguments: Mapping[str, Any], training: Training) -> Training:

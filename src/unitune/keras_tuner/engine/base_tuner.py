@@ -35,6 +35,12 @@ IDLE_S = 0.01
 MAX_EXPLORING_BUILDS = 100
 
 
+def why_no_score(trial: Trial) -> str:
+    """Why a trial has no score, in one line."""
+    lines = [line.strip() for line in (trial.message or "").splitlines() if line.strip()]
+    return lines[-1] if lines else "its objective is not a finite number"
+
+
 class BaseTuner(Stateful):
     """Runs trials that an oracle proposes. Subclasses say in `run_trial` what a trial is.
 
@@ -142,6 +148,19 @@ class BaseTuner(Stateful):
                 self.on_trial_end(trial)
         finally:
             self.on_search_end()
+        self._warn_if_nothing()
+
+    def _warn_if_nothing(self) -> None:
+        """Says once, also with `verbose=0`, that no trial of the search has a score."""
+        trials = list(self.oracle.trials.values())
+        if not trials or any(one.score is not None and math.isfinite(one.score) for one in trials):
+            return
+        warnings.warn(
+            f"None of the {len(trials)} trials has a score. The first: {why_no_score(trials[0])} (all of it: "
+            "`tuner.oracle.trials[...].message`).",
+            UserWarning,
+            stacklevel=3,
+        )
 
     def _try_run_and_update_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> None:
         try:

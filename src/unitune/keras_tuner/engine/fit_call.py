@@ -435,7 +435,8 @@ def _of_class(given: Any) -> tuple[str, str | MetricSpec, bool]:
         given = keras.metrics.deserialize(given) if isinstance(given, Mapping) else given
     class_name = type(given).__name__
     if type(given) is not getattr(keras.metrics, class_name, None):
-        raise Unfusable(f"the metric `{getattr(given, 'name', class_name)}` is one of your own")
+        name = getattr(given, "name", None) or getattr(given, "__name__", class_name)
+        raise Unfusable(f"the metric `{name}` is one of your own")
     settings = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in given.get_config().items()

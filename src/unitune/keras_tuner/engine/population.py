@@ -189,6 +189,7 @@ class Population:
             tuner.on_search_end()
         self._write_weights()
         self._warn()
+        tuner._warn_if_nothing()
 
     # A batch ----------------------------------------------------------------------------------------------------
 

@@ -17,11 +17,11 @@ from unitune.engine.choose import ENGINES
 from unitune.errors import OptionError, suggest
 from unitune.keras_tuner import errors
 from unitune.keras_tuner.engine import tuner_utils
-from unitune.keras_tuner.engine.base_tuner import BaseTuner
+from unitune.keras_tuner.engine.base_tuner import BaseTuner, why_no_score
 from unitune.keras_tuner.engine.executions import Execution, executions_of
 from unitune.keras_tuner.engine.oracle import Oracle
 from unitune.keras_tuner.engine.stateful import read_json, write_json
-from unitune.keras_tuner.engine.trial import Trial
+from unitune.keras_tuner.engine.trial import Trial, TrialStatus
 from unitune.models import backend
 from unitune.models.compiled import compile_arguments, misplaced_metrics
 from unitune.space.hyperparameters import HyperParameters
@@ -246,6 +246,12 @@ class Tuner(BaseTuner):
         """
         folder = Path(self.get_trial_dir(trial.trial_id))
         kept, written = folder / "weights.npz", Path(self._get_checkpoint_fname(trial.trial_id))
+        if trial.status != TrialStatus.COMPLETED and not kept.exists():
+            raise OptionError(
+                "a trial must be completed to have a model",
+                f"trial {trial.trial_id} is {trial.status}: {why_no_score(trial)}",
+                "`tuner.results()` shows which trials are.",
+            )
         if not kept.exists() and not written.exists():
             raise OptionError(
                 f"the weights of trial {trial.trial_id} were not kept",
