@@ -149,3 +149,33 @@ def test_a_search_without_any_score_says_so_once(engine, rows, tmp_path):
         with pytest.raises(ValueError, match="a trial must be completed") as refused:
             found.get_best_models()
         assert "keep" not in str(refused.value)
+
+
+@pytest.mark.parametrize("fit", [{"validation_split": 0.25}, {"folds": 2, "validation_split": None}])
+@pytest.mark.filterwarnings("ignore:1 of 1 trials were trained with plain `fit`")
+def test_text_in_numpy_arrays_is_taken_as_in_tensors(fit, tmp_path):
+    keras = pytest.importorskip("keras")
+    pytest.importorskip("tensorflow")
+    if keras.backend.backend() != "tensorflow":
+        return  # no other backend has text in a model
+    text = np.resize([["good film"], ["bad film"]], (64, 1))
+    scores = []
+
+    def build(hp):
+        keras.utils.set_random_seed(0)
+        words = keras.layers.TextVectorization(max_tokens=8, output_sequence_length=2)
+        words.adapt(text.ravel())
+        entry = keras.Input((1,), dtype="string")
+        hidden = keras.layers.Embedding(8, hp.Choice("width", [2]))(words(entry))
+        output = keras.layers.Dense(1, "sigmoid")(keras.layers.GlobalAveragePooling1D()(hidden))
+        model = keras.Model(entry, output)
+        model.compile(keras.optimizers.Adam(0.1), "binary_crossentropy")
+        return model
+
+    for rows in (text, keras.ops.convert_to_tensor(text)):
+        found, _ = searched(build, rows, np.resize([1, 0], 64), tmp_path, **fit)
+        assert (found["engine"], found["status"], found["engine_reason"]) == (
+            "solo", "COMPLETED", "`x` is not of numbers"
+        )  # fmt: skip
+        scores.append(found["score"])
+    assert scores[0] == scores[1]

@@ -38,7 +38,7 @@ MAX_EXPLORING_BUILDS = 100
 def why_no_score(trial: Trial) -> str:
     """Why a trial has no score, in one line."""
     lines = [line.strip() for line in (trial.message or "").splitlines() if line.strip()]
-    return lines[-1] if lines else "its objective is not a finite number"
+    return lines[-1].rstrip(".") if lines else "its objective is not a finite number"
 
 
 class BaseTuner(Stateful):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unitune.errors import OptionError
+from unitune.models import backend
 from unitune.tuner.problem import member_seed
 
 if TYPE_CHECKING:
@@ -100,4 +101,19 @@ def _take(array: Any, rows: Any) -> Any:
         return {name: _take(one, rows) for name, one in array.items()}
     if isinstance(array, list | tuple):
         return [_take(one, rows) for one in array]
-    return array.iloc[rows] if hasattr(array, "iloc") else np.asarray(array)[rows]
+    if hasattr(array, "iloc"):
+        return array.iloc[rows]
+    if "string" in str(getattr(array, "dtype", "")):  # a tensor of text
+        return backend.ensure().ops.convert_to_tensor(np.asarray(array)[rows])
+    return np.asarray(array)[rows]
+
+
+def text_as_tensors(rows: Any) -> Any:
+    """Rows with text of NumPy's types, which `fit` does not take, as tensors, which it does."""
+    if isinstance(rows, np.ndarray) and rows.dtype.kind in "US":
+        keras = backend.ensure()
+        return keras.ops.convert_to_tensor(rows) if keras.backend.backend() == "tensorflow" else rows
+    if isinstance(rows, dict):
+        return {name: text_as_tensors(one) for name, one in rows.items()}
+    # A named tuple, say, is left alone.
+    return type(rows)(map(text_as_tensors, rows)) if type(rows) in (list, tuple) else rows

@@ -18,7 +18,7 @@ from unitune.errors import OptionError, suggest
 from unitune.keras_tuner import errors
 from unitune.keras_tuner.engine import tuner_utils
 from unitune.keras_tuner.engine.base_tuner import BaseTuner, why_no_score
-from unitune.keras_tuner.engine.executions import Execution, executions_of
+from unitune.keras_tuner.engine.executions import Execution, executions_of, text_as_tensors
 from unitune.keras_tuner.engine.oracle import Oracle
 from unitune.keras_tuner.engine.stateful import read_json, write_json
 from unitune.keras_tuner.engine.trial import Trial, TrialStatus
@@ -156,6 +156,8 @@ class Tuner(BaseTuner):
         from unitune.keras_tuner.engine.population import Population, why_one_by_one
 
         self._deepcopy_callbacks(fit_kwargs.get("callbacks") or [])
+        fit_args = tuple(map(text_as_tensors, fit_args))
+        fit_kwargs |= {name: text_as_tensors(fit_kwargs[name]) for name in ROWS if name in fit_kwargs}
         reason = why_one_by_one(self)
         if reason:
             self._solo_reason = reason
@@ -309,6 +311,9 @@ class Tuner(BaseTuner):
     def _fit_kwargs(self, trial: Trial, kwargs: dict[str, Any]) -> dict[str, Any]:
         """The arguments of `fit` for a trial; where the oracle decides on the epochs, they come from it."""
         return kwargs
+
+
+ROWS = ("x", "y", "validation_data")
 
 
 def _own_metrics(model: Any) -> Any:
