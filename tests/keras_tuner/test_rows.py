@@ -76,7 +76,7 @@ def network(units, activation, loss):
 
 @pytest.mark.parametrize("labels", [[1, 2, 3], [0, 1, -1], [0, 1, 7]])
 @pytest.mark.parametrize("where", ["training", "validation", "folds"])
-@pytest.mark.filterwarnings("ignore:1 of 1 trials were trained with plain `fit`")
+@pytest.mark.filterwarnings("ignore:1 of 1 trials were trained with plain `fit`", "ignore:None of the 1 trials")
 def test_labels_outside_the_outputs_fail_as_in_fit(labels, where, rows, tmp_path):
     x, build = rows[0], network(3, "softmax", "sparse_categorical_crossentropy")
     wrong, right = np.resize(labels, len(x)), np.resize([0, 1, 2], len(x))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import shutil
 import time
 import traceback
@@ -38,7 +39,9 @@ MAX_EXPLORING_BUILDS = 100
 def why_no_score(trial: Trial) -> str:
     """Why a trial has no score, in one line."""
     lines = [line.strip() for line in (trial.message or "").splitlines() if line.strip()]
-    return lines[-1].rstrip(".") if lines else "its objective is not a finite number"
+    # What TensorFlow says of its graph comes after the error itself.
+    raised = [line for line in lines if re.match(r"[\w.]+(Error|Exception)\b", line)]
+    return (raised or lines)[-1].rstrip(".") if lines else "its objective is not a finite number"
 
 
 class BaseTuner(Stateful):
