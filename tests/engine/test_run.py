@@ -14,6 +14,7 @@ from unitune.engine.device import Device
 from unitune.engine.fused import FusedEngine
 from unitune.engine.program import Program
 from unitune.engine.solo import SoloEngine
+from unitune.errors import FusionError
 from unitune.models.blueprint import Blueprint, EarlyStopping, LayerSpec, OptimizerSpec, Training
 from unitune.records import Member
 
@@ -115,14 +116,21 @@ def test_a_tile_that_does_not_fit_is_split(split: Split, monkeypatch: pytest.Mon
         np.testing.assert_array_equal(outcome.train[place], other.train[there])
 
 
-def test_an_error_of_a_program_reaches_the_caller(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_its_program_cannot_train_is_trained_with_plain_fit(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("the device is gone")
 
     monkeypatch.setattr(Program, "__init__", broken)
     monkeypatch.setattr("unitune.engine.programs._ENTRIES", {})
-    with pytest.raises(RuntimeError, match="the device is gone"):
-        list(FusedEngine().train([make_job(0)], [split]))
+    (outcome,) = FusedEngine().train([make_job(0)], [split])
+    assert outcome.engine == "solo"
+    assert not outcome.failures[0]
+    assert outcome.engine_reason == "its program failed with RuntimeError: the device is gone"
+    with pytest.raises(FusionError, match="the device is gone"):
+        list(FusedEngine(strict=True).train([make_job(0)], [split]))
+    (left,) = FusedEngine(leaves=True).train([make_job(0)], [split])
+    assert left.engine == "solo"
+    assert "the device is gone" in left.failures[0]
 
 
 def test_no_further_tile_is_begun_after_a_stop(split: Split) -> None:

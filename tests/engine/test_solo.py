@@ -7,7 +7,7 @@ import pytest
 from unitune.data.arrays import Split
 from unitune.engine.contract import Job
 from unitune.engine.order import epoch_order
-from unitune.engine.solo import SoloEngine, fit_member, predict
+from unitune.engine.solo import SoloEngine, fit_member, member_model, predict
 from unitune.models.blueprint import (
     Blueprint,
     EarlyStopping,
@@ -28,6 +28,13 @@ BLUEPRINT = Blueprint(
         LayerSpec(class_name="Dense", config={"units": 1, "activation": "sigmoid"}),
     )
 )
+
+
+def fitted_to(job: Job, **options):
+    """What `fit` logs of a member."""
+    split = a_split()
+    with member_model(job, split) as model:
+        return fit_member(model, job, split, **options)
 
 
 def a_split(*, weights: bool = False) -> Split:
@@ -129,7 +136,7 @@ def test_without_early_stopping_the_last_epoch_is_kept():
 
 def test_the_learning_rate_of_each_epochs_last_step_is_recorded():
     training = a_training(schedule=Schedule(name="exponential"), epochs=3)
-    fitted = fit_member(a_job(training), a_split())
+    fitted = fitted_to(a_job(training))
     from unitune.models.schedules import factors
 
     steps = -(-N_TRAIN // training.batch_size)
@@ -139,14 +146,14 @@ def test_the_learning_rate_of_each_epochs_last_step_is_recorded():
 
 def test_reduce_on_plateau_lowers_the_rate_of_the_epochs_after_it():
     plateau = Plateau(factor=0.1, patience=1, min_delta=10.0)
-    fitted = fit_member(a_job(a_training(plateau=plateau, epochs=4)), a_split())
+    fitted = fitted_to(a_job(a_training(plateau=plateau, epochs=4)))
     np.testing.assert_allclose(fitted.learning_rate, [1e-2, 1e-2, 1e-3, 1e-4], rtol=1e-5)
 
 
 def test_given_rates_replace_what_plateau_would_decide():
     rates = np.array([1e-2, 1e-2, 1e-3])
     training = a_training(plateau=Plateau(patience=1), epochs=3)
-    fitted = fit_member(a_job(training), a_split(), learning_rates=rates, validate=False)
+    fitted = fitted_to(a_job(training), learning_rates=rates, validate=False)
     np.testing.assert_allclose(fitted.learning_rate, rates, rtol=1e-5)
     assert np.isnan(fitted.validation).all()
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from unitune.engine.contract import Outcome
 from unitune.integrations.sklearn.forward import forward
-from unitune.models.build import bare_model
 from unitune.models.initial import initial_weights
 
 
@@ -59,8 +58,7 @@ class QuickEngine:
             )
 
 
-def quick_fit(job: Any, split: Any, **_: Any) -> Any:
+def quick_fit(model: Any, job: Any, split: Any, **_: Any) -> Any:
     """In the place of `unitune.engine.solo.fit_member`."""
-    model = bare_model(job.blueprint, split.x_train.shape[1:])
     model.set_weights(learn(job, split))
-    return SimpleNamespace(model=model, failure="")
+    return SimpleNamespace(failure="")

@@ -26,6 +26,7 @@ from unitune.engine.run import Run
 from unitune.engine.solo import SoloEngine
 from unitune.engine.vmap.engine import VmappedEngine, spread
 from unitune.models.backend import backend_name, ensure
+from unitune.models.blueprint import Blueprint
 
 # A call crosses a network in 1 to 3 ms; the tiles of one take at least so long.
 CALL_S = 0.25
@@ -107,9 +108,10 @@ class ElsewhereEngine:
             FusionError: As `FusedEngine.train`.
         """
         ensure()
-        parcels = self._parcels(jobs, splits, take)
-        items = [(_affinity(parcel), parcel) for parcel in parcels]
+        parcels, here = self._parcels(jobs, splits, take)
+        items = [(_affinity(parcel), _shipped(parcel)) for parcel in parcels]
         shared = Shared(splits=tuple(splits), lifts=users_lifts())
+        left: list[tuple[Job, str]] = []
         for place, done, reason in self._pool.call(train_parcel, shared, items, should_stop=should_stop):
             parcel = parcels[place]
             if reason:
@@ -118,8 +120,14 @@ class ElsewhereEngine:
                     for place, job in enumerate(parcel.jobs)
                 )
                 continue
-            for indices, outcome in done:
+            for indices, outcome in done.outcomes:
                 yield replace(outcome, jobs=tuple(parcel.jobs[i] for i in indices))
+            left += [(parcel.jobs[i], why) for i, why in done.left]
+        if isinstance(self._inner, FusedEngine):
+            self._inner.check(jobs, left)
+        for job, why in (*here, *left):
+            if not should_stop():
+                yield from SoloEngine(why).train([job], splits)
 
     def _plans_of(self, inner: FusedEngine) -> FusedEngine:
         """An engine that plans for as many threads as there are workers, and trains nothing."""
@@ -129,9 +137,14 @@ class ElsewhereEngine:
         self._planner.device = Device(threads=self._pool.workers, tile_bytes=here.tile_bytes, max_tile=here.max_tile)
         return self._planner
 
-    def _parcels(self, jobs: Sequence[Job], splits: Sequence[Split], take: Take | None) -> list[Parcel]:
+    def _parcels(
+        self, jobs: Sequence[Job], splits: Sequence[Split], take: Take | None
+    ) -> tuple[list[Parcel], list[tuple[Job, str]]]:
+        """What the workers train, and the members of models that only this process has, with reasons."""
         if isinstance(self._inner, SoloEngine):
-            return [Parcel(jobs=(job,)) for job in jobs if take is None or take([job])[0]]
+            granted = [job for job in jobs if take is None or take([job])[0]]
+            sent = [Parcel(jobs=(job,)) for job in granted if _ships(job)]
+            return sent, [(job, self._inner.reason) for job in granted if not _ships(job)]
         fusable, readings, refused = read_jobs(jobs, splits)
         self._inner.check(jobs, refused)
         parcels: list[Parcel] = []
@@ -141,10 +154,10 @@ class ElsewhereEngine:
             tiles = plan.tiles if take is None else [one for tile in plan.tiles if (one := taken(tile, fusable, take))]
             parcels += packed(tiles, fusable)
         rest = [(job, reason) for job, reason in refused if take is None or take([job])[0]]
-        for part in spread(rest, splits, self._pool.workers):
+        for part in spread([one for one in rest if _ships(one[0])], splits, self._pool.workers):
             mine, reasons = zip(*part, strict=True)
             parcels.append(Parcel(jobs=mine, reasons=reasons))
-        return parcels
+        return parcels, [one for one in rest if not _ships(one[0])]
 
 
 def packed(tiles: Sequence[Tile], jobs: Sequence[Job]) -> list[Parcel]:
@@ -174,22 +187,56 @@ def _affinity(parcel: Parcel) -> Hashable:
     return parcel.tiles[0].key if parcel.tiles else None
 
 
-def train_parcel(shared: Shared, parcel: Parcel) -> list[tuple[list[int], Outcome]]:
-    """Runs in a worker: the outcomes of a parcel, each with the places of its jobs instead of the jobs."""
+def _ships(job: Job) -> bool:
+    """Whether another process can train it with plain `fit` as this one would."""
+    return job.blueprint.source is None or job.blueprint.source.ships
+
+
+def _shipped(parcel: Parcel) -> Parcel:
+    """A parcel without the models that only this process has; jobs that share a blueprint go on sharing it."""
+    bare: dict[int, Blueprint] = {}
+    jobs = []
+    for job in parcel.jobs:
+        if not _ships(job):
+            blueprint = bare.setdefault(id(job.blueprint), replace(job.blueprint, source=None, template=None))
+            job = replace(job, blueprint=blueprint)
+        jobs.append(job)
+    return replace(parcel, jobs=tuple(jobs))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Done:
+    """What came of a parcel.
+
+    Attributes:
+        outcomes: Each with the places of its jobs in the parcel, instead of the jobs.
+        left: The places of jobs that their program could not train, and why.
+    """
+
+    outcomes: list[tuple[list[int], Outcome]]
+    left: list[tuple[int, str]]
+
+
+def train_parcel(shared: Shared, parcel: Parcel) -> Done:
+    """Runs in a worker."""
     ensure()
     adopt_lifts(shared.lifts)
     splits = shared.splits
     place_of = {id(job): place for place, job in enumerate(parcel.jobs)}
+    left: list[tuple[Job, str]] = []
+    outcomes: Iterator[Outcome]
     if parcel.tiles:
         reader = Reader()
         readings = [reader.read(job, row_shape(splits[job.split].x_train)) for job in parcel.jobs]
-        outcomes = Run(parcel.jobs, readings, splits, 1, lambda: False).outcomes(parcel.tiles)
+        run = Run(parcel.jobs, readings, splits, 1, lambda: False)
+        left, outcomes = run.left, run.outcomes(parcel.tiles)
     elif not parcel.reasons:
         outcomes = SoloEngine().train(parcel.jobs, splits)
     else:
         refused = list(zip(parcel.jobs, parcel.reasons, strict=True))
         outcomes = VmappedEngine(this_device(backend_name())).train(refused, splits)
-    return [([place_of[id(job)] for job in outcome.jobs], replace(outcome, jobs=())) for outcome in outcomes]
+    done = [([place_of[id(job)] for job in outcome.jobs], replace(outcome, jobs=())) for outcome in outcomes]
+    return Done(outcomes=done, left=[(place_of[id(job)], reason) for job, reason in left])
 
 
 def start_worker(backend: str, floatx: str, gpu_share: float) -> Mapping[str, str]:

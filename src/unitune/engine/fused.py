@@ -15,12 +15,14 @@ from unitune.data.arrays import Split, as_inputs, n_rows, row_shape
 from unitune.engine.buckets import Rows
 from unitune.engine.contract import Job, Outcome, Take
 from unitune.engine.device import Device, this_device
+from unitune.engine.failed import failed_outcome
 from unitune.engine.lift.base import Unfusable
 from unitune.engine.plan import Plan, Tile, going_on, make_plan
 from unitune.engine.programs import compiled_programs
 from unitune.engine.reading import Reader, Reading
 from unitune.engine.reuse import KnownPrograms
 from unitune.engine.run import Run
+from unitune.engine.solo import reason_of
 from unitune.engine.state import Paused
 from unitune.engine.vmap.engine import VmappedEngine
 from unitune.errors import FusionError
@@ -39,6 +41,8 @@ class FusedEngine:
             says why.
         device: How many tiles run at a time, and how large they may be; by default what suits this machine.
         probes: Whether activations, gradients and updates are measured.
+        leaves: Whether a member that its program cannot train after all comes back as a failure, with `"solo"` as its
+            engine and the reason, so that the caller trains it.
 
     Attributes:
         plans: What was planned for each call of `train` so far; a plan prints as one sentence.
@@ -46,8 +50,11 @@ class FusedEngine:
 
     name = "fused"
 
-    def __init__(self, *, strict: bool = False, device: Device | None = None, probes: bool = True) -> None:
+    def __init__(
+        self, *, strict: bool = False, device: Device | None = None, probes: bool = True, leaves: bool = False
+    ) -> None:
         self.strict = strict
+        self.leaves = leaves
         self._device = device
         self.probes = probes
         self.plans: list[Plan] = []
@@ -87,6 +94,12 @@ class FusedEngine:
             device = self.device
             run = Run(fusable, readings, splits, device.threads, should_stop, take, device.places)
             yield from run.outcomes(tiles)
+            self.check(jobs, run.left)
+            if self.leaves:
+                for job, reason in run.left:
+                    yield failed_outcome(job, splits[job.split], reason, engine="solo", engine_reason=reason)
+            elif run.left and not should_stop():
+                yield from self._others().train(run.left, splits, should_stop=should_stop)
         if refused and not should_stop():
             yield from self._others().train(refused, splits, should_stop=should_stop, take=take)
 
@@ -192,6 +205,9 @@ def read_jobs(jobs: Sequence[Job], splits: Sequence[Split]) -> tuple[list[Job], 
             reading = reader.read(job, row_shape(split.x_train))
         except Unfusable as reason:
             refused.append((job, str(reason)))
+            continue
+        except Exception as error:  # out of a function of the user's own, which plain `fit` may yet be able to call
+            refused.append((job, f"reading it failed with {reason_of(error)}"))
             continue
         fusable.append(job)
         readings.append(reading)

@@ -53,6 +53,11 @@ _USUAL: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
 }
 
 
+def known_as(name: str) -> str:
+    """The name under which programs know a metric that Keras logs under this one."""
+    return _NAMES.get(name, name)
+
+
 def metric_key(metric: str | MetricSpec) -> Key:
     """What a program must know of a metric; its name comes first.
 

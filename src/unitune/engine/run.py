@@ -3,6 +3,9 @@
 Where members may stop early, a tile runs a chunk of epochs at a time. Once half of its members have stopped, the tile
 is dissolved: those that stopped are reported, and the rest wait for the other tiles of their cohort (the same program,
 rows and activations) and go on together, in fewer tiles, from the very state that they had.
+
+What a program cannot train is no failure of its members: where it differs from the user's own model
+(`unitune.engine.agreement`), or cannot be traced, compiled or run, they are left over, each with the reason.
 """
 
 from __future__ import annotations
@@ -13,14 +16,15 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from unitune.data.arrays import Split, n_rows, row_shape
+from unitune.engine.agreement import Seen, by_keras, by_program, difference, small_split, told
 from unitune.engine.contract import Job, Outcome, Take
 from unitune.engine.device import at, here
 from unitune.engine.lift.base import Key
@@ -30,6 +34,7 @@ from unitune.engine.program import Program
 from unitune.engine.program_key import ProgramKey, State
 from unitune.engine.programs import compile_once, program_for
 from unitune.engine.reading import Reading
+from unitune.engine.solo import reason_of
 from unitune.engine.state import Paused, initial_state, join_parts, part_of, tensors, to_host
 from unitune.engine.tile import Slots, by_number, fill_slots, hyperparameters, rows_of, schedule_of, stacked_weights
 from unitune.records import Array
@@ -53,8 +58,34 @@ class _Work:
         return [int(i) for i in self.tile.slots if i >= 0]
 
 
+class _Stopped(Exception):  # noqa: N818  (nobody waits for what this thread does)
+    """The run is over."""
+
+
+@dataclass(kw_only=True, eq=False)
+class _Errand:
+    """What a thread wants done on the thread that takes the outcomes: a user's code need not run on any other."""
+
+    function: Callable[[], Any]
+    done: threading.Event = field(default_factory=threading.Event)
+    result: Any = None
+    error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self.result = self.function()
+        except Exception as error:
+            self.error = error
+        finally:
+            self.done.set()
+
+
 class Run:
-    """One call of `FusedEngine.train`."""
+    """One call of `FusedEngine.train`.
+
+    Attributes:
+        left: After `outcomes`: the members that their programs could not train, and why.
+    """
 
     def __init__(
         self,
@@ -68,6 +99,9 @@ class Run:
     ) -> None:
         """`places` are the accelerators that tiles are spread over; none for the backend's own choice."""
         self._take = take
+        self.left: list[tuple[Job, str]] = []
+        self._agreement: dict[Any, str] = {}
+        self._agreeing: dict[ProgramKey, threading.Lock] = {}
         # Each thread works at one place.
         self._free: queue.SimpleQueue[str] = queue.SimpleQueue()
         for thread in range(threads):
@@ -111,6 +145,10 @@ class Run:
                             self._stopped.set()
                     elif isinstance(item, BaseException):
                         raise item
+                    elif isinstance(item, _Errand):
+                        item.run()
+                    elif isinstance(item, list):
+                        self.left += item
                     else:
                         yield item
             finally:
@@ -129,6 +167,8 @@ class Run:
                             self._train(granted)
                     finally:
                         self._free.put(place)
+        except _Stopped:
+            pass
         except BaseException as error:
             self._done.put(error)
         finally:
@@ -154,13 +194,17 @@ class Run:
         return tile.key, cohort(self._jobs[first], self._readings[first])
 
     def _train(self, work: _Work) -> None:
-        """Trains a tile; one that does not fit the memory is split and run again."""
+        """Trains a tile; one that does not fit the memory is split and run again; one that fails is left over."""
         done = {index: len(self._progress[index].history) for index in work.live}
         try:
             self._train_tile(work)
+        except _Stopped:
+            raise
         except Exception as error:
             if not out_of_memory(error) or len(work.live) < 2:
-                raise
+                logger.info("a program failed", exc_info=error)
+                self._leave(dict.fromkeys(work.live, f"its program failed with {reason_of(error)}"))
+                return
             for index, n in done.items():
                 progress = self._progress[index]
                 del progress.history[n:], progress.rates[n:]
@@ -183,6 +227,14 @@ class Run:
         first_epoch = work.first_epoch
         nothing = schedule_of(slots, key, rows, first_epoch) | _NOTHING
         compile_once(program, state, hyper, data, tensors(nothing, tensor))
+        if first_epoch == 0:
+            wrong = self._disagreeing(work, program, data)
+            if wrong:
+                self._leave(wrong)
+                rest = np.where(np.isin(work.tile.slots, list(wrong)), -1, work.tile.slots)
+                if (rest >= 0).any():
+                    self._train_tile(replace(work, tile=replace(work.tile, slots=rest)))
+                return
         finished = False
         while not finished:
             started = time.perf_counter()
@@ -203,6 +255,65 @@ class Run:
                 self._set_aside(work, slots, state, first_epoch, active)
                 return
         self._report(work, slots, program, state, result, slots.real, first_epoch)
+
+    def _leave(self, reasons: Mapping[int, str]) -> None:
+        """Members that are to be trained in another way."""
+        for index in reasons:
+            self._progress.pop(index, None)
+        self._done.put([(self._jobs[index], reason) for index, reason in reasons.items()])
+
+    def _disagreeing(self, work: _Work, program: Program, data: State) -> dict[int, str]:
+        """The members of a tile with which their program does not do what Keras does, and in what it differs.
+
+        A function of the user's own is asked once for a program; of models that the user holds each is tried.
+        """
+        wrong: dict[int, str] = {}
+        with self._guard:
+            one_at_a_time = self._agreeing.setdefault(program.key, threading.Lock())
+        with one_at_a_time:
+            for index in work.live:
+                source = self._jobs[index].blueprint.source
+                if source is None:
+                    continue
+                tried = program.key if source.ships else (program.key, id(source))
+                if tried not in self._agreement:
+                    self._agreement[tried] = self._differs(index, work.tile, program, data)
+                if self._agreement[tried]:
+                    wrong[index] = self._agreement[tried]
+        return wrong
+
+    def _differs(self, index: int, tile: Tile, program: Program, data: State) -> str:
+        job, split = self._jobs[index], self._splits[tile.split]
+        small = small_split(split, job)
+        if small is None:
+            return ""
+        alone = fill_slots(
+            np.array([index] + [-1] * (program.key.members - 1)), self._jobs, self._readings, program.key
+        )
+        mine = by_program(program, alone, split, small, data)
+        try:
+            theirs, first = self._on_main(lambda: by_keras(job, split, small))
+
+            def again(**how: bool) -> Seen:
+                seen: Seen = self._on_main(lambda: by_keras(job, split, small, **how)[0])
+                return seen
+
+            found = difference(mine, theirs, first, again, program.key.dtype)
+        except _Stopped:
+            raise
+        except Exception as error:
+            return f"Keras fails with {reason_of(error)}"
+        return told(job.blueprint.name, found) if found else ""
+
+    def _on_main(self, function: Callable[[], Any]) -> Any:
+        errand = _Errand(function=function)
+        self._done.put(errand)
+        while not errand.done.wait(0.05):
+            if self._stopped.is_set():
+                raise _Stopped
+        if errand.error is not None:
+            raise errand.error
+        return errand.result
 
     def _first_state(self, work: _Work, slots: Slots, program: Program) -> State:
         if work.first_epoch == 0:

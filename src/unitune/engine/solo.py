@@ -1,7 +1,8 @@
 """One member after another with plain Keras `fit`: the fallback, and the oracle of the fused engine.
 
-A member's rows come in the order of `unitune.engine.order.epoch_order`; everything else is what
-`model.fit(x, y, sample_weight, validation_data=...)` does.
+A network of the user's own is trained as the very model that the user compiled (`unitune.models.source`); any other is
+built from its blueprint. A member's rows come in the order of `unitune.engine.order.epoch_order`; everything else is
+what `model.fit(x, y, sample_weight, validation_data=...)` does.
 """
 
 from __future__ import annotations
@@ -10,20 +11,22 @@ import gc
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unitune.data.arrays import Rows, Split, n_rows, row_shape, take_rows
+from unitune.data.arrays import Rows, Split, as_inputs, n_rows, row_shape, take_rows
 from unitune.engine.contract import Job, Outcome, Take
 from unitune.engine.failed import failed_outcome
+from unitune.engine.metrics import known_as
 from unitune.engine.order import epoch_order
 from unitune.models import backend
+from unitune.models.adopt import input_keys
 from unitune.models.blueprint import Training
-from unitune.models.build import build_model
+from unitune.models.build import build_model, seed_states
 from unitune.models.compiled import output_names
 from unitune.models.initial import initial_weights
 from unitune.records import Array
@@ -37,9 +40,8 @@ MEMBERS_PER_COLLECTION = 10
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fitted:
-    """A trained model and what `fit` logged. Arrays are `(epoch, metric)` and `(epoch,)`; `failure` as in `Outcome`."""
+    """What `fit` logged. Arrays are `(epoch, metric)` and `(epoch,)`; `failure` as in `Outcome`."""
 
-    model: keras.Model
     metrics: tuple[str, ...]
     train: Array
     validation: Array
@@ -92,11 +94,11 @@ class SoloEngine:
     def _train_one(self, job: Job, split: Split) -> Outcome:
         started = time.perf_counter()
         try:
-            with quiet_arrays():
-                fitted = fit_member(job, split, epochs=job.last_epoch)
-                train_predictions = predict(fitted.model, split.x_train)
-                validation_predictions = predict(fitted.model, split.x_val)
-                weights = tuple(np.asarray(weight) for weight in fitted.model.get_weights())
+            with quiet_arrays(), member_model(job, split) as model:
+                fitted = fit_member(model, job, split, epochs=job.last_epoch)
+                train_predictions = predict(model, split.x_train)
+                validation_predictions = predict(model, split.x_val)
+                weights = tuple(np.asarray(weight) for weight in model.get_weights())
         except Exception as error:
             elapsed_s = time.perf_counter() - started
             return failed_outcome(
@@ -121,7 +123,38 @@ class SoloEngine:
         )
 
 
+@contextmanager
+def member_model(job: Job, split: Split, *, seeded: bool = False) -> Iterator[keras.Model]:
+    """A member's compiled model before its first epoch. One that the user holds is lent: it is as before afterwards.
+
+    Args:
+        job: The member.
+        split: Its rows.
+        seeded: Whether random numbers follow from the member's seed, as in programs, also in a model that the user
+            holds; such a model begins with the weights that it has, and draws on from where its generators are.
+    """
+    blueprint, seed, input_shape = job.blueprint, job.member.seed, row_shape(split.x_train)
+    weights = job.initial_weights
+    if blueprint.source is None:
+        steps = math.ceil(n_rows(split.x_train) / job.training.batch_size)
+        model = build_model(blueprint, input_shape, job.training, seed=seed, steps_per_epoch=steps)
+        if weights is not None:
+            model.set_weights(list(weights))
+        yield model
+        return
+    with blueprint.source.lent(seed) as model:
+        if weights is None and blueprint.layers:
+            weights = initial_weights(blueprint, input_shape, seed)
+        if weights is not None:
+            model.set_weights(list(weights))
+        if seeded or blueprint.source.ships or job.member.repeat:
+            for variable, state in seed_states(model, blueprint, seed):
+                variable.assign(state.astype(variable.dtype))
+        yield model
+
+
 def fit_member(
+    model: keras.Model,
     job: Job,
     split: Split,
     *,
@@ -129,9 +162,10 @@ def fit_member(
     learning_rates: Array | None = None,
     validate: bool = True,
 ) -> Fitted:
-    """Builds a member's model and trains it with `fit`.
+    """Trains a member's model with `fit`.
 
     Args:
+        model: From `member_model`.
         job: The member.
         split: Its rows.
         epochs: Stop after this many epochs; schedules still run over the training's own number of epochs.
@@ -141,16 +175,9 @@ def fit_member(
     """
     keras = backend.ensure()
     training = job.training
-    input_shape = row_shape(split.x_train)
-    steps = math.ceil(n_rows(split.x_train) / training.batch_size)
-    model = build_model(job.blueprint, input_shape, training, seed=job.member.seed, steps_per_epoch=steps)
-    weights = job.initial_weights
-    if weights is None:
-        weights = initial_weights(job.blueprint, input_shape, job.member.seed)
-    model.set_weights(list(weights))
-
+    split = as_the_loss_takes(model, split)
     keys = job.blueprint.output_keys
-    rows = _rows(keras, split, training.batch_size, keys)
+    rows = _rows(model, split, training.batch_size, keys)
     log = _log(keras, rows, job.member.seed if training.shuffle else None)
     callbacks: list[Any] = [log]
     if learning_rates is not None:
@@ -191,7 +218,8 @@ def fit_member(
                 restore_best_weights=True,
             )
             callbacks.append(stopping)
-    validation = (split.x_val, by_key(split.y_val, keys), *(() if split.w_val is None else (split.w_val,)))
+    x_val = as_the_inputs_take(model, split.x_val)
+    validation = (x_val, by_key(split.y_val, keys), *(() if split.w_val is None else (split.w_val,)))
     with quiet_arrays():
         history = model.fit(
             rows,
@@ -204,14 +232,15 @@ def fit_member(
             verbose=0,
         ).history
 
-    metrics = ("loss", *training.metric_names)
+    if job.blueprint.source is not None and not training.outputs:
+        names = in_the_log(names, history)
+    metrics = tuple(sorted((one for one in names if not one.startswith("val_")), key=lambda one: one != "loss"))
     n_epochs = len(history["loss"])
     best_epoch = n_epochs
     if stopping is not None and stopping.restore_best_weights and n_epochs:
         best_epoch = int(stopping.best_epoch) + 1
     nothing = [math.nan] * n_epochs
     return Fitted(
-        model=model,
         metrics=metrics,
         train=np.array([history.get(names[name], nothing) for name in metrics], dtype=np.float64).T,
         validation=np.array([history.get(f"val_{names[name]}", nothing) for name in metrics], dtype=np.float64).T,
@@ -219,6 +248,24 @@ def fit_member(
         best_epoch=best_epoch,
         failure=log.failure,
     )
+
+
+def as_the_loss_takes(model: keras.Model, split: Split) -> Split:
+    """The rows with class numbers one-hot again, where the model has a loss of the user's that takes them so."""
+    y = split.y_train
+    width = int((model.outputs or [model.output])[0].shape[-1] or 1) if not isinstance(y, tuple) else 1
+    if width < 2 or math.prod(y.shape[1:]) != 1 or not _takes_one_hot(model.loss):
+        return split
+
+    def one_hot(labels: Array) -> Array:
+        return np.asarray(np.eye(width, dtype=backend.ensure().config.floatx())[labels.reshape(-1).astype(int)])
+
+    return replace(split, y_train=one_hot(y), y_val=one_hot(split.y_val))
+
+
+def _takes_one_hot(loss: Any) -> bool:
+    name = loss if isinstance(loss, str) else getattr(loss, "name", None) or getattr(loss, "__name__", "")
+    return str(name).replace("_", "").lower() == "categoricalcrossentropy"
 
 
 def logged_names(model: keras.Model, training: Training) -> dict[str, str]:
@@ -235,6 +282,16 @@ def logged_names(model: keras.Model, training: Training) -> dict[str, str]:
     return names
 
 
+def in_the_log(names: Mapping[str, str], logs: Iterable[str]) -> dict[str, str]:
+    """The names of `logged_names` as they are in what a user's own model logged, and all else that is there.
+
+    A model may log under an alias of our name: `"acc"` for `accuracy`.
+    """
+    logged = [name for name in logs if not name.startswith("val_") and name != "learning_rate"]
+    found = {name: one for one in logged for name in names if name in (one, known_as(one))}
+    return found | {name: name for name in logged if name not in found.values()}
+
+
 @contextmanager
 def quiet_arrays() -> Iterator[None]:
     """Silences a warning of NumPy 2 about how Keras reads its own variables; as an error it would fail members."""
@@ -243,24 +300,26 @@ def quiet_arrays() -> Iterator[None]:
         yield
 
 
-def predict(model: keras.Model, x: Rows) -> Array:
+def predict(model: keras.Model, x: Rows, *, call: Callable[..., Any] | None = None) -> Array:
     """The model's predictions in inference mode, `(row, output)`, without compiling a function for them.
 
-    The columns of several outputs lie side by side.
+    The columns of several outputs lie side by side. `call` is called in the model's place.
     """
     keras = backend.ensure()
     parts: list[list[Array]] = []
     for start in range(0, max(1, n_rows(x)), ROWS_PER_PREDICTION):
-        outputs = model(_given(x, slice(start, start + ROWS_PER_PREDICTION)), training=False)
+        given = as_the_inputs_take(model, take_rows(x, slice(start, start + ROWS_PER_PREDICTION)))
+        outputs = (call or model)(list(given) if isinstance(given, tuple) else given, training=False)
         parts.append([keras.ops.convert_to_numpy(one) for one in keras.tree.flatten(outputs)])
     whole = [np.concatenate(column) for column in zip(*parts, strict=True)]
     return np.concatenate([one.reshape(len(one), -1) for one in whole], axis=1)
 
 
-def _given(x: Rows, chosen: slice) -> Any:
-    """Rows as a model takes them when it is called: several inputs as a list."""
-    rows = take_rows(x, chosen)
-    return list(rows) if isinstance(rows, tuple) else rows
+def as_the_inputs_take(model: keras.Model, x: Rows) -> Any:
+    """Rows of several inputs by name, where the model was made of a dictionary of inputs."""
+    if isinstance(getattr(model, "_inputs_struct", None), dict):
+        return dict(zip(input_keys(model), as_inputs(x), strict=True))
+    return x
 
 
 def by_key(y: Any, keys: Sequence[str]) -> Any:
@@ -268,8 +327,9 @@ def by_key(y: Any, keys: Sequence[str]) -> Any:
     return dict(zip(keys, y, strict=True)) if keys else y
 
 
-def _rows(keras: Any, split: Split, batch_size: int, keys: Sequence[str]) -> Any:
+def _rows(model: Any, split: Split, batch_size: int, keys: Sequence[str]) -> Any:
     """The training rows in batches, in the order of its attribute `order`."""
+    keras: Any = backend.ensure()
 
     class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -281,7 +341,8 @@ def _rows(keras: Any, split: Split, batch_size: int, keys: Sequence[str]) -> Any
 
         def __getitem__(self, number: int) -> tuple[Any, ...]:
             chosen = self.order[number * batch_size : (number + 1) * batch_size]
-            rows = take_rows(split.x_train, chosen), by_key(take_rows(split.y_train, chosen), keys)
+            x = as_the_inputs_take(model, take_rows(split.x_train, chosen))
+            rows = x, by_key(take_rows(split.y_train, chosen), keys)
             if split.w_train is None:
                 return rows
             w = split.w_train[chosen]

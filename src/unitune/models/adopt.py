@@ -12,6 +12,7 @@ from unitune.errors import OptionError
 from unitune.models import backend, optimizers, schedules
 from unitune.models.activations import layer_spec as activation_layer
 from unitune.models.blueprint import Blueprint, Call, InputSpec, LayerSpec, OutputSpec, Schedule, Training
+from unitune.models.build import activation_name
 from unitune.models.compiled import compile_arguments, compiled_outputs, gives_dictionary, output_names
 from unitune.models.identity import NotPlain, check_instance, check_layer, is_kerass
 from unitune.models.keras_objects import LambdaAgain, is_layer, layer_config
@@ -298,7 +299,10 @@ def _read(layer: Any) -> list[LayerSpec]:
     _check(activation, own.config, lambda: inner(**own.config), known=True)
     if name == "Activation":
         return [replace(own, name=layer.name)]
-    return [replace(spec, config={k: v for k, v in config.items() if k != "activation"}), own]
+    return [
+        replace(spec, config={k: v for k, v in config.items() if k != "activation"}),
+        replace(own, name=activation_name(layer.name)),
+    ]
 
 
 def _check(layer: Any, config: Mapping[str, Any], make: Callable[[], Any], *, known: bool) -> None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import keras
 
+    from unitune.models.source import Source
+
 
 @dataclass(frozen=True, kw_only=True)
 class LayerSpec:
@@ -86,6 +88,8 @@ class Blueprint:
         name: Of the model.
         solo_reason: Why it cannot be fused, whatever its layers: it has a `train_step` of its own, say.
         keeps_weights: Whether the weights that it came with matter, because parts of it are frozen or are models.
+        source: Gives the user's own model, which `fit` trains where no program does; None for a network that Unitune
+            builds itself.
     """
 
     layers: tuple[LayerSpec, ...] = ()
@@ -97,6 +101,7 @@ class Blueprint:
     name: str = field(default="", compare=False)
     solo_reason: str = ""
     keeps_weights: bool = False
+    source: Source | None = field(default=None, repr=False, compare=False)
 
     @property
     def n_inputs(self) -> int:

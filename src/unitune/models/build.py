@@ -163,40 +163,59 @@ def _names(blueprint: Blueprint) -> list[str]:
 
 def _seed_layers(layers: Sequence[Any], seed: int) -> None:
     """Sets the seed of every layer that draws at random."""
-    states = _states(layers, seed)
-    for layer in layers:
-        generator = getattr(layer, "seed_generator", None)
-        if generator is not None:
-            generator.state.assign(states[id(generator.state)].astype(generator.state.dtype))
+    for variable, state in _states(layers, seed):
+        variable.assign(state.astype(variable.dtype))
 
 
-def _states(layers: Sequence[Any], seed: int) -> dict[int, Any]:
-    """The first states of the layers' generators, by `id(variable)`."""
+def _states(layers: Sequence[Any], seed: int) -> list[tuple[Any, Any]]:
+    """The variables of the layers' generators, each with its first value."""
     generators = ((index, getattr(layer, "seed_generator", None)) for index, layer in enumerate(layers))
-    return {id(one.state): np.array([dropout_seed(seed, index), 0]) for index, one in generators if one is not None}
+    return [(one.state, np.array([dropout_seed(seed, index), 0])) for index, one in generators if one is not None]
 
 
-def seed_states(model: keras.Model, blueprint: Blueprint, seed: int) -> dict[int, Any]:
-    """The states of a model's random generators as `bare_model` with this seed would have them, by `id(variable)`."""
+def seed_states(model: keras.Model, blueprint: Blueprint, seed: int) -> list[tuple[Any, Any]]:
+    """The variables of a model's random generators, each with the value that `bare_model` with this seed gives it.
+
+    Args:
+        model: Of this blueprint: built from it, or the user's own model that it was read from.
+        blueprint: Its layers.
+        seed: Of the member.
+    """
     if not blueprint.layers:
         return _states(list(model._flatten_layers(include_self=False)), seed)
-    found: dict[int, Any] = {}
-    for index, (spec, name) in enumerate(zip(blueprint.layers, _names(blueprint), strict=True)):
-        own = dropout_seed(seed, index)
+    found: list[tuple[Any, Any]] = []
+    for index, (spec, layer) in enumerate(zip(blueprint.layers, _layers_of(model, blueprint), strict=True)):
+        if layer is None:
+            continue
+        own, inner = dropout_seed(seed, index), list(layer._flatten_layers())
         if "class" in spec.config:
-            layer = _named(model, name)
-            found |= _states(list(layer._flatten_layers()), own) if layer is not None else {}
+            found += _states(inner, own)
         elif spec.class_name in SEEDED_LAYERS:
-            for one in model.get_layer(name)._flatten_layers():
-                generator = getattr(one, "seed_generator", None)
-                if generator is not None:
-                    found[id(generator.state)] = np.array([own, 0])
+            generators = [one.seed_generator for one in inner if getattr(one, "seed_generator", None) is not None]
+            found += [(one.state, np.array([own, 0])) for one in generators]
     return found
 
 
-def _named(model: keras.Model, name: str) -> Any:
-    """The layer of that name; None where it is an operation on tensors, which is no layer of the model."""
-    return next((layer for layer in model.layers if layer.name == name), None)
+def _layers_of(model: keras.Model, blueprint: Blueprint) -> list[Any]:
+    """For each layer of a blueprint that of a model of it; None for operations, which are no layers of the model."""
+    keras = backend.ensure()
+    names = _names(blueprint)
+    by_name = {layer.name: layer for layer in model.layers}
+    if all(name in by_name for name in names):
+        return [by_name[name] for name in names]
+    # A function names the layers of each model otherwise; they come in the same order. One whose activation is itself
+    # a layer is two in the blueprint.
+    own = iter([layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)])
+    found: list[Any] = []
+    for place, name in enumerate(names):
+        is_activation = place > 0 and name == activation_name(names[place - 1])
+        found.append(None if is_activation else next(own, None))
+    return found
+
+
+def activation_name(name: str) -> str:
+    """What the activation of a layer is called that is itself a layer."""
+    return f"{name}_activation"
 
 
 def compile_model(model: keras.Model, training: Training, *, steps_per_epoch: int | None = None) -> None:

@@ -234,7 +234,7 @@ def _by_keras(initializer: Any, shape: Shape, seed: int, number: int, dtype: np.
     return np.asarray(keras.ops.convert_to_numpy(live(shape, dtype=dtype.name)))
 
 
-def _seeded(build: Callable[[], Any], seed: int) -> Any:
+def seeded(build: Callable[[], Any], seed: int) -> Any:
     """Calls `build` while Python's generator is seeded: Keras takes the seeds of unseeded initializers from it.
 
     There is one generator for all threads, and tiles are filled by several.
@@ -250,12 +250,12 @@ def _seeded(build: Callable[[], Any], seed: int) -> Any:
 
 def _template_weights(blueprint: Blueprint, seed: int) -> list[Array]:
     keras = backend.ensure()
-    model = _seeded(lambda: keras.models.clone_model(blueprint.template), seed)
+    model = seeded(lambda: keras.models.clone_model(blueprint.template), seed)
     return [np.asarray(weight) for weight in model.get_weights()]
 
 
 def _unknown_layer_weights(blueprint: Blueprint, input_shape: tuple[Any, ...], seed: int) -> list[Array]:
     from unitune.models.build import bare_model
 
-    model = _seeded(lambda: bare_model(blueprint, input_shape, seed), seed)
+    model = seeded(lambda: bare_model(blueprint, input_shape, seed), seed)
     return [np.asarray(weight) for weight in model.get_weights()]

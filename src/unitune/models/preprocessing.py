@@ -290,7 +290,7 @@ def assemble(
 
 
 def predict(model: keras.Model, inputs: Array | Mapping[str, Array] | list[Array], *, batch_size: int = 1024) -> Array:
-    """The predictions of an assembled model for raw rows, `(row, output)`; an output of several axes is made flat.
+    """The predictions of an assembled model for raw rows, `(row, output)`.
 
     `keras.Model.predict` does not take strings as NumPy arrays; they are handed over as TensorFlow tensors.
 
@@ -316,8 +316,7 @@ def predict(model: keras.Model, inputs: Array | Mapping[str, Array] | list[Array
         import tensorflow as tf
 
         given = {name: tf.constant(v) if v.dtype == object else v for name, v in inputs.items()}
-    values = np.asarray(model.predict(given, batch_size=batch_size, verbose=0))
-    return values.reshape(len(values), -1)
+    return np.asarray(model.predict(given, batch_size=batch_size, verbose=0))
 
 
 def _notes(scaling: Scaling, dataset: Dataset, images: bool) -> tuple[str, ...]:

@@ -406,6 +406,7 @@ class Result:
         model = self.model(trial)
         inputs = raw_inputs(Schema.from_json(self._run.data["schema"]), rows)
         values = preprocessing.predict(model, inputs)
+        values = values.reshape(len(values), -1)
         classes = self._run.data["classes"]
         if classes is None:
             if values.shape[1] == 1:

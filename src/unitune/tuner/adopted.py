@@ -16,6 +16,7 @@ from unitune.models import backend
 from unitune.models.adopt import adopt, check_compiled, input_keys, predicts_logits
 from unitune.models.blueprint import EarlyStopping
 from unitune.models.description import describe, fingerprint
+from unitune.models.source import LiveModel
 from unitune.report.progress import Listener, make_progress
 from unitune.result import Result
 from unitune.search import Grid
@@ -150,6 +151,7 @@ def compare(
     networks, failures = {}, Failures()
     for key, model in models.items():
         design, training, weights = adopt(model, problem.input_shape)
+        design = replace(design, source=LiveModel(model, problem.input_shape))
         training = replace(
             training,
             batch_size=batch_size,
@@ -158,7 +160,10 @@ def compare(
             shuffle=shuffle,
         )
         networks[key] = Network(
-            blueprint=design, training=training, initial_weights=weights, logits=predicts_logits(training)
+            blueprint=design,
+            training=training,
+            initial_weights=weights,
+            logits=predicts_logits(training),
         )
         reason = why_not(model, problem.input_shape, data.given)
         if reason:

@@ -24,6 +24,7 @@ from unitune.models import backend
 from unitune.models.adopt import predicts_logits, training_of
 from unitune.models.blueprint import Blueprint, EarlyStopping, OptimizerSpec, Training
 from unitune.models.description import describe
+from unitune.models.source import BuiltModel
 from unitune.space import Condition, Hyperparameter, Space
 from unitune.space.domains import same
 from unitune.space.hyperparameters import HyperParameters
@@ -234,12 +235,23 @@ class Function:
                 self.hypermodel, hp, model, split.x_train, split.y_train, validation=validation, epochs=training.epochs
             )
             training = _as_fitted(found, training)
+        source = BuiltModel(partial(self._model, dict(configuration)), problem.input_shape)
+        blueprint = replace(blueprint, source=source)
         reason = why_not(model, problem.input_shape, problem.dataset.given)
         if reason:
             self.failures.add(blueprint, reason)
         return Network(
-            blueprint=blueprint, training=training, initial_weights=weights, logits=predicts_logits(training)
+            blueprint=blueprint,
+            training=training,
+            initial_weights=weights,
+            logits=predicts_logits(training),
         )
+
+    def _model(self, configuration: Mapping[str, Any]) -> Any:
+        """The model of a configuration, built anew."""
+        hp = self._known.copy()
+        hp.values = self._known.values_of(configuration)
+        return self.hypermodel.build(hp)
 
 
 class _Called(BaseException):

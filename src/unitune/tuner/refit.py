@@ -12,7 +12,7 @@ from unitune.data.arrays import Split
 from unitune.data.dataset import Dataset
 from unitune.data.folds import Fold
 from unitune.engine.contract import Job
-from unitune.engine.solo import fit_member, quiet_arrays
+from unitune.engine.solo import fit_member, member_model, quiet_arrays
 from unitune.errors import TrainingError
 from unitune.models import preprocessing
 from unitune.models.metrics import evaluate
@@ -71,19 +71,21 @@ class Refitter:
         )
         rates = learning_rates if network.training.plateau is not None and len(learning_rates) else None
         try:
-            fitted = fit_member(job, split, epochs=epochs, learning_rates=rates, validate=False)
+            with quiet_arrays(), member_model(job, split) as model:
+                fitted = fit_member(model, job, split, epochs=epochs, learning_rates=rates, validate=False)
+                weights = model.get_weights()
+                source = job.blueprint.source
+                trained = model if source is None else source.kept(model)
         except Exception as error:
             first = (str(error).strip().splitlines() or [""])[0]
             raise TrainingError(
                 f"Trial {trial.number} could not be refitted on all rows ({type(error).__name__}: {first})."
             ) from error
-        with quiet_arrays():
-            weights = fitted.model.get_weights()
         if fitted.failure or not all(np.isfinite(weight).all() for weight in weights):
             raise TrainingError(
                 f"Trial {trial.number} could not be refitted on all rows: {fitted.failure or 'it diverged'}."
             )
-        return preprocessing.assemble(prepared, fitted.model, split.y_scale, split.y_offset)
+        return preprocessing.assemble(prepared, trained, split.y_scale, split.y_offset)
 
     def test_scores(self, trial: Trial, model: Callable[[], keras.Model]) -> dict[str, float]:
         """The model's score on the test rows in each metric; empty without test rows, and then no model is made."""
@@ -96,7 +98,8 @@ class Refitter:
 
     def predictions(self, trial: Trial, model: keras.Model, data: Dataset) -> Array:
         """What a model of the trial predicts for rows, `(1, row, output)` as metrics take them."""
-        raw = preprocessing.predict(model, _inputs(data)).astype(np.float64)[None]
+        raw = preprocessing.predict(model, _inputs(data)).astype(np.float64)
+        raw = raw.reshape(1, len(raw), -1)  # an output of several axes is made flat
         return probabilities(raw, data.task, np.array([self.network(trial.configuration).logits]))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from unitune.data.arrays import Split, as_inputs, n_rows
+from unitune.engine.agreement import again_differs, told
 from unitune.engine.contract import Job, Outcome, Take
 from unitune.engine.device import Device
 from unitune.engine.lift.base import Key
@@ -50,6 +51,7 @@ class VmappedEngine:
         self._device = device
         self._programs: OrderedDict[Key, tuple[VmappedProgram, Job]] = OrderedDict()
         self._sizes: dict[Key, set[int]] = defaultdict(set)
+        self._agreement: dict[Key, str] = {}
 
     def train(
         self,
@@ -114,6 +116,7 @@ class VmappedEngine:
         """One tile; its members are appended to `fallen` if they cannot be vmapped."""
         try:
             with quiet_arrays():
+                self._check(tile, splits)
                 program = self._program(tile.key, tile.jobs[0], splits)
                 outcome = train_tile(program, tile.jobs, splits, used=tile.splits, size=tile.size)
         except CannotVmap as finding:
@@ -130,6 +133,23 @@ class VmappedEngine:
             yield replace(outcome, engine_reason=tile.reason)
             return
         fallen += [(job, joined(tile.reason, further)) for job in tile.jobs]
+
+    def _check(self, tile: _Tile, splits: Sequence[Split]) -> None:
+        """Holds the model that is vmapped against the user's own.
+
+        Raises:
+            CannotVmap: They differ.
+        """
+        for job in tile.jobs:
+            source = job.blueprint.source
+            if source is None:
+                continue
+            tried = tile.key if source.ships else (tile.key, id(source))
+            if tried not in self._agreement:
+                found = again_differs(job, splits[job.split])
+                self._agreement[tried] = told(job.blueprint.name, found) if found else ""
+            if self._agreement[tried]:
+                raise CannotVmap(self._agreement[tried])
 
     def _program(self, key: Key, job: Job, splits: Sequence[Split]) -> VmappedProgram:
         if key not in self._programs:

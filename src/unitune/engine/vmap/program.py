@@ -86,7 +86,7 @@ class VmappedProgram:
         weights = job.initial_weights
         if weights is None:
             weights = initial_weights(job.blueprint, self._shape, job.member.seed)
-        seeds = seed_states(model, self._blueprint, job.member.seed)
+        seeds = {id(v): state for v, state in seed_states(model, self._blueprint, job.member.seed)}
         trained = [
             np.asarray(weights[i], v.dtype) for i, v in zip(self._trained, model.trainable_variables, strict=True)
         ]

@@ -13,6 +13,7 @@ from sklearn.utils import ClassifierTags, RegressorTags
 from sklearn.utils.metaestimators import available_if
 
 from unitune.data.dataset import Dataset
+from unitune.engine.solo import quiet_arrays
 from unitune.errors import DataError, OptionError, suggest
 from unitune.integrations.sklearn.base import Fitted, KerasBase, accepts, one
 from unitune.integrations.sklearn.mlp import Classifier, Regressor, class_weights
@@ -21,6 +22,7 @@ from unitune.integrations.sklearn.shipping import check_shippable
 from unitune.models import backend
 from unitune.models.adopt import adopt, predicts_logits
 from unitune.models.blueprint import EarlyStopping
+from unitune.models.source import BuiltModel
 from unitune.records import Array
 from unitune.tuner.loop import Network
 from unitune.tuner.outputs import loss_name
@@ -185,8 +187,8 @@ class KerasEstimator(KerasBase):
         n_outputs = int(model.outputs[0].shape[-1])
         self._check_outputs(data, n_outputs, loss_name(training.loss))
         patience = one("patience", self.patience, "int", low=0, none=True)
-        if blueprint.layers:
-            blueprint = replace(blueprint, template=None)
+        source = self._source(shape, self._n_outputs(data))
+        blueprint = replace(blueprint, source=source, template=None if blueprint.layers else blueprint.template)
         training = replace(
             training,
             loss=sparse_loss(training.loss),
@@ -265,14 +267,16 @@ class KerasEstimator(KerasBase):
         return float(measure(y, self.predict(X), sample_weight=sample_weight))
 
     def _core(self) -> Any:
-        blueprint = self._fitted.network.blueprint
-        if not blueprint.layers and blueprint.template is None:  # out of a pickle
-            n_outputs = len(self.classes_) if self.task == "classification" else self._n_numbers
-            template = adopt(self._call(self._shape, n_outputs), self._shape)[0].template
-            self._fitted = replace(
-                self._fitted, network=replace(self._fitted.network, blueprint=replace(blueprint, template=template))
-            )
-        return super()._core()
+        with self._source(self._shape, self._n_model_outputs).lent(0) as model, quiet_arrays():
+            model.set_weights(self.weights_)
+            return model
+
+    def _source(self, shape: tuple[int, ...], n_outputs: int) -> BuiltModel:
+        return BuiltModel(lambda: self._call(shape, n_outputs), shape)
+
+    @property
+    def _n_model_outputs(self) -> int:
+        return len(self.classes_) if self.task == "classification" else self._n_numbers
 
     @property
     def _shape(self) -> tuple[int, ...]:
@@ -287,8 +291,8 @@ class KerasEstimator(KerasBase):
         check_shippable(self.build_fn)
         state = dict(super().__getstate__())
         fitted: Fitted | None = state.get("_fitted")
-        if fitted is not None and fitted.network.blueprint.template is not None:
-            network = replace(fitted.network, blueprint=replace(fitted.network.blueprint, template=None))
+        if fitted is not None:
+            network = replace(fitted.network, blueprint=replace(fitted.network.blueprint, template=None, source=None))
             state["_fitted"] = replace(fitted, network=network)
         return state
 

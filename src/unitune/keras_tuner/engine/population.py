@@ -34,6 +34,7 @@ from unitune.keras_tuner.engine.progress import Progress
 from unitune.keras_tuner.engine.trial import Trial, TrialStatus
 from unitune.models import backend
 from unitune.models.shapes import as_shapes
+from unitune.models.source import BuiltModel, LiveModel, Source
 from unitune.records import Array, Member
 from unitune.tuner.collect import FASTEST_FIRST
 from unitune.tuner.hypermodel import overrides_fit
@@ -166,7 +167,7 @@ class Population:
     def __init__(self, tuner: Tuner, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
         self._tuner, self._oracle = tuner, tuner.oracle
         self._args, self._kwargs = tuple(args), dict(kwargs)
-        self._engine = FusedEngine(probes=False)
+        self._engine = FusedEngine(probes=False, leaves=True)
         self._user_fit = overrides_fit(tuner.hypermodel)
         self._reasons: Counter[tuple[str, str]] = Counter()
         self._kept: dict[str, _Run] = {}
@@ -292,7 +293,8 @@ class Population:
                 assigned=assigned,
                 light=light,
             )
-        return _Run(trial=trial, execution=execution, call=call)
+        build = partial(self._tuner._model_to_fit, trial.hyperparameters.copy())
+        return _Run(trial=trial, execution=execution, call=_with_source(call, BuiltModel(build, call.input_shape)))
 
     def _read_user_fit(self, trial: Trial, execution: Execution, rows: Rows) -> _Run:
         with watched_weights() as assigned:
@@ -310,7 +312,9 @@ class Population:
         except BaseException:
             user.go_on(_GoSolo())
             raise
-        return _Run(trial=trial, execution=execution, call=call, user=user)
+        return _Run(
+            trial=trial, execution=execution, call=_with_source(call, LiveModel(model, call.input_shape)), user=user
+        )
 
     def _repeats(self, call: FitCall) -> bool:
         return not self._user_fit and call.initial_weights is None and not self._tuner.folds
@@ -374,6 +378,8 @@ class Population:
         results = []
         try:
             for run in runs:
+                if run.engine == "solo":
+                    raise _GoSolo(run.engine_reason)
                 for replay in run.call.replays if run.call is not None else ():
                     replay.run(run.result.history, run.result.epoch, self._folder(run), partial(self._trained, run))
                 results.append(run.result if run.user is None else self._after_fit(run))
@@ -494,6 +500,10 @@ class Population:
                 said = "; ".join(f"{count}: {reason}" for reason, count in own)
                 n = sum(count for _, count in own)
                 warnings.warn(f"{n} of {total} trials were {how} ({said}).", UserWarning, stacklevel=4)
+
+
+def _with_source(call: FitCall, source: Source) -> FitCall:
+    return replace(call, blueprint=replace(call.blueprint, source=source))
 
 
 def replace_user(run: _Run) -> _Run:

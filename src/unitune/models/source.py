@@ -1,0 +1,153 @@
+"""Where a network of the user's own comes from: the model that was compiled, or the function that builds it.
+
+A blueprint is what was read of such a network. What it could not read is trained by `fit` on the user's own object, and
+what it did read is held against that object (`unitune.engine.agreement`), so a source gives the object itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from unitune.models import backend
+from unitune.models.initial import seeded
+from unitune.models.shapes import as_shapes
+
+if TYPE_CHECKING:
+    import keras
+
+logger = logging.getLogger(__name__)
+
+_FITTED = ("history", "stop_training")  # what `fit` leaves on a model beside the values of its variables
+
+
+class Source(Protocol):
+    """Gives a user's own model, compiled, any number of times."""
+
+    @property
+    def ships(self) -> bool:
+        """Whether another process can be given it, too."""
+        ...
+
+    def lent(self, seed: int) -> AbstractContextManager[keras.Model]:
+        """The model, which may be trained inside; one that is built draws its weights from this seed."""
+        ...
+
+    def kept(self, model: keras.Model) -> keras.Model:
+        """Of a lent model, one with the weights that it has now, which nobody else has."""
+        ...
+
+
+class BuiltModel:
+    """A model that a function of the user's own builds anew each time.
+
+    Args:
+        build: Gives a compiled model.
+        input_shape: Of one row, for a model that does not say what it takes.
+    """
+
+    ships = True
+
+    def __init__(self, build: Callable[[], Any], input_shape: tuple[Any, ...]) -> None:
+        self._build = build
+        self._input_shape = input_shape
+
+    @contextmanager
+    def lent(self, seed: int) -> Iterator[keras.Model]:
+        """A new model."""
+        model = seeded(self._build, seed)
+        _build(model, self._input_shape)
+        yield model
+
+    def kept(self, model: keras.Model) -> keras.Model:
+        """The model itself."""
+        return model
+
+
+class LiveModel:
+    """A model that the user holds: what is done to it while it is lent is undone afterwards.
+
+    Args:
+        model: Compiled.
+        input_shape: As of `BuiltModel`.
+    """
+
+    ships = False  # Keras pickles a model by its configuration, which need not say all
+
+    def __init__(self, model: keras.Model, input_shape: tuple[Any, ...]) -> None:
+        self._model = model
+        self._input_shape = input_shape
+        self._handed_over: list[Any] | None = None
+
+    @contextmanager
+    def lent(self, seed: int) -> Iterator[keras.Model]:
+        """The model, in the state in which the user left it."""
+        model = self._model
+        _build(model, self._input_shape)
+        if model.optimizer is not None and not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        before = [(variable, np.array(variable)) for variable in (*model.variables, *_of_optimizer(model))]
+        left = {name: vars(model)[name] for name in _FITTED if name in vars(model)}
+        self._handed_over = None
+        try:
+            yield model
+        finally:
+            for variable, value in before:
+                variable.assign(value)
+            model.reset_metrics()
+            for name in _FITTED:
+                vars(model).pop(name, None)
+            vars(model).update(left)
+            if self._handed_over is not None:
+                model.set_weights(self._handed_over)
+
+    def kept(self, model: keras.Model) -> keras.Model:
+        """A copy; or the user's own model, where none computes the same, which is then left with these weights."""
+        keras = backend.ensure()
+        weights, rows = model.get_weights(), _some_rows(model)
+        try:
+            copy = keras.models.clone_model(model)
+            copy.set_weights(weights)
+            for layer in copy._flatten_layers(include_self=False):
+                if hasattr(layer, "finalize_state"):  # numbers that follow from weights, as in `Normalization`
+                    layer.finalize_state()
+            pairs = zip(_outputs(copy, rows), _outputs(model, rows), strict=True)
+            if all(np.allclose(one, other, equal_nan=True) for one, other in pairs):
+                return copy
+            reason = "a copy of it computes something else"
+        except Exception as error:
+            reason = f"it cannot be copied ({type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]})"
+        logger.warning("`%s` itself is handed over, with the weights of its training: %s", model.name, reason)
+        self._handed_over = weights
+        return model
+
+
+def _build(model: Any, input_shape: tuple[Any, ...]) -> None:
+    if not model.built and len(as_shapes(input_shape)) == 1:
+        model.build((None, *input_shape))
+
+
+def _of_optimizer(model: Any) -> list[Any]:
+    return [] if model.optimizer is None else list(model.optimizer.variables)
+
+
+def _some_rows(model: Any) -> list[Any]:
+    """Two rows for each input of a model."""
+    keras = backend.ensure()
+    rng = np.random.default_rng(0)
+    rows = []
+    for one in model.inputs:
+        shape, kind = (2, *(3 if size is None else size for size in one.shape[1:])), str(one.dtype)
+        values = rng.normal(size=shape) if "float" in kind else np.zeros(shape)
+        rows.append(keras.ops.convert_to_tensor(values.astype("float64" if "float" in kind else "int32"), dtype=kind))
+    return rows
+
+
+def _outputs(model: Any, rows: list[Any]) -> list[Any]:
+    keras = backend.ensure()
+    found = model(rows[0] if len(rows) == 1 else rows, training=False)
+    return [keras.ops.convert_to_numpy(one) for one in keras.tree.flatten(found)]
