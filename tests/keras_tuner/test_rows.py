@@ -49,7 +49,8 @@ def test_rows_that_change_from_pass_to_pass_are_left_to_fit(kind, rows, tmp_path
     trial = found.results().iloc[0]
     assert trial["engine"] == "solo"
     assert ("RandomStandardNormal" if kind == "tf.data" else "a second pass") in trial["engine_reason"]
-    assert trial["score"] < 0.8
+    if kind == "PyDataset":  # once a seed is set, TensorFlow's own draws begin anew in each pass
+        assert trial["score"] < 0.8
 
 
 def searched(build, x, y, tmp_path, engine="auto", **fit):
