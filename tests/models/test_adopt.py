@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -6,6 +8,7 @@ from unitune.models import backend
 from unitune.models.adopt import adopt, predicts_logits
 from unitune.models.blueprint import OptimizerSpec
 from unitune.models.build import build_model, n_parameters
+from unitune.models.description import describe
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +178,24 @@ def test_what_needs_its_own_fit_says_why(keras):
     blueprint, training, _ = adopt(plain)
     assert "run_eagerly" in blueprint.solo_reason
     assert build_model(blueprint, (3,), training).run_eagerly
+
+
+def test_functions_without_a_name_are_kept_as_they_are(keras):
+    layers, halved = keras.layers, partial(keras.activations.elu, alpha=0.5)
+
+    def compiled(layer):
+        model = keras.Sequential([keras.Input((3, 2)), layer, layers.Flatten(), layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    model = compiled(layers.Dense(2, activation=halved))
+    blueprint, training, weights = adopt(model, (3, 2))
+    assert blueprint.layers[0].config == {"units": 2, "activation": halved}
+    assert model.layers[0].activation is halved
+    rebuilt_equals(blueprint, training, weights, model, (3, 2))
+    blueprint, training, _ = adopt(compiled(layers.GRU(2, activation=halved)), (3, 2))
+    assert "`GRU` holds something that Keras cannot write down" in blueprint.solo_reason
+    assert "GRU(" in describe(blueprint, training)
 
 
 def test_weights_are_read_only_where_they_are_wanted(keras):

@@ -283,7 +283,10 @@ def _read(layer: Any) -> list[LayerSpec]:
     name = type(layer).__name__
     if name not in KNOWN_LAYERS or not is_kerass(layer, "layers"):
         return [_other(layer)]
-    config = layer_config(layer)
+    try:
+        config = layer_config(layer)
+    except TypeError as error:
+        raise Unreadable(f"the layer `{name}` holds something that Keras cannot write down") from error
     spec = LayerSpec(class_name=name, config=config, name=layer.name)
     activation = config.get("activation")
     if not is_layer(activation) and not is_known(spec):
@@ -335,8 +338,8 @@ def _other(layer: Any) -> LayerSpec:
         return LayerSpec(class_name="Lambda", config=made, name=layer.name)
     try:
         config = layer.get_config()
-    except NotImplementedError as error:
-        raise Unreadable(f"the layer `{kind.__name__}` has no `get_config`") from error
+    except (NotImplementedError, TypeError) as error:
+        raise Unreadable(f"the layer `{kind.__name__}` has no `get_config` that works") from error
     _check(layer, config, lambda: kind.from_config(dict(config)), known=False)
     found: dict[str, Any] = {"class": kind, "config": config}
     if not layer.weights:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from typing import Any
 
 from unitune.models.blueprint import Blueprint, LayerSpec, Training
 from unitune.records import Array
@@ -24,7 +25,7 @@ def describe(blueprint: Blueprint, training: Training) -> str:
     """
     parts = [_called(layer.class_name, _arguments(layer)) for layer in blueprint.layers]
     if not parts and blueprint.template is not None:
-        parts = [str(blueprint.template.to_json())]
+        parts = [_template(blueprint.template)]
     parts += [f"{call.layer}({', '.join(map(str, call.inputs))})" for call in blueprint.calls]
     optimizer = training.optimizer
     parts.append(_called(optimizer.class_name, {"learning_rate": optimizer.learning_rate, **optimizer.config}))
@@ -46,6 +47,13 @@ def fingerprint(weights: Iterable[Array]) -> str:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()[:12]
+
+
+def _template(model: Any) -> str:
+    try:
+        return str(model.to_json())
+    except Exception:  # what its layers hold need not be serialisable
+        return "; ".join(f"{type(layer).__name__}({layer.count_params()} parameters)" for layer in model.layers)
 
 
 def _arguments(layer: LayerSpec) -> dict[str, object]:

@@ -50,7 +50,7 @@ def layer_config(layer: Any) -> dict[str, Any]:
     keras = sys.modules["keras"]
     known = defaults(type(layer))
     config: dict[str, Any] = {}
-    for name, value in layer.get_config().items():
+    for name, value in _config(layer).items():
         if name in _BASE_KEYS:
             continue
         live = getattr(layer, name, None)
@@ -69,6 +69,23 @@ def layer_config(layer: Any) -> dict[str, Any]:
     if layer.dtype_policy.name != keras.config.floatx():
         config["dtype"] = layer.dtype_policy.name
     return config
+
+
+def _config(layer: Any) -> dict[str, Any]:
+    """`layer.get_config()`, with a place for functions without a name, such as a `functools.partial`.
+
+    Keras uses them as they are, but does not serialise them; what is live is read of the layer itself.
+    """
+    nameless = {
+        name: value
+        for name, value in vars(layer).items()
+        if callable(value) and not hasattr(value, "__name__") and not hasattr(value, "get_config")
+    }
+    try:
+        vars(layer).update(dict.fromkeys(nameless, abs))  # not by `setattr`, which Keras watches
+        return dict(layer.get_config())
+    finally:
+        vars(layer).update(nameless)
 
 
 def is_layer(value: Any) -> bool:
