@@ -18,11 +18,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special, stats
 
-from unitune.stats import Cell, OutOfFold, bbc_cv, corrected_estimates, tied_by_rows
+from unitune.models.metrics import ATTAINABLE
+from unitune.stats import Cell, OutOfFold, bbc_cv, corrected_estimates, model_scores, row_noise, tied_by_rows
 from unitune.stats.weighted import scorer
 
 Array = np.ndarray
 SHARED = 0.8  # Of the variance of a row's outcome, the part that all trials share.
+SURE = 0.95
 EASE = 1.5  # Sets the accuracy of a trial of quality 0 at 93 %.
 
 
@@ -164,7 +166,12 @@ def truth_of(setting: Setting, quality: Array) -> Array:
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """What came out over many searches. Biases are in units of the estimate's standard error, as it is reported."""
+    """What came out over many searches. Biases are in units of the estimate's standard error, as it is reported.
+
+    The last four are of the model of scores, without a space: how often the interval of the trial of the smallest
+    expected loss holds its truth; how often the credible set holds a truly best trial; its share of the trials; and the
+    share of the others that are falsely called worse than that trial.
+    """
 
     naive_bias: float
     plain_bias: float
@@ -174,14 +181,19 @@ class Figures:
     holds_best: float
     false_better: float
     tied: float
+    model_coverage: float
+    credible_holds: float
+    credible: float
+    false_worse: float
 
 
 def figures(setting: Setting, *, searches: int, seed: int, n_bags: int = 300) -> Figures:
     """Simulates searches and measures bias, coverage and ties."""
     rows = list(_measure(setting, searches, seed, n_bags))
-    error, plain, naive, se, covered, holds, false, tied = (
+    error, plain, naive, se, covered, holds, false, tied, *of_model = (
         np.array(column, dtype=float) for column in zip(*rows, strict=True)
     )
+    model_coverage, credible_holds, credible, false_worse = (float(one.mean()) for one in of_model)
     # Greater is better in all: a positive bias flatters.
     scale = float(np.sqrt(np.mean(se**2)))
     return Figures(
@@ -193,6 +205,10 @@ def figures(setting: Setting, *, searches: int, seed: int, n_bags: int = 300) ->
         holds_best=float(holds.mean()),
         false_better=float(false.mean()),
         tied=float(tied.mean()),
+        model_coverage=model_coverage,
+        credible_holds=credible_holds,
+        credible=credible,
+        false_worse=false_worse,
     )
 
 
@@ -222,17 +238,48 @@ def _measure(setting: Setting, searches: int, seed: int, n_bags: int) -> Iterato
             ties.tied[true_best],
             bool((~ties.tied & (sign * truth >= sign * truth[best])).any()),
             ties.tied.mean(),
+            *_of_model(setting, search, ratio, number),
         )
 
 
-HEAD = "| search | naive bias | BBC-CV bias | bias | coverage | holds best | false better | tied |"
+def _of_model(setting: Setting, search: Search, ratio: float, seed: int) -> tuple[float, float, float, float]:
+    members = np.arange(search.values.shape[1])
+    posterior = model_scores(
+        search.values,
+        search.direction,
+        fold=members % setting.folds,
+        repeat=members // setting.folds,
+        validation_ratio=ratio,
+        attainable=ATTAINABLE[setting.metric],
+        rows=row_noise(search.predictions, setting.metric, seed=seed),
+        seed=seed,
+    )
+    gains = search.truth if search.direction == "maximize" else -search.truth
+    pick = int(posterior.expected_loss.argmin())
+    low, high = posterior.interval()
+    credible = posterior.credible()
+    worse = np.array([posterior.probability_better(pick, other) >= SURE for other in range(len(gains))])
+    return (
+        float(low[pick] <= search.truth[pick] <= high[pick]),
+        float((gains[credible] >= gains.max() - 1e-12).any()),
+        len(credible) / len(gains),
+        float((worse & (gains >= gains[pick] - 1e-12)).sum() / max(1, len(gains) - 1)),
+    )
+
+
+HEAD = (
+    "| search | naive bias | BBC-CV bias | bias | coverage | holds best | false better | tied "
+    "| model: coverage | holds best | credible | false worse |"
+)
 
 
 def line(setting: Setting, found: Figures) -> str:
     return (
         f"| {setting.name} | {found.naive_bias:+.2f} | {found.plain_bias:+.2f} "
         f"| {found.bias:+.2f} ± {2 * found.bias_error:.2f} | {100 * found.coverage:.1f} % "
-        f"| {100 * found.holds_best:.1f} % | {100 * found.false_better:.1f} % | {100 * found.tied:.0f} % |"
+        f"| {100 * found.holds_best:.1f} % | {100 * found.false_better:.1f} % | {100 * found.tied:.0f} % "
+        f"| {100 * found.model_coverage:.1f} % | {100 * found.credible_holds:.1f} % | {100 * found.credible:.0f} % "
+        f"| {100 * found.false_worse:.1f} % |"
     )
 
 

@@ -48,6 +48,13 @@ class TestSearches:
         # 5 % of 200 give 19 or fewer in 99.7 % of cases.
         assert found[space].false_better <= 19 / SEARCHES
 
+    def test_the_model_covers_holds_the_best_and_is_rarely_wrong(self, found, space):
+        one = found[space]
+        assert one.model_coverage >= 0.9
+        assert one.credible_holds >= 0.9
+        assert one.credible < one.tied
+        assert one.false_worse <= 0.05
+
 
 @pytest.mark.slow
 def test_the_naive_score_is_too_good_where_nothing_differs(found):

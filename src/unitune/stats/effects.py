@@ -89,7 +89,8 @@ def _on_grid(draws: Array, codes: Mapping[str, Array]) -> tuple[dict[str, Array]
 def _on_sample(posterior: Posterior, space: Space, names: Sequence[str]) -> tuple[dict[str, Array], Array]:
     base = _sample(space, SAMPLE)
     values = {name: _values(space, name) for name in names}
-    whole = posterior.at(design_of(space, _sample(space, 4 * SAMPLE)), thin=True)
+    points = [space.active(one) for one in _sample(space, 4 * SAMPLE)]
+    whole = posterior.at(design_of(space, points), thin=True)
     total = whole.var(axis=1)
     singles: dict[str, Array] = {}
     parts: dict[str, Array] = {}

@@ -84,9 +84,9 @@ class Prior:
         self.n_columns = len(design.columns) if design is not None else 0
         n = self.n_columns
         numeric = [one.numeric for one in design.columns] if design is not None else []
-        own = np.log(0.25 if n else 0.5)
+        own = np.log(0.25 if n else 0.2)
         self.centre = np.r_[0.0, own, 0.0, np.zeros(n), np.where(numeric, np.log(0.6), 0.0)]
-        self.sd = np.r_[0.5 if n else 1e-3, 0.8 if n else 1.2, noise_sd, np.full(n, 1.2), np.where(numeric, 0.6, 1e-3)]
+        self.sd = np.r_[0.5 if n else 1e-3, 0.8 if n else 1.5, noise_sd, np.full(n, 1.2), np.where(numeric, 0.6, 1e-3)]
 
     def draw(self, n: int, rng: np.random.Generator) -> Array:
         """`(setting, hyperparameter)` logarithms."""
