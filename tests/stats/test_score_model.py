@@ -6,7 +6,15 @@ import pytest
 from unitune.space import Choice, Float, Hyperparameter, Space
 from unitune.space.domains import Int
 from unitune.space.space import Condition
-from unitune.stats import design_of, effect_shares, model_scores, next_repeats, repeats_to_settle, variance_shares
+from unitune.stats import (
+    RowNoise,
+    design_of,
+    effect_shares,
+    model_scores,
+    next_repeats,
+    repeats_to_settle,
+    variance_shares,
+)
 
 UNITS, ACTIVATIONS = (4, 8, 16, 32, 64, 128), ("relu", "tanh", "gelu", "sigmoid")
 GRID = Space(
@@ -134,3 +142,18 @@ def test_repeats_are_worth_most_on_the_contenders_and_fewer_settle_a_wider_toler
     narrow = repeats_to_settle(posterior, members=5, tolerance=0.5 * posterior.standard_error)
     assert wide is not None
     assert narrow is None or narrow.repeats >= wide.repeats
+
+
+def test_all_rows_right_is_not_known_to_be_perfect():
+    rng = np.random.default_rng(0)
+    rows = RowNoise(scores=np.ones((50, 2)), n_rows=300)
+    posterior = model_scores(np.ones((2, 5)), "maximize", attainable=(0.0, 1.0), rows=rows)
+    low, high = posterior.interval()
+    assert (low > 1 - 12 / 300).all()
+    assert (low < 1 - 2 / 300).all()
+    assert (high > 1 - 1 / 300).all()
+    worse = 0.9 + 0.02 * rng.normal(size=(50, 2))
+    wide = model_scores(
+        np.full((2, 5), 0.9), "maximize", attainable=(0.0, 1.0), rows=RowNoise(scores=worse, n_rows=300)
+    )
+    assert (wide.interval()[1] - wide.interval()[0] > 0.03).all()

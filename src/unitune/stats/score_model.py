@@ -17,6 +17,9 @@ from unitune.stats.smooth import SETTINGS, Observed, Prior, Setting, draw_under,
 DRAWS = 2048
 OVERLAP = 0.25
 """The share of the networks' noise that folds share because they share training rows, times the validation ratio."""
+AT_BOUND = 0.9
+"""The least standard deviation of a share, in half rows: all rows right are then 1 - 3 / rows or more, with 97.5 %,
+as Clopper and Pearson have it."""
 UNKNOWN_NOISE = 0.5
 """Where nothing tells the noise, the share of the scores' variance that it is taken for, give or take a factor."""
 FEWEST = 0.1
@@ -102,8 +105,11 @@ def model_scores(
     noise = _noise(values, fit, fold, repeat, validation_ratio, rows, weight)
     limits = noise.limits
     z = link.forward(raw)
-    slope = link.slope(_shrunk(raw, noise.variance))
-    z_variance = noise.variance * slope**2
+    # A share that is 1 on all rows that there are is not known to be 1.
+    least = (AT_BOUND * link.nearest) ** 2 if rows is not None and np.isfinite(link.high - link.low) else 0.0
+    variance = np.maximum(noise.variance, least)
+    slope = link.slope(_shrunk(raw, variance))
+    z_variance = variance * slope**2
     unknown = seen & ~np.isfinite(z_variance)
     if unknown.any():
         z_variance = np.where(unknown, UNKNOWN_NOISE * _scale(z[seen]) ** 2, z_variance)
@@ -121,6 +127,7 @@ def model_scores(
     n_each = -(-n_draws // SETTINGS)
     settings, draws = _draw(design, observed, n_each, rng)
     level, relative = _level(fit, fold, rows, weight, n_each * SETTINGS, rng)
+    level = level + np.sqrt(least) * rng.standard_normal(len(level))
     level = level * float(np.median(slope[good])) + middle
     if relative:
         limits = (*limits, NO_LEVEL)
