@@ -61,7 +61,10 @@ ESTIMATORS = [
 # The warning is raised inside scikit-learn, where it looks for the kind of a target that holds infinity.
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
 @parametrize_with_checks(
-    ESTIMATORS, expected_failed_checks=lambda _: {"check_sample_weight_equivalence_on_dense_data": MINI_BATCHES}
+    ESTIMATORS,
+    expected_failed_checks=lambda _: {
+        f"check_sample_weight_equivalence_on_{form}_data": MINI_BATCHES for form in ("dense", "sparse")
+    },
 )
 def test_check_of_scikit_learn(estimator, check):
     check(estimator)

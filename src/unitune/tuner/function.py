@@ -360,6 +360,18 @@ def _as_fitted(arguments: Mapping[str, Any], training: Training) -> Training:
     return replace(training, **settings)
 
 
+def training_with(training: Training, callbacks: Any) -> Training:
+    """A training with callbacks of `fit` in it.
+
+    Raises:
+        OptionError: They are no list of Keras callbacks, or one is not `EarlyStopping` or `ReduceLROnPlateau` on what
+            is logged.
+    """
+    if callbacks is not None and not isinstance(callbacks, list | tuple):
+        raise OptionError("`callbacks` must be a list of Keras callbacks", f"got {callbacks!r}")
+    return _as_fitted({"callbacks": callbacks}, training)
+
+
 def _with_callback(callback: Any, logged: Sequence[str]) -> dict[str, Any]:
     """What a callback of `fit` is as an argument of `Training`."""
     name = type(callback).__name__

@@ -16,10 +16,12 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from unitune.data.arrays import Split
 from unitune.data.dataset import Dataset
 from unitune.data.folds import Fold
+from unitune.data.frames import encode_table, to_frame
+from unitune.data.targets import as_plain
 from unitune.engine.contract import Job
 from unitune.engine.solo import predict as predict_solo
 from unitune.engine.solo import quiet_arrays
-from unitune.errors import SpaceError, TrainingError
+from unitune.errors import DataError, SpaceError, TrainingError
 from unitune.integrations.sklearn.forward import forward, is_simple
 from unitune.integrations.sklearn.shared import current
 from unitune.integrations.sklearn.training import Trained, engine_for, train
@@ -31,11 +33,15 @@ from unitune.records import Array, Member
 from unitune.result import probabilities
 from unitune.space import Fixed
 from unitune.space.parse import domain
+from unitune.tuner.function import training_with
 from unitune.tuner.loop import Network
 from unitune.tuner.problem import unscaled
 
 if TYPE_CHECKING:
     import keras
+
+
+MOST_DENSE_BYTES = 2**32
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,9 +90,16 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
     def _outputs(self, X: Any) -> Array:  # noqa: N803
         """`(row, output)` float64: of classes `(row, class)` probabilities, of a regression the user's units."""
         check_is_fitted(self)
-        x = validate_data(self, X, reset=False, **self._accepts())
         fitted = self._fitted
-        prepared = fitted.preprocessor.transform(x)
+        schema = fitted.preprocessor.dataset.schema
+        if schema is None:
+            prepared = fitted.preprocessor.transform(dense_rows(validate_data(self, X, reset=False, **self._accepts())))
+        else:
+            frame, _ = to_frame(validate_data(self, X, reset=False, skip_check_array=True))
+            if frame is None:
+                names = ", ".join(schema.names[:8])
+                raise DataError("rows must be a table, as those of `fit` were", "got an array", f"Columns: {names}.")
+            prepared = fitted.preprocessor.transform(encode_table(schema, frame))
         blueprint = fitted.network.blueprint
         if is_simple(blueprint):
             raw = forward(blueprint, self.weights_, prepared)
@@ -100,7 +113,12 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         return np.concatenate([1.0 - values, values], axis=1) if values.shape[1] == 1 else values
 
     def _accepts(self) -> dict[str, Any]:
-        return {"dtype": [np.float64, np.float32]}
+        return {"dtype": [np.float64, np.float32], "accept_sparse": ("csr", "csc", "coo")}
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
 
 class KerasBase(Predictor):
@@ -123,13 +141,15 @@ class KerasBase(Predictor):
     def _rows(self) -> dict[str, Any]:
         return {"normalize": False}
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> KerasBase:  # noqa: N803
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, callbacks: Any = None) -> KerasBase:  # noqa: N803
         """Trains the network.
 
         Args:
             X: Numbers `(row, feature)`.
             y: The target, `(row,)`; of a regression also `(row, output)`.
             sample_weight: `(row,)`, 0 or more.
+            callbacks: A list of `keras.callbacks.EarlyStopping` and `ReduceLROnPlateau`, as Keras's own `fit` takes it.
+                What looks at validation rows gets the share `validation_fraction` of the rows.
 
         Returns:
             The estimator itself.
@@ -143,6 +163,8 @@ class KerasBase(Predictor):
         seed = self._seed()
         prepared_shape = tuple(data.x.shape[1:])  # type: ignore[union-attr]
         network = self._network(data, prepared_shape)
+        if callbacks is not None:
+            network = replace(network, training=training_with(network.training, callbacks))
         fold = self._fold(data, network, seed)
         preprocessor = preprocessing.fit(data, fold.train, flatten=not self.as_given)
         split = split_arrays(data, fold, preprocessor)
@@ -182,6 +204,7 @@ class KerasBase(Predictor):
 
     def _dataset(self, X: Any, y: Any, sample_weight: Any) -> Dataset:  # noqa: N803
         x, y = validate_data(self, X, y, multi_output=True, y_numeric=False, **self._accepts())
+        x = dense_rows(x)
         target = self._target(y)
         return Dataset(x=x, sample_weight=weights_of(sample_weight, x, target), **target, **self._rows())
 
@@ -193,7 +216,8 @@ class KerasBase(Predictor):
     def _fold(self, data: Dataset, network: Network, seed: int) -> Fold:
         """All rows train, unless training looks at validation rows to stop or to slow down."""
         rows = np.arange(data.n_rows)
-        if network.training.early_stopping is None and network.training.plateau is None:
+        watched = [w.monitor for w in (network.training.early_stopping, network.training.plateau) if w is not None]
+        if not any(monitor.startswith("val_") for monitor in watched):
             return Fold(fold=0, repeat=0, train=rows, validation=rows[:1])  # which nothing looks at
         share = one("validation_fraction", self.validation_fraction, "float", above=0, below=1)
         kept = np.bincount(data.y).min() > 1 if data.classes is not None else False
@@ -221,6 +245,24 @@ def one(name: str, value: Any, kind: Any = "any", **rules: Any) -> Any:
     return read.value
 
 
+def dense_rows(x: Any) -> Any:
+    """Rows as an array, also where they came as a sparse matrix.
+
+    Raises:
+        DataError: They would not fit.
+    """
+    if not hasattr(x, "toarray"):
+        return x
+    n_bytes = x.shape[0] * x.shape[1] * x.dtype.itemsize
+    if n_bytes > MOST_DENSE_BYTES:
+        raise DataError(
+            f"sparse rows are made dense here, up to {MOST_DENSE_BYTES // 2**30} GiB",
+            f"these would take {n_bytes / 2**30:.1f} GiB",
+            "Make fewer columns first: `sklearn.decomposition.TruncatedSVD`, or `max_features` of a vectorizer.",
+        )
+    return x.toarray()
+
+
 def without_rows(preprocessor: Preprocessor) -> Preprocessor:
     """Of the rows only their shape: an estimator is not to carry its training data about."""
     return replace(preprocessor, dataset=preprocessor.dataset.take(np.arange(0)))
@@ -244,6 +286,7 @@ def weights_of(sample_weight: Any, x: Array, target: dict[str, Any]) -> Array | 
 
 def classes_of(y: Any) -> dict[str, Any]:
     """The target of a classifier as `Dataset` has it."""
+    y = as_plain(y, "y") if np.asarray(y).dtype == object else y
     classes, encoded = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"A classifier needs rows of two classes or more; y has 1 class: {classes.tolist()}.")

@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from unitune.data.dataset import Dataset
+from unitune.data.targets import as_plain
 from unitune.errors import DataError, OptionError, SpaceError
 from unitune.integrations.sklearn.base import KerasBase, Predictor, classes_of, numbers_of, one
 from unitune.models import activations, initializers, optimizers, schedules
@@ -74,7 +75,15 @@ class Classifier(ClassifierMixin, Predictor):  # type: ignore[misc]
             return np.asarray(np.log(self._outputs(X)))
 
     def _target(self, y: Any) -> dict[str, Any]:
+        y = as_plain(y, "y") if np.asarray(y).dtype == object else y  # scikit-learn's own words are of type comparisons
         check_classification_targets(y)
+        if np.ndim(y) == 2 and np.shape(y)[1] > 1:
+            raise DataError(
+                "`y` must be one label for each row",
+                f"it has {np.shape(y)[1]} columns",
+                "For one-hot labels give `y.argmax(axis=1)`; for several labels of a row use "
+                "`sklearn.multioutput.MultiOutputClassifier`.",
+            )
         target = classes_of(column_or_1d(y, warn=True))
         self.classes_ = target["classes"]
         return target

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import _check_y, check_consistent_length, column_or_1d, validate_data
 
 from unitune.data.dataset import Dataset
+from unitune.data.frames import to_frame
+from unitune.data.load import dataset as read_dataset
 from unitune.engine.solo import quiet_arrays
-from unitune.integrations.sklearn.base import Fitted, Predictor, weights_of, without_rows
+from unitune.integrations.sklearn.base import Fitted, Predictor, dense_rows, weights_of, without_rows
 from unitune.integrations.sklearn.mlp import Classifier, Regressor
 from unitune.models import backend, preprocessing
 from unitune.models.dense import blueprint, training
@@ -59,7 +61,8 @@ class Tuned(Predictor):
         """Searches the space on the folds, and trains the recommended configuration on all rows.
 
         Args:
-            X: Numbers `(row, feature)`.
+            X: Numbers `(row, feature)`, dense or sparse; or a frame, whose text, dates and gaps are read
+                as `tune` reads them.
             y: The target, `(row,)`; of a regression also `(row, output)`.
             sample_weight: `(row,)`, 0 or more.
             groups: `(row,)` labels; rows of one group stay in one fold.
@@ -71,7 +74,12 @@ class Tuned(Predictor):
             ValueError: The rows or a parameter break a rule.
             TrainingError: Every trial failed.
         """
-        x, y = validate_data(self, X, y, multi_output=True, ensure_min_samples=2, **self._accepts())
+        if _is_table(X):
+            x, y = validate_data(self, X, skip_check_array=True), _check_y(y, multi_output=True)
+            check_consistent_length(x, y)
+        else:
+            x, y = validate_data(self, X, y, multi_output=True, ensure_min_samples=2, **self._accepts())
+            x = dense_rows(x)
         target = self._target(y)
         weight = weights_of(sample_weight, x, target)
         given = {name: value for name, value in self.get_params(deep=False).items() if value is not None}
@@ -82,7 +90,10 @@ class Tuned(Predictor):
             given["folds"] = int(given.pop("cv"))
         labels = y if target["task"] == "regression" else column_or_1d(y)
         result = tune(x, labels, task=target["task"], sample_weight=weight, groups=groups, seed=int(seed), **given)
-        self._take(result, Dataset(x=x, normalize=self.normalize, **target))
+        if _is_table(X):
+            self._take(result, read_dataset(x, labels, task=target["task"], normalize=self.normalize))
+        else:
+            self._take(result, Dataset(x=x, normalize=self.normalize, **target))
         return self
 
     def _take(self, result: Result, data: Dataset) -> None:
@@ -108,6 +119,16 @@ class Tuned(Predictor):
         self.result_ = result
         with quiet_arrays():
             self.weights_ = [np.asarray(weight) for weight in _core_of(model).get_weights()]
+
+
+def _is_table(rows: Any) -> bool:
+    """Whether rows are a frame that is more than numbers: text, dates, or gaps."""
+    if not hasattr(rows, "columns") or hasattr(rows, "sparse"):
+        return False
+    frame, _ = to_frame(rows)
+    return frame is not None and bool(
+        frame.isna().any(axis=None) or frame.select_dtypes(["number", "bool"]).shape[1] < frame.shape[1]
+    )
 
 
 def _core_of(model: Any) -> Any:
