@@ -108,6 +108,17 @@ def test_five_folds_without_a_word_and_fewer_where_rows_are_few():
     assert any("3 folds instead of 5" in note for note in found.notes)
 
 
+def test_a_class_of_one_row_is_warned_of_and_stops_nothing():
+    x, y = classes()
+    rare = np.r_[["rare"], np.where(y == 1, "a", "b")[1:]]
+    found = quick(x, rare, folds=None, units=2, activations="relu")
+    assert found.run.folds["n_folds"] == 5
+    assert any("`rare` (1)" in note and "never validated" in note for note in found.notes)
+    assert np.isfinite(found.best.scores["auc"].mean)
+    with pytest.raises(unitune.DataError, match=r"2 rows each.*'b' has 1"):
+        quick(x, np.r_[["b"], ["a"] * (len(x) - 1)], folds=None, units=2, activations="relu")
+
+
 def test_test_rows_are_scored_once_at_the_end(result):
     assert result.test_scores is None
     x, y = classes()
@@ -158,7 +169,7 @@ def test_one_at_a_time_reports_what_each_change_did():
     changes = found.changes
     assert {"units", "activation", "dropout"} == set(changes["hyperparameter"])
     assert {"validation", "train", "p", "kept"} <= set(changes.columns)
-    assert found.run.strategy == "one_at_a_time"
+    assert found.run.strategy == "one-at-a-time"
 
 
 def test_a_space_without_end_takes_as_many_trials_as_it_may():

@@ -113,9 +113,7 @@ def test_units_are_positive_whole_numbers(unitune: Command, table: Path, value: 
     ],
 )
 def test_rates_out_of_range(unitune: Command, table: Path, flag: str, value: str) -> None:
-    refuses(
-        unitune, *tune(table, f"{flag}={value}"), says=(flag[2:].replace("-", "_").rstrip("s"), value.split(":")[0])
-    )
+    refuses(unitune, *tune(table, f"{flag}={value}"), says=(f"`{flag}`", value.split(":")[0]))
 
 
 @pytest.mark.parametrize(
@@ -159,8 +157,29 @@ def test_no_valid_configuration(unitune: Command, table: Path, value: str) -> No
     ],
 )
 def test_conflicting_flags(unitune: Command, table: Path, flags: tuple[object, ...]) -> None:
-    named = [flag[2:].replace("-", "_") for flag in flags if isinstance(flag, str) and flag.startswith("--")]
+    named = [f"`{flag}`" for flag in flags if isinstance(flag, str) and flag.startswith("--")]
     refuses(unitune, *tune(table, *flags), says=tuple(named))
+
+
+def test_messages_name_flags_and_never_python_arguments(unitune: Command, table: Path) -> None:
+    said = refuses(unitune, *tune(table, "--task", "regression"), says="`--task`")
+    assert "`task`" not in said
+    refuses(unitune, *tune(table, "--time-limit", "-1"), says="`--time-limit` must be a number of at least 0")
+    refuses(unitune, *tune(table, "--separator", "ab"), says="`--separator`")
+    refuses(unitune, "tune", table, "--target", "state", "--ignore", "wdth", says=("`--ignore`", "`width`"))
+
+
+def test_a_splitter_that_is_none_gets_its_close_match(unitune: Command, table: Path) -> None:
+    refuses(unitune, *tune(table, "--cv", "ShuffleSplt(3)"), says=("`--cv`", "did you mean `ShuffleSplit`"))
+    refuses(unitune, *tune(table, "--cv", "KFold(3)"), says=("`--cv`", r"`KFold\(n_splits=5\)`"))
+
+
+def test_predictions_go_to_folders_that_are_there(unitune: Command, table: Path) -> None:
+    refuses(unitune, "predict", "runs/a", table, "-o", "nowhere/p.csv", says=("`--output`", "no folder `nowhere`"))
+
+
+def test_an_address_keeps_its_slashes(unitune: Command) -> None:
+    refuses(unitune, *tune(Path("https://localhost:1/t.csv")), says="`https://localhost:1/t.csv`")
 
 
 def test_unknown_column(unitune: Command, table: Path) -> None:
@@ -170,7 +189,7 @@ def test_unknown_column(unitune: Command, table: Path) -> None:
 
 def test_class_weight_that_is_none(unitune: Command, table: Path) -> None:
     refuses(unitune, *tune(table, "--class-weight", "open=heavy"), says=("class-weight", "open=heavy"))
-    refuses(unitune, *tune(table, "--class-weight", "ajar=2"), says=("class_weight", "ajar"))
+    refuses(unitune, *tune(table, "--class-weight", "ajar=2"), says=("`--class-weight`", "ajar"))
 
 
 def test_folder_that_cannot_be_written(unitune: Command, table: Path) -> None:

@@ -38,7 +38,7 @@ def test_every_flag_has_help_and_stands_in_the_reference(command: str) -> None:
     page = section(command)
     for parameter in COMMANDS[command].params:
         assert parameter.help or parameter.param_type_name == "argument", parameter.name
-        for name in parameter.opts:
+        for name in [*parameter.opts, *parameter.secondary_opts]:
             assert f"`{name}`" in page or parameter.param_type_name == "argument", name
 
 

@@ -199,7 +199,14 @@ def test_configuration_file_and_flags_that_overrule_it(unitune: Callable[..., An
 def test_what_is_not_given_is_left_to_the_library(unitune: Callable[..., Any], table: Path, tune_calls) -> None:
     unitune("tune", table, "--target", "state", "--quiet", "--seed", 3)
     (call,) = tune_calls
-    assert call == {"x": table, "target": ["state"], "seed": 3, "out": "runs", "progress": False}
+    assert call == {
+        "x": str(table),
+        "target": ["state"],
+        "seed": 3,
+        "out": "runs",
+        "progress": False,
+        "callbacks": [],
+    }
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ STRATEGIES: dict[str, Callable[[Space], Strategy]] = {
     "grid": Grid,
     "random": lambda space: Random(space, seed=1),
     "qmc": lambda space: Qmc(space, seed=1),
-    "one_at_a_time": lambda space: OneAtATime(space, goal=GOAL),
+    "one-at-a-time": lambda space: OneAtATime(space, goal=GOAL),
     "tpe": lambda space: Tpe(space, goal=GOAL, seed=1),
     "gp": lambda space: Gp(space, goal=GOAL, seed=1),
     "cmaes": lambda space: CmaEs(space, goal=GOAL, seed=1),
@@ -63,7 +63,7 @@ STRATEGIES: dict[str, Callable[[Space], Strategy]] = {
         Tpe(space, goal=GOAL, seed=1), space, [space.active({name: _first(space, name) for name in space.names})]
     ),
 }
-ENDLESS = [name for name in STRATEGIES if name not in ("grid", "one_at_a_time")]
+ENDLESS = [name for name in STRATEGIES if name not in ("grid", "one-at-a-time")]
 
 
 def _first(space: Space, name: str):
@@ -121,7 +121,7 @@ def exhaust(strategy: Strategy, n: int, *, failed: Callable[[int], bool] = lambd
 def test_it_ends_and_then_proposes_nothing(make, n):
     space, strategy = make()
     asked = exhaust(strategy, n)
-    assert len(asked) == space.size or strategy.name == "one_at_a_time"
+    assert len(asked) == space.size or strategy.name == "one-at-a-time"
     assert strategy.done
     assert strategy.ask(5) == []
 
@@ -158,7 +158,7 @@ def test_it_survives_failed_trials(make, which):
 
 def test_what_was_told_or_runs_elsewhere_is_not_proposed(make):
     space, strategy = make()
-    if strategy.name == "one_at_a_time" or isinstance(strategy, Enqueued):
+    if strategy.name == "one-at-a-time" or isinstance(strategy, Enqueued):
         pytest.skip("its order is given")
     known = Random(space, seed=9).ask(20)
     strategy.tell([finish(number, one) for number, one in enumerate(known[:10], 1)])

@@ -3,7 +3,8 @@ import gzip
 import pandas as pd
 import pytest
 
-from unitune.data.files import find_decimal, find_encoding, find_separator, read_table
+from unitune.data.csv_tables import find_decimal, find_encoding, find_separator
+from unitune.data.files import read_table
 from unitune.errors import DataError, OptionError
 
 TABLE = pd.DataFrame({"größe": [1.5, 2.25, None, 4.0], "ort": ["Köln", "Łódź", "a, b", "x"], "n": [1, 2, 3, 4]})

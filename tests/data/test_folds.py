@@ -153,3 +153,12 @@ def test_rows_that_do_not_allow_it(data, options, message):
 def test_options_that_conflict_or_are_out_of_range(data, options):
     with pytest.raises(OptionError):
         make_folds(data, seed=0, **options)
+
+
+def test_rare_classes_are_kept_in_training():
+    y = np.array(["a"] * 20 + ["b"] * 20 + ["rare"] + ["few"] * 3)
+    folds = make_folds(dataset(rng.normal(size=(len(y), 2)), y), folds=5, seed=0)
+    assert all((y[fold.train] == "rare").any() and (y[fold.train] == "few").any() for fold in folds)
+    held_out = np.sort(np.concatenate([fold.validation for fold in folds]))
+    assert held_out.tolist() == [row for row in range(len(y)) if y[row] != "rare"]
+    assert all(len(np.intersect1d(fold.train, fold.validation)) == 0 for fold in folds)

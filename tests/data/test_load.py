@@ -149,9 +149,11 @@ def test_like_reads_as_the_first_rows_were_read(tmp_path):
     more = like(data, path)
     assert more.x["city"].tolist() == ["Rom"] * 5
     assert more.y.tolist() == data.y[:5].tolist()
+    FRAME.to_csv(tmp_path / "first.txt", sep="#", index=False)
     other = tmp_path / "more.txt"
     other.write_bytes(path.read_bytes().replace(b",", b"#"))
-    same_rows(like(data, other, separator="#"), more)
+    first = dataset(tmp_path / "first.txt", target="sick", separator="#")
+    same_rows(like(first, other), more)
     array = dataset(X, Y)
     np.testing.assert_array_equal(like(array, X[:3], Y[:3]).x, X[:3])
 
@@ -256,3 +258,42 @@ def test_bad_tables(call, message):
 def test_conflicting_or_unknown_options(call):
     with pytest.raises(OptionError):
         call()
+
+
+def test_ids_are_kept_and_are_no_features(tmp_path):
+    data = dataset(FRAME, target="sick", id="patient", ignore=["seen", "patient"])
+    assert data.ids == ("patient",)
+    assert list(data.x) == ["age", "city", "weight"]
+    with pytest.raises(DataError, match=r"`id` must name a column.*`patient`"):
+        dataset(FRAME, target="sick", id="pattient")
+    with pytest.raises(DataError, match="only where `x` is a table"):
+        dataset(X, Y, id="patient")
+
+
+def test_a_whole_number_names_a_column_of_a_table():
+    frame = pd.DataFrame(np.c_[X[:, :2], Y], columns=[0, 1, 2])
+    same_rows(dataset(frame, 2), dataset(frame, target=2))
+    assert dataset(frame, np.int64(2)).target_name == "2"
+
+
+def test_a_name_may_have_the_blanks_of_the_header(tmp_path):
+    path = tmp_path / "adult.csv"
+    path.write_text("age, income\n" + "30, <=50K\n50, >50K\n" * 5)
+    assert dataset(path, target=" income", ignore=()).classes.tolist() == ["<=50K", ">50K"]
+
+
+def test_a_class_called_none_is_a_class_in_later_rows_too(tmp_path):
+    path = tmp_path / "sleep.csv"
+    path.write_text("a,y\n" + "1,None\n2,NA\n3,x\n" * 5)
+    data = dataset(path, target="y")
+    assert data.classes.tolist() == ["NA", "None", "x"]
+    assert like(data, path).y.tolist() == data.y.tolist()
+
+
+def test_amounts_in_the_target_are_read_alike_later(tmp_path):
+    path, later = tmp_path / "a.csv", tmp_path / "b.csv"
+    path.write_text("a;y\n" + "".join(f"{n},5;1.0{n},50\n" for n in range(10, 40)))
+    later.write_text("a;y\n1,5;1.234\n")
+    data = dataset(path, target="y", task="regression")
+    assert data.y[0, 0] == 1010.5
+    assert like(data, later).y.tolist() == [[1234.0]]

@@ -38,9 +38,9 @@ def test_auto_chooses_by_space_and_budget_and_says_why(space, goal, trials, expe
     assert strategy.notes[0].startswith(f"Strategy: {expected[0]}, because ")
 
 
-@pytest.mark.parametrize("name", ["one-at-a-time", "one_at_a_time"])
-def test_dashes_are_understood(name):
-    assert make_strategy(name, SMALL, goal=GOAL, seed=0)[0].name == "one_at_a_time"
+@pytest.mark.parametrize("name", ["one-at-a-time", "one_at_a_time", "One-At-A-Time"])
+def test_underscores_are_understood(name):
+    assert make_strategy(name, SMALL, goal=GOAL, seed=0)[0].name == "one-at-a-time"
 
 
 def test_an_unknown_name_is_refused_with_close_matches():

@@ -40,7 +40,7 @@ def test_what_is_not_of_the_space_is_refused(given, message):
     with pytest.raises(SpaceError, match=f"`enqueue`.*{message}"):
         make_strategy("random", SPACE, goal=GOAL, seed=0, given=Given(enqueue=[given]))
     with pytest.raises(SpaceError, match=f"`baseline`.*{message}"):
-        make_strategy("one_at_a_time", SPACE, goal=GOAL, seed=0, given=Given(baseline=given))
+        make_strategy("one-at-a-time", SPACE, goal=GOAL, seed=0, given=Given(baseline=given))
 
 
 @pytest.mark.parametrize("name", ["grid", "random", "qmc", "tpe"])

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from unitune.cli import compare, dashboard, demo, export, predict, report, resume, show, tune, verify
 from unitune.cli.finish import INTERRUPTED
+from unitune.cli.words import flags_of, with_flags
 from unitune.errors import InputError, SaveError, UnituneError
 
 BAD_INPUT = 2
@@ -29,18 +30,19 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except (InputError, SaveError) as error:
-            _say(error)
+            self._say(ctx, error)
             raise typer.Exit(BAD_INPUT) from None
         except UnituneError as error:
-            _say(error)
+            self._say(ctx, error)
             raise typer.Exit(FAILED) from None
         except KeyboardInterrupt:
             print("Stopped.", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
 
-
-def _say(error: Exception) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]Error:[/] {escape(str(error))}")
+    def _say(self, ctx: Any, error: Exception) -> None:
+        command = self.get_command(ctx, ctx.invoked_subcommand) if ctx.invoked_subcommand else None
+        words = with_flags(str(error), flags_of(command))
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]Error:[/] {escape(words)}")
 
 
 def _version(asked: bool) -> None:

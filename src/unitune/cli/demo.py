@@ -28,7 +28,7 @@ def command(
     from unitune.tuner import tune
 
     finish(
-        lambda: tune(
+        lambda progress: tune(
             *_rows(),
             units=list(UNITS),
             activations=list(ACTIVATIONS),
@@ -38,9 +38,11 @@ def command(
             out=out,
             name="demo",
             overwrite=overwrite,
-            progress=not quiet,
+            progress=False,
+            callbacks=progress,
         ),
         as_json=as_json,
+        quiet=quiet,
     )
 
 

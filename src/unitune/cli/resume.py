@@ -22,7 +22,7 @@ unitune resume runs/mine --trials 500
 
 def command(
     run: Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")],
-    table: Annotated[Path | None, typer.Option(help="The table of the run, if it has moved.")] = None,
+    table: Annotated[str | None, typer.Option(help="The table of the run, if it has moved.")] = None,
     trials: Annotated[int | None, typer.Option(help="Trials at most, in all, instead of the run's own limit.")] = None,
     time_limit_s: Annotated[
         float | None, typer.Option("--time-limit", help="Seconds at most, those before included.")
@@ -43,4 +43,8 @@ def command(
         if value is not None
     }
     x, y = (table, None) if table is not None else demo_rows(stored_run(run, store)["command"])
-    finish(lambda: resume(run, x, y, store=store, progress=not quiet, **more), as_json=as_json)
+    finish(
+        lambda listeners: resume(run, x, y, store=store, progress=False, callbacks=listeners, **more),
+        as_json=as_json,
+        quiet=quiet,
+    )

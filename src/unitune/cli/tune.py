@@ -33,6 +33,10 @@ def _option(panel: str, text: str, *names: str, **more: Any) -> Any:
 
 
 WHAT, HOW, SEARCH, DATA, RUN = "What may vary", "How it is evaluated", "How it is searched", "The data", "The run"
+SEPARATOR = "The separator of a CSV file; found by itself."
+DECIMAL = "The decimal sign of a CSV file; found by itself."
+ENCODING = "The encoding of a CSV file; found by itself."
+HEADER = "Whether the first row holds the names of columns; found by itself."
 Text = str | None
 LOCAL = "local"
 _ADDRESS = re.compile(r"(ray://)?[^\s/:\\]+:\d+")
@@ -58,10 +62,19 @@ def with_addresses(arguments: Sequence[str]) -> list[str]:
 
 def command(
     context: typer.Context,
-    table: Annotated[Path, typer.Argument(help="A CSV or Parquet file.", metavar="TABLE")],
+    table: Annotated[
+        str, typer.Argument(help="A CSV, Parquet or Excel file, packed or not, or its address.", metavar="TABLE")
+    ],
     target: Annotated[
         list[str] | None,
         _option(DATA, "The column to predict; given several times, several numbers.", "--target", "-t"),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, _option(DATA, "A column that is left out; may be given several times.", metavar="COLUMN")
+    ] = None,
+    id: Annotated[
+        list[str] | None,
+        _option(DATA, "A column that is left out, and kept beside predictions.", metavar="COLUMN"),
     ] = None,
     units: Annotated[Text, _option(WHAT, "Units of a hidden layer: 16,32,64 or 16:256:16.", metavar="VALUES")] = None,
     activations: Annotated[Text, _option(WHAT, "Names of Keras activations: relu,tanh,gelu.", metavar="VALUES")] = None,
@@ -106,14 +119,15 @@ def command(
         bool | None, _option(HOW, "Train on earlier rows, validate on later ones.", "--time-ordered")
     ] = None,
     validation_split: Annotated[float | None, _option(HOW, "Validate once, on this share of the rows.")] = None,
-    validation_data: Annotated[Path | None, _option(HOW, "Validate once, on the rows of this table.")] = None,
-    test_data: Annotated[Path | None, _option(HOW, "A table that is looked at once, at the end.")] = None,
+    validation_data: Annotated[Text, _option(HOW, "Validate once, on the rows of this table.")] = None,
+    test_data: Annotated[Text, _option(HOW, "A table that is looked at once, at the end.")] = None,
     sample_weight: Annotated[Text, _option(HOW, "A column of weights.")] = None,
     class_weight: Annotated[Text, _option(HOW, "balanced, or weights: yes=2,no=1.")] = None,
     normalize: Annotated[Text, _option(DATA, "auto, true or false: bring numbers to mean 0 and deviation 1.")] = None,
-    separator: Annotated[Text, _option(DATA, "The separator of a CSV file; found by itself.")] = None,
-    decimal: Annotated[Text, _option(DATA, "The decimal sign of a CSV file; found by itself.")] = None,
-    encoding: Annotated[Text, _option(DATA, "The encoding of a CSV file; found by itself.")] = None,
+    separator: Annotated[Text, _option(DATA, SEPARATOR)] = None,
+    decimal: Annotated[Text, _option(DATA, DECIMAL)] = None,
+    encoding: Annotated[Text, _option(DATA, ENCODING)] = None,
+    header: Annotated[bool | None, _option(DATA, HEADER, "--header/--no-header")] = None,
     strategy: Annotated[
         Text, _option(SEARCH, "grid, random, qmc, tpe, gp, cmaes, nsga2, racing, halving, ...; chosen by itself.")
     ] = None,
@@ -178,9 +192,12 @@ def command(
 
         given["executor"] = Ray(address=None if ray == LOCAL else ray)
     given.setdefault("out", "runs")
-    if watch:
-        given["callbacks"] = [watching(given)]
-    finish(lambda: tune(table, **given, progress=not quiet), as_json=as_json)
+    watchers = [watching(given)] if watch else []
+    finish(
+        lambda progress: tune(table, **given, progress=False, callbacks=[*progress, *watchers]),
+        quiet=quiet,
+        as_json=as_json,
+    )
 
 
 def watching(given: dict[str, Any]) -> Any:

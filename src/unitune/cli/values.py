@@ -8,10 +8,11 @@ from __future__ import annotations
 import contextlib
 import tomllib
 from collections.abc import Callable, Collection
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from unitune.errors import OptionError, suggest
+from unitune.errors import OptionError, SpaceError, suggest
 
 
 def normalize(text: str) -> bool | str:
@@ -107,11 +108,19 @@ def splitter(text: str) -> Any:
 
     from unitune.space.parse import call
 
-    name, arguments = call(text)
     splitters = {key: each for key, each in vars(model_selection).items() if hasattr(each, "get_n_splits")}
     known = [key for key in splitters if not key.startswith("Base")]
+    name = text.partition("(")[0].strip()
     if name not in known:
         raise OptionError("`--cv` must be a splitter of scikit-learn", f"got `{text}`", suggest(name, known))
+    try:
+        name, arguments = call(text)
+    except SpaceError:
+        raise OptionError(
+            "`--cv` must be a splitter with named arguments",
+            f"got `{text}`",
+            f"For example `{name}({'n_splits=5' if 'n_splits' in signature(splitters[name]).parameters else ''})`.",
+        ) from None
     try:
         return splitters[name](**arguments)
     except (TypeError, ValueError) as error:

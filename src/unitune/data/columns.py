@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from unitune.data.cells import ENOUGH, date_form, examples, no_date, number_form, read_dates, read_numbers
 from unitune.data.schema import Column, Kind, input_names
 from unitune.errors import DataError
 from unitune.records import Array
@@ -18,16 +19,16 @@ MISSING_DATE = np.iinfo(np.int32).min
 """The value of a missing date, in minutes since 1970-01-01."""
 
 ONE_HOT_LIMIT = 50
-"""Text columns with more distinct values than this are hashed."""
+"""Text columns with more distinct values than this are hashed, or cut into words."""
+
+WORDS_OF_TEXT = 3
+"""Text columns with as many words in a cell, on average, are free text: what counts are its words."""
 
 _MAX_BINS = 256
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
-_ISO = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")
-_DATE_LIKE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d{1,2}:\d{2}(:\d{2})?)?.*")
-_DATES = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y.%m.%d")
-_TIMES = ("", " %H:%M", " %H:%M:%S")
-_POINT_NUMBER = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d+)?(\.\d*)?([eE][+-]?\d+)?")
-_COMMA_NUMBER = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+)?(,\d*)?([eE][+-]?\d+)?")
+_DAY_NAME = re.compile(r".*(date|datum|day|fecha|data)|(.*[_ .-])?(dt|tag|time|ymd)", re.IGNORECASE)
+_DAY_NUMBER = "%Y%m%d"
+_LATEST_YEAR = 6000
 _ID_NAME = re.compile(r"(^|.*[_ .-])(id|uid|uuid|guid|key|index|nr|no)$|unnamed: 0|.*[a-z]I[dD]$", re.IGNORECASE)
 
 
@@ -52,6 +53,7 @@ def infer(frame: pd.DataFrame) -> Columns:
     found: list[Column] = []
     values: dict[str, Array] = {}
     notes: list[str] = []
+    decimal = frame.attrs.get("decimal", ".")
     empty: list[str] = []
     constant: list[str] = []
     for name, input_name in zip(frame.columns, input_names(frame.columns), strict=True):
@@ -59,8 +61,8 @@ def infer(frame: pd.DataFrame) -> Columns:
         if series.isna().all():
             empty.append(name)
             continue
-        kind, form = _kind(series)
-        column = Column(name=name, input=input_name, kind=kind, format=form)
+        kind, form, loose = _kind(series, decimal)
+        column = Column(name=name, input=input_name, kind=kind, format=form, loose=loose)
         array = encode(column, series)
         present = array[~missing(column, array)]
         n_distinct = len(pd.unique(present))
@@ -70,12 +72,14 @@ def infer(frame: pd.DataFrame) -> Columns:
         if n_distinct == 1 and len(present) == len(array):
             constant.append(name)
             continue
-        if kind == "category" and n_distinct > ONE_HOT_LIMIT:
+        if kind == "category" and n_distinct > ONE_HOT_LIMIT and _has_sentences(present):
+            column = Column(name=name, input=input_name, kind="text")
+        elif kind == "category" and n_distinct > ONE_HOT_LIMIT:
             bins = min(_MAX_BINS, 1 << int(np.ceil(np.log2(n_distinct))))
             column = Column(name=name, input=input_name, kind="hashed", bins=bins)
         found.append(column)
         values[name] = array
-        notes += _column_notes(column, array, present, n_distinct)
+        notes += [*_reading_notes(column, series), *_column_notes(column, array, present, n_distinct)]
     if empty:
         notes.append(f"Dropped, because all values are missing: {_listed(empty)}.")
     if constant:
@@ -107,59 +111,60 @@ def missing(column: Column, values: Array) -> Array:
     return np.asarray(values == (MISSING_DATE if column.kind == "date" else ""), dtype=bool)
 
 
-def _kind(series: pd.Series) -> tuple[Kind, str]:
+def _kind(series: pd.Series, decimal: str) -> tuple[Kind, str, bool]:
+    """The kind of a column, the form of its text, and whether some cells are of another kind, and so missing."""
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
-        return "category", ""
+        return "category", "", False
     if pd.api.types.is_bool_dtype(dtype):
-        return "boolean", ""
+        return "boolean", "", False
     if pd.api.types.is_complex_dtype(dtype):
         raise DataError("Columns must be numbers, text, booleans or dates", f"`{series.name}` holds complex numbers")
     if pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
-        return "number", ""
+        return ("date", _DAY_NUMBER, False) if _are_days(series) else ("number", "", False)
     if pd.api.types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype):
-        return "date", ""
+        return "date", "", False
     present = series.dropna()
     kinds = {type(value) for value in present}
     if any(hasattr(kind, "__iter__") and not issubclass(kind, (str, bytes)) for kind in kinds):
         names = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise DataError(
-            "Columns must be numbers, text, booleans or dates", f"the cells of `{series.name}` hold {names}"
+            "Columns must be numbers, text, booleans or dates",
+            f"the cells of `{series.name}` hold {names}",
+            f'Leave it out with `ignore="{series.name}"`, or spread it over columns.',
         )
     if all(issubclass(kind, (bool, np.bool_)) for kind in kinds):
-        return "boolean", ""
+        return "boolean", "", False
     if all(issubclass(kind, (dt.date, np.datetime64)) for kind in kinds):
-        return "date", ""
+        return "date", "", False
     if all(not issubclass(kind, (str, bool)) and hasattr(kind, "__float__") for kind in kinds):
-        return "number", ""
-    cells = pd.unique(_text(series))
-    cells = cells[cells != ""]
-    if len(cells) and {cell.lower() for cell in cells} <= {"true", "false"}:
-        return "boolean", ""
-    if len(cells):
-        for form, pattern in (("1,234.5", _POINT_NUMBER), ("1.234,5", _COMMA_NUMBER)):
-            if all(pattern.fullmatch(cell) and any(c.isdigit() for c in cell) for cell in cells):
-                return "number", form
-        form = _date_format(cells)
-        if form:
-            return "date", form
-    return "category", ""
+        return "number", "", False
+    text = _text(series)
+    text = text[text != ""]
+    if len(text) and {cell.lower() for cell in pd.unique(text)} <= {"true", "false"}:
+        return "boolean", "", False
+    if len(text):
+        form, share = number_form(text, decimal)
+        if share >= ENOUGH:
+            return "number", form, share < 1
+        form, share = date_form(text, decimal)
+        if share >= ENOUGH:
+            return "date", form, share < 1
+    return "category", "", False
 
 
-def _date_format(cells: Array) -> str:
-    if not all(_DATE_LIKE.fullmatch(cell) for cell in cells[:100]):
-        return ""
-    if all(_ISO.fullmatch(cell) for cell in cells):
-        return (
-            ""
-            if pd.to_datetime(pd.Series(cells), format="ISO8601", errors="coerce", utc=True).isna().any()
-            else "ISO8601"
-        )
-    for date in _DATES:
-        for time in _TIMES:
-            if not pd.to_datetime(pd.Series(cells), format=date + time, errors="coerce").isna().any():
-                return date + time
-    return ""
+def _has_sentences(cells: Array) -> bool:
+    return float(np.mean([len(cell.split()) for cell in cells[:: max(1, len(cells) // 1000)]])) >= WORDS_OF_TEXT
+
+
+def _are_days(series: pd.Series) -> bool:
+    """Whether whole numbers such as 20240131 are dates: all of them are, and the column is called so."""
+    if not pd.api.types.is_integer_dtype(series.dtype) or not _DAY_NAME.fullmatch(str(series.name)):
+        return False
+    present = series.dropna()
+    if not ((present >= 19000101) & (present <= 21001231)).all():
+        return False
+    return bool(pd.to_datetime(present.astype(str), format=_DAY_NUMBER, errors="coerce").notna().all())
 
 
 def _numbers(column: Column, series: pd.Series) -> Array:
@@ -168,15 +173,19 @@ def _numbers(column: Column, series: pd.Series) -> Array:
     elif pd.api.types.is_numeric_dtype(series.dtype):
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
     else:
-        text = pd.Series(_text(series))
-        if column.format == "1,234.5":
-            text = text.str.replace(",", "", regex=False)
-        elif column.format == "1.234,5":
-            text = text.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
-        values = pd.to_numeric(text.where(text != ""), errors="coerce").to_numpy(dtype=np.float64)
-        wrong = text[np.isnan(values) & (text != "").to_numpy()]
-        if len(wrong):
-            raise DataError(f"Column `{column.name}` must hold numbers", f"got {wrong.iloc[0]!r}")
+        text = _text(series)
+        if column.format:
+            values = read_numbers(text, column.format)
+        else:
+            plain = pd.Series(text)
+            values = pd.to_numeric(plain.where(plain != ""), errors="coerce").to_numpy(dtype=np.float64)
+        wrong = text[np.isnan(values) & (text != "")]
+        if len(wrong) and not column.loose:
+            raise DataError(
+                f"Column `{column.name}` must hold numbers",
+                f"got {wrong[0]!r}",
+                "Leave the cell empty where the value is missing.",
+            )
     beyond = np.abs(values) > _FLOAT32_MAX
     if beyond.any():
         raise DataError(
@@ -193,18 +202,20 @@ def _dates(column: Column, series: pd.Series) -> Array:
         series = series.dt.to_timestamp()
     plain = pd.api.types.is_datetime64_any_dtype(series.dtype)
     if not plain:
-        text = pd.Series(_text(series))
-        given = text.where(text != "")
-        stamps = pd.to_datetime(given, format=column.format or "ISO8601", errors="coerce", utc=True)
-        if (stamps.isna() & given.notna()).any() and column.format != "ISO8601":
-            stamps = pd.to_datetime(given, format="ISO8601", errors="coerce", utc=True)
-        wrong = given[stamps.isna() & given.notna()]
-        if len(wrong):
-            raise DataError(f"Column `{column.name}` must hold dates", f"got {wrong.iloc[0]!r}")
+        text = _text(series)
+        stamps = read_dates(text, column.format)
+        wrong = text[stamps.isna().to_numpy() & (text != "") & ~no_date(text)]
+        if len(wrong) and not column.loose:
+            raise DataError(
+                f"Column `{column.name}` must hold dates",
+                f"got {wrong[0]!r}",
+                "Leave the cell empty where the date is missing.",
+            )
         series = stamps
     if getattr(series.dtype, "tz", None) is not None:
         series = series.dt.tz_convert("UTC").dt.tz_localize(None)
-    absent = series.isna().to_numpy()
+    # 9999-12-31 is how databases write that there is no date, and so is the year 1.
+    absent = (series.isna() | (series.dt.year > _LATEST_YEAR) | (series.dt.year <= 1)).to_numpy()
     minutes = series.to_numpy().astype("datetime64[m]").astype(np.int64)
     if (np.abs(minutes[~absent]) > np.iinfo(np.int32).max).any():
         raise DataError("Dates must lie between the years -2113 and 6053", f"column `{column.name}` has others")
@@ -226,7 +237,31 @@ def _cell(value: object) -> str:
     # A column of codes turns to floats in pandas as soon as one is missing: 7.0 must stay the category "7".
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
+    if isinstance(value, bytes):
+        return value.decode(errors="replace").strip()
     return str(value).strip()
+
+
+def _reading_notes(column: Column, series: pd.Series) -> list[str]:
+    """What was made of text that is read as numbers or dates."""
+    if column.kind not in ("number", "date") or pd.api.types.is_numeric_dtype(series.dtype):
+        return []
+    notes = []
+    if pd.api.types.is_datetime64_any_dtype(series.dtype):
+        endless = int(((series.dt.year > _LATEST_YEAR) | (series.dt.year <= 1)).sum())
+    else:
+        text = _text(series)
+        endless = int(no_date(text).sum()) if column.kind == "date" else 0
+        if column.loose:
+            read = read_numbers(text, column.format) if column.kind == "number" else read_dates(text, column.format)
+            strange = text[pd.isna(read) & (text != "") & ~(no_date(text) & (column.kind == "date"))]
+            notes.append(
+                f"`{column.name}` is read as {column.kind}s; {len(strange)} of {len(text)} values are none "
+                f"({examples(strange)}) and count as missing."
+            )
+    if endless:
+        notes.append(f"`{column.name}`: dates such as 9999-12-31 stand for no date and count as missing ({endless}).")
+    return notes
 
 
 def _kind_notes(columns: Sequence[Column]) -> list[str]:
@@ -235,6 +270,7 @@ def _kind_notes(columns: Sequence[Column]) -> list[str]:
         "boolean": "Booleans, one-hot",
         "category": "Text, one-hot",
         "hashed": f"Text with more than {ONE_HOT_LIMIT} values, hashed",
+        "text": "Free text, as its words, weighted by tf-idf",
         "date": "Dates, as year, month, day, weekday and hour",
     }
     by_kind = {kind: [c.name for c in columns if c.kind == kind] for kind in phrases}
@@ -244,12 +280,18 @@ def _kind_notes(columns: Sequence[Column]) -> list[str]:
 def _column_notes(column: Column, values: Array, present: Array, n_distinct: int) -> list[str]:
     notes = []
     n_missing = len(values) - len(present)
-    if n_missing:
+    if n_missing and not column.loose:
         notes.append(f"`{column.name}` is missing in {n_missing} of {len(values)} rows; the network is told which.")
     if column.kind == "date" and column.format.startswith(("%m/%d", "%m-%d")):
-        notes.append(f"Dates in `{column.name}` were read with the month before the day.")
+        notes.append(
+            f"Dates in `{column.name}` were read with the month before the day; if it stands after it, "
+            "write them as 2020-12-31."
+        )
     elif column.kind == "date" and column.format.startswith(("%d/%m", "%d-%m")):
-        notes.append(f"Dates in `{column.name}` were read with the day before the month.")
+        notes.append(
+            f"Dates in `{column.name}` were read with the day before the month; if it stands after it, "
+            "write them as 2020-12-31."
+        )
     if _looks_like_id(column, present, n_distinct):
         notes.append(
             f"`{column.name}` looks like an identifier (a different value in every row); "
@@ -264,7 +306,7 @@ def _column_notes(column: Column, values: Array, present: Array, n_distinct: int
 
 
 def _looks_like_id(column: Column, present: Array, n_distinct: int) -> bool:
-    if n_distinct < len(present) or len(present) < 10 or column.kind in ("date", "boolean"):
+    if n_distinct < len(present) or len(present) < 10 or column.kind in ("date", "boolean", "text"):
         return False
     if column.kind != "number":
         return True

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from unitune.data.arrays import as_inputs, take_rows
 from unitune.data.schema import Schema
+from unitune.data.words import count_words
 from unitune.records import Array, Task
 
 Rows = Array | dict[str, Array] | tuple[Array, ...]
@@ -38,6 +39,9 @@ class Dataset:
         class_weight: `"balanced"`, or float64 `(class,)` in the order of `classes`, or None.
         normalize: Whether features are normalised inside the model; `"auto"`: unless they are already.
         target_name: The name of the target column, or `"y"`.
+        target_form: How numbers of the target are written, where they are text (`cells.POINT`, `cells.COMMA`).
+        ids: Columns of a table that are kept beside the predictions, and are no features.
+        reading: What was said about the file (`separator`, `decimal`, `encoding`, `header`): further files are alike.
         inputs: The names of the inputs of a network with several, in the order of `x`; else empty.
         notes: What was inferred and dropped, as sentences for the user.
     """
@@ -53,6 +57,9 @@ class Dataset:
     class_weight: Array | Literal["balanced"] | None = None
     normalize: bool | Literal["auto"] = "auto"
     target_name: str = "y"
+    target_form: str = ""
+    ids: tuple[str, ...] = ()
+    reading: Mapping[str, Any] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -131,7 +138,16 @@ class Dataset:
         """For each text column `(codes, values)` with `values[codes]` its rows: strings are compared only once."""
         if self.schema is None or not isinstance(self.x, dict):
             return {}
-        return {column.name: encode(self.x[column.name]) for column in self.schema.columns if column.is_text}
+        return {column.name: encode(self.x[column.name]) for column in self.schema.columns if column.is_coded}
+
+    @cached_property
+    def words(self) -> Mapping[str, tuple[Any, Array]]:
+        """For each column of free text how often each word stands in each row, and the words: see `count_words`."""
+        if self.schema is None or not isinstance(self.x, dict):
+            return {}
+        return {
+            column.name: count_words(self.x[column.name]) for column in self.schema.columns if column.kind == "text"
+        }
 
     @cached_property
     def fingerprint(self) -> str:

@@ -1,34 +1,57 @@
-"""Tables on disk: CSV, whose separator, decimal mark and encoding are found or given, and Parquet."""
+"""Tables on disk or at an address: CSV, Parquet and Excel, packed or not."""
 
 from __future__ import annotations
 
-import csv
+import bz2
 import gzip
+import io
+import lzma
 import re
-from collections import Counter
-from collections.abc import Iterable
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module, util
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-import charset_normalizer
 import pandas as pd
 
-from unitune.errors import DataError, OptionError, suggest
+from unitune.data.csv_tables import SAMPLE_BYTES, Reading, read_csv
+from unitune.errors import DataError, suggest
 
-_SEPARATORS = ",;\t|"
-_SAMPLE_BYTES = 1 << 18
-_MISSING = ("?", "-", "--", "missing", "Missing", "NAN", "na")
-_NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
-_COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+")
+_ENDINGS = (".csv", ".tsv", ".txt", ".parquet", ".xlsx", ".gz", ".zip")
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,3}(?=[^/])(.*)", re.DOTALL)
+_FETCHED = ("http", "https", "ftp", "file")
+_PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip, b"BZh": bz2, b"\xfd7zXZ\x00": lzma}
 _SIGNATURES = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
-    b"\x89PNG": "a picture",
-    b"\xff\xd8\xff": "a picture",
-    b"%PDF": "a PDF document",
-    b"\x89HDF": "an HDF5 file",
-    b"SQLite format 3": "an SQLite database",
+    b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "Save it as .xlsx or CSV first."),
+    b"\x89PNG": ("a picture", "Save the table as CSV first."),
+    b"\xff\xd8\xff": ("a picture", "Save the table as CSV first."),
+    b"%PDF": ("a PDF document", "Save the table as CSV first."),
+    b"\x89HDF": ("an HDF5 file", "Read it with `pandas.read_hdf`, and give the frame."),
+    b"SQLite format 3": ("an SQLite database", "Read it with `pandas.read_sql`, and give the frame."),
+    b"ARROW1": ("a Feather file", "Read it with `pandas.read_feather`, and give the frame."),
+    b"7z\xbc\xaf": ("a 7z archive", "Unpack it first."),
+    b"Rar!": ("a rar archive", "Unpack it first."),
+    b"<!DOCTYPE": ("a web page", "Use the address of the file itself."),
+    b"<html": ("a web page", "Use the address of the file itself."),
+    b"@relation": ("an ARFF file", "Read it with `scipy.io.arff.loadarff`, and give `pandas.DataFrame(rows)`."),
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """A file: what messages call it, and how to open its bytes."""
+
+    name: str
+    opened: Callable[[], IO[bytes]]
+    path: Path | None = None
+
+    def start(self) -> bytes:
+        with self.opened() as file:
+            return file.read(SAMPLE_BYTES)
 
 
 def read_table(
@@ -37,14 +60,18 @@ def read_table(
     separator: str | None = None,
     decimal: str | None = None,
     encoding: str | None = None,
+    header: bool | None = None,
     text_columns: Iterable[str] = (),
+    word_columns: Iterable[str] = (),
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Reads a CSV or Parquet file.
+    """Reads a CSV, Parquet or Excel file; gz, bz2, xz and zip are unpacked.
 
     Args:
-        path: The file; `.gz` is unpacked.
+        path: The file, or an address: what `http`, `https` and `ftp` fetch, or whatever `fsspec` opens (`s3://`, ...).
         separator, decimal, encoding: Of a CSV file; None finds them.
+        header: Whether the first row of a CSV or Excel file holds the names of the columns; None finds out.
         text_columns: Columns that are kept as they are written, `"007"` for example.
+        word_columns: Columns in which `NA`, `None` and the like are words.
 
     Returns:
         The table, and notes: what was found, as sentences.
@@ -53,171 +80,186 @@ def read_table(
         DataError: There is no such file, or it is not a table.
         OptionError: An unknown encoding, a separator that is also the decimal mark, and the like.
     """
+    reading = Reading(
+        separator=separator,
+        decimal=decimal,
+        encoding=encoding,
+        header=header,
+        text_columns=tuple(text_columns),
+        word_columns=tuple(word_columns),
+    )
+    source = _unpacked(_source(path))
+    start = source.start()
+    if not start.strip():
+        raise DataError(f"`{source.name}` must be a table with a header and rows", "it is empty")
+    if start[:4] == b"PAR1":
+        return _read_parquet(source), ()
+    if start[:2] == b"PK":
+        frame, notes = _read_excel(source, reading)
+    else:
+        for signature, (what, remedy) in _SIGNATURES.items():
+            if start.lstrip()[: len(signature)].lower() == signature.lower():
+                raise DataError(f"`{source.name}` must be a CSV, Parquet or Excel file", f"it is {what}", remedy)
+        frame, notes = read_csv(source.name, source.opened, start, reading)
+    return _without_index(source.name, frame, notes)
+
+
+def address_of(path: str | Path) -> str | None:
+    """The address that a text is; None where it is a path. A slash that `Path` swallowed is put back.
+
+    Example:
+        >>> address_of("https:/example.org/a.csv"), address_of("a.csv"), address_of("C:/a.csv")
+        ('https://example.org/a.csv', None, None)
+    """
+    found = _ADDRESS.fullmatch(str(path))
+    if found is None:
+        return None
+    return f"{found[1]}:{'///' if found[1].lower() == 'file' else '//'}{found[2]}"
+
+
+def _source(path: str | Path) -> _Source:
+    address = address_of(path)
+    if address is not None:
+        content = _fetched(address)
+        return _Source(name=address.rstrip("/").rpartition("/")[2] or address, opened=lambda: io.BytesIO(content))
     path = Path(path).expanduser()
     _check_exists(path)
     try:
-        with path.open("rb") as file:
-            start = file.read(_SAMPLE_BYTES)
-            packed = start[:2] == b"\x1f\x8b"
-            if packed:
-                with gzip.open(path) as unpacked:
-                    start = unpacked.read(_SAMPLE_BYTES)
+        path.open("rb").close()
     except OSError as error:
         raise DataError(f"`{path}` must be a file that can be read", f"got: {error.strerror or error}") from error
-    if not start.strip():
-        raise DataError(f"`{path.name}` must be a table with a header and rows", "it is empty")
-    if start[:4] == b"PAR1":
-        return _read_parquet(path), ()
-    for signature, what in _SIGNATURES.items():
-        if start.startswith(signature):
-            raise DataError(
-                f"`{path.name}` must be a CSV or Parquet file", f"it is {what}", "Save the table as CSV first."
-            )
-    return _read_csv(path, start, packed, separator, decimal, encoding, tuple(text_columns))
+    return _Source(name=path.name, opened=lambda: path.open("rb"), path=path)
+
+
+def _fetched(address: str) -> bytes:
+    kind = address.partition(":")[0].lower()
+    remedy = "Check the address, or download the file first."
+    try:
+        if kind in _FETCHED:
+            request = urllib.request.Request(address, headers={"User-Agent": "unitune"})
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return bytes(answer.read())
+        if util.find_spec("fsspec") is None:
+            remedy = f"Download the file first, or `pip install fsspec` and what it needs for {kind}."
+            raise DataError(f"`{address}` must be an address that can be read", f"nothing here reads {kind}://", remedy)
+        with import_module("fsspec").open(address, "rb") as file:
+            return bytes(file.read())
+    except (OSError, ValueError, ImportError) as error:
+        if isinstance(error, DataError):
+            raise
+        reason = getattr(error, "reason", None) or error
+        raise DataError(f"`{address}` must be an address that can be read", f"got: {reason}", remedy) from error
 
 
 def _check_exists(path: Path) -> None:
     if path.is_dir():
-        raise DataError(f"`{path}` must be a CSV or Parquet file", "it is a folder")
+        raise DataError(f"`{path}` must be a CSV, Parquet or Excel file", "it is a folder")
     if not path.exists():
         neighbours = []
         if path.parent.is_dir():
-            neighbours = [p.name for p in path.parent.iterdir() if p.suffix in (".csv", ".tsv", ".txt", ".parquet")]
+            neighbours = [p.name for p in path.parent.iterdir() if p.suffix in _ENDINGS]
         remedy = suggest(path.name, neighbours, label="Tables in that folder") if neighbours else "Check the path."
         raise DataError(f"`{path}` must be a file", "there is no such file", remedy)
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
+def _unpacked(source: _Source) -> _Source:
+    start = source.start()
+    for signature, module in _PACKED.items():
+        if start.startswith(signature):
+            return _readable(source, partial(_open_packed, module, source))
+    if not start.startswith(b"PK\x03\x04"):
+        return source
+    try:
+        with source.opened() as file, zipfile.ZipFile(file) as archive:
+            names = [n for n in archive.namelist() if not n.endswith("/") and not n.startswith("__MACOSX")]
+            if any(name.startswith("xl/") for name in names):
+                return source
+            if len(names) != 1:
+                shown = ", ".join(f"`{name}`" for name in names[:8]) or "none"
+                raise DataError(f"`{source.name}` must hold one table", f"it holds {shown}", "Unpack it, and give one.")
+            content = archive.read(names[0])
+    except (zipfile.BadZipFile, RuntimeError, OSError) as error:
+        raise _unreadable(source.name, error) from error
+    return _Source(name=names[0].rpartition("/")[2], opened=lambda: io.BytesIO(content))
+
+
+def _open_packed(module: Any, source: _Source) -> IO[bytes]:
+    opened: IO[bytes] = module.open(source.path or source.opened())
+    return opened
+
+
+def _readable(source: _Source, opened: Callable[[], IO[bytes]]) -> _Source:
+    unpacked = _Source(name=source.name, opened=opened)
+    try:
+        unpacked.start()
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        raise _unreadable(source.name, error) from error
+    return unpacked
+
+
+def _unreadable(name: str, error: Exception) -> DataError:
+    remedy = "Unpack it first, with its password." if "password" in str(error) else "Download or pack it again."
+    return DataError(f"`{name}` must be a whole archive or Excel workbook", f"unpacking it failed: {error}", remedy)
+
+
+def _read_parquet(source: _Source) -> pd.DataFrame:
     import pyarrow
 
     try:
-        return pd.read_parquet(path)
+        with source.opened() as file:
+            return pd.read_parquet(file)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"`{path.name}` must be a whole Parquet file", f"reading it failed: {error}") from error
+        raise DataError(f"`{source.name}` must be a whole Parquet file", f"reading it failed: {error}") from error
 
 
-def _read_csv(
-    path: Path,
-    start: bytes,
-    packed: bool,
-    separator: str | None,
-    decimal: str | None,
-    encoding: str | None,
-    text_columns: tuple[str, ...],
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    notes = []
-    found_encoding = encoding or find_encoding(start)
-    if encoding is None and found_encoding not in ("utf-8", "utf-8-sig"):
-        notes.append(f"`{path.name}` was read as {found_encoding}; set `encoding=` if letters look wrong.")
+def _read_excel(source: _Source, reading: Reading) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The first sheet of a workbook that has rows."""
+    if util.find_spec("openpyxl") is None:
+        remedy = "`pip install unitune[excel]`, or save the table as CSV."
+        raise DataError("Excel workbooks are read with openpyxl, which must be installed", "it is not", remedy)
     try:
-        # A character may be cut in two at the end of the sample.
-        text = start.decode(found_encoding, errors="ignore" if len(start) == _SAMPLE_BYTES else "strict")
-    except LookupError as error:
-        raise OptionError("`encoding` must be known to Python", f"got {encoding!r}", "Use utf-8, say.") from error
-    except UnicodeDecodeError as error:
-        remedy = "Leave `encoding` out to have it found."
-        raise DataError(f"`{path.name}` must be text in {found_encoding}", "it is not", remedy) from error
-    if "\x00" in text:
-        raise DataError(f"`{path.name}` must be a CSV or Parquet file", "it holds binary data")
-    if separator is not None and len(separator) != 1:
-        raise OptionError("`separator` must be one character", f"got {separator!r}", 'Use ",", ";" or a tab.')
-    found_separator = separator or find_separator(text)
-    rows = _sample_rows(text, found_separator)
-    found_decimal = decimal or find_decimal(rows, found_separator)
-    if found_decimal not in (".", ","):
-        raise OptionError("`decimal` must be a point or a comma", f"got {decimal!r}")
-    if found_decimal == found_separator:
-        raise OptionError("`separator` and `decimal` must differ", f"both are {found_separator!r}")
-    if separator is None and found_separator != ",":
-        shown = "a tab" if found_separator == "\t" else f"`{found_separator}`"
-        notes.append(f"`{path.name}`: columns are separated by {shown}.")
-    if decimal is None and found_decimal == ",":
-        notes.append(f"`{path.name}`: numbers have a decimal comma.")
-    options: dict[str, Any] = {}
-    if rows and len(rows) > 1 and all(_NUMBER.fullmatch(cell) for cell in rows[0]):
-        names = [f"column_{number}" for number in range(1, len(rows[0]) + 1)]
-        options = {"header": None, "names": names}
-        notes.append(f"`{path.name}` has no header; its columns are called {names[0]} to {names[-1]}.")
-    try:
-        frame = pd.read_csv(
-            path,
-            sep=found_separator,
-            decimal=found_decimal,
-            encoding=found_encoding,
-            skipinitialspace=True,
-            na_values=list(_MISSING),
-            dtype=dict.fromkeys(text_columns, str),
-            low_memory=False,
-            compression="gzip" if packed else None,
-            index_col=False,
-            **options,
+        with source.opened() as file:
+            content = io.BytesIO(file.read())
+        book = pd.ExcelFile(content, engine="openpyxl")
+        # As they stand in the sheet: which columns hold missing values depends on their names.
+        sheets = {name: pd.read_excel(book, sheet_name=name, header=None, nrows=100) for name in book.sheet_names}
+        name = next((name for name, sheet in sheets.items() if len(sheet) > 1), None)
+        if name is None:
+            raise DataError(f"`{source.name}` must hold a sheet with a header and rows", "it has none")
+        rows = sheets[name].dropna(how="all")
+        above = int((rows.notna().sum(axis=1) > 1).idxmax()) if rows.shape[1] > 1 else int(rows.index[0])
+        has_names = reading.header is not False
+        columns = [str(cell) for cell in sheets[name].loc[above]]
+        frame = pd.read_excel(
+            book,
+            sheet_name=name,
+            header=above if has_names else None,
+            dtype=dict.fromkeys(reading.text_columns, str),
+            **(reading.missing_values(columns) if has_names else {}),
         )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError, ValueError, csv.Error, OSError) as error:
-        reason = str(error).strip().removeprefix("Error tokenizing data. C error: ")
-        remedy = "Check the file, or set `separator=`."
-        raise DataError(f"`{path.name}` must be a table", f"reading it failed: {reason}", remedy) from error
+    except DataError:
+        raise
+    except Exception as error:  # openpyxl raises whatever its parsers do
+        raise DataError(f"`{source.name}` must be a whole Excel workbook", f"reading it failed: {error}") from error
+    frame = frame.dropna(how="all").dropna(axis=1, how="all").reset_index(drop=True)
+    if not has_names:
+        frame.columns = [f"column_{number}" for number in range(1, frame.shape[1] + 1)]
+    notes = []
+    if len(sheets) > 1:
+        notes.append(f"`{source.name}`: the sheet `{name}` of {len(sheets)} was read.")
+    if above and has_names:
+        lines = "line" if above == 1 else "lines"
+        notes.append(f"`{source.name}`: {above} {lines} above the table were left out.")
     return frame, tuple(notes)
 
 
-def find_encoding(start: bytes) -> str:
-    """The encoding of a text from its first bytes: UTF-8 wherever it is valid, else the likeliest.
-
-    Example:
-        >>> find_encoding("größe".encode())
-        'utf-8'
-    """
-    if start.startswith(b"\xef\xbb\xbf"):
-        return "utf-8-sig"
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    try:
-        start[: start.rfind(b"\n") + 1 or None].decode("utf-8")
-    except UnicodeDecodeError:
-        pass
-    else:
-        return "utf-8"
-    best = charset_normalizer.from_bytes(start[: 1 << 16]).best()
-    # Single-byte encodings of western Europe cannot be told apart in short texts; this one is by far the commonest.
-    if best is None or best.encoding in ("cp1250", "cp1257", "latin_1", "mac_roman", "iso8859_15"):
-        return "cp1252"
-    return best.encoding
-
-
-def find_separator(text: str) -> str:
-    r"""The character that cuts the first lines into the most regular columns; a comma where none does.
-
-    Example:
-        >>> find_separator("a;b\n1,5;2,5\n")
-        ';'
-    """
-    best, best_score = ",", (0.0, 0)
-    for separator in _SEPARATORS:
-        counts = Counter(len(row) for row in _sample_rows(text, separator))
-        if not counts:
-            continue
-        width, lines = counts.most_common(1)[0]
-        score = (lines / counts.total(), width)
-        if width > 1 and score > best_score:
-            best, best_score = separator, score
-    return best
-
-
-def find_decimal(rows: list[list[str]], separator: str) -> str:
-    """The decimal mark: a comma where some column holds decimal commas and no other text."""
-    if separator == "," or len(rows) < 2:
-        return "."
-    for column in zip(*(row for row in rows[1:] if len(row) == len(rows[0])), strict=True):
-        cells = [cell for cell in column if cell]
-        if all(_NUMBER.fullmatch(cell) for cell in cells) and any(_COMMA_NUMBER.fullmatch(cell) for cell in cells):
-            return ","
-    return "."
-
-
-def _sample_rows(text: str, separator: str) -> list[list[str]]:
-    lines = text.splitlines(keepends=True)[:1000]
-    if len(lines) > 1 and not lines[-1].endswith(("\n", "\r")):
-        lines = lines[:-1] if len(text) > 4096 else lines
-    try:
-        return [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator) if row]
-    except csv.Error:
-        return []
+def _without_index(name: str, frame: pd.DataFrame, notes: tuple[str, ...]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The table without a first column that has no name and counts the rows: an index that was saved with it."""
+    if not frame.shape[1] or not str(frame.columns[0]).startswith("Unnamed: 0") or frame.shape[1] < 2:
+        return frame, notes
+    first = frame.iloc[:, 0]
+    counts = pd.api.types.is_integer_dtype(first.dtype) and len(first) > 1 and (first.diff().iloc[1:] == 1).all()
+    if not counts:
+        return frame, notes
+    note = f"`{name}`: the first column has no name and counts the rows; it is left out."
+    return frame.iloc[:, 1:], (*notes, note)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -109,14 +110,31 @@ def _standard(dataset: Dataset, folds: int, time_ordered: bool, seed: int) -> li
         splitter = KFold if dataset.groups is None else GroupKFold
         return list(splitter(n_splits=folds, shuffle=True, random_state=seed).split(rows, groups=dataset.groups))
     present, counts = np.unique(dataset.y, return_counts=True)  # an output of a network may have no row
-    least = int(counts.min())
-    if least < folds:
-        label = dataset.classes.tolist()[int(present[counts.argmin()])]
+    second = int(counts.argsort(kind="stable")[-2:][0])
+    if (counts >= folds).sum() < min(2, len(counts)):
+        least = int(counts[second])
+        label = dataset.classes.tolist()[int(present[second])]
         remedy = f"Use `folds={least}` or fewer, or merge classes." if least > 1 else "Merge classes, or drop its rows."
         raise DataError(f"`folds={folds}` needs {folds} rows of every class", f"class {label!r} has {least}", remedy)
     splitter = StratifiedKFold if dataset.groups is None else StratifiedGroupKFold
     shuffled = splitter(n_splits=folds, shuffle=True, random_state=seed)
-    return list(shuffled.split(rows, dataset.y, groups=dataset.groups))
+    alone = np.isin(dataset.y, present[counts == 1]) & (dataset.groups is None)
+    groups = None if dataset.groups is None else dataset.groups[~alone]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)  # `rare_classes` says so
+        pairs = list(shuffled.split(rows[~alone], dataset.y[~alone], groups=groups))
+    return [
+        (np.sort(np.concatenate([rows[~alone][train], rows[alone]])), rows[~alone][validation])
+        for train, validation in pairs
+    ]
+
+
+def rare_classes(dataset: Dataset, folds: int) -> dict[Any, int]:
+    """The classes that cannot be in every fold, with their rows; one with a single row is always trained on."""
+    if dataset.classes is None:
+        return {}
+    counts = np.bincount(dataset.y, minlength=dataset.n_classes)
+    return {label: int(n) for label, n in zip(dataset.classes.tolist(), counts, strict=True) if 0 < n < folds}
 
 
 def _last_rows(n_rows: int, share: float) -> tuple[Array, Array]:

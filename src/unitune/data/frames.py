@@ -25,13 +25,15 @@ def to_frame(
     separator: str | None = None,
     decimal: str | None = None,
     encoding: str | None = None,
+    header: bool | None = None,
     text_columns: Iterable[str] = (),
+    word_columns: Iterable[str] = (),
 ) -> tuple[pd.DataFrame | None, tuple[str, ...]]:
     """A table in any container as a pandas frame with distinct column names; None where `x` is an array.
 
     Args:
         x: A pandas or polars frame or series, an Arrow table, a dict of columns, a path, or anything else.
-        separator, decimal, encoding, text_columns: As in `files.read_table`.
+        separator, decimal, encoding, header, text_columns, word_columns: As in `files.read_table`.
 
     Returns:
         The frame, and notes.
@@ -41,7 +43,15 @@ def to_frame(
     """
     notes: tuple[str, ...] = ()
     if isinstance(x, (str, Path)):
-        x, notes = read_table(x, separator=separator, decimal=decimal, encoding=encoding, text_columns=text_columns)
+        x, notes = read_table(
+            x,
+            separator=separator,
+            decimal=decimal,
+            encoding=encoding,
+            header=header,
+            text_columns=text_columns,
+            word_columns=word_columns,
+        )
     elif type(x).__module__.partition(".")[0] in ("polars", "pyarrow"):
         x = x.collect() if hasattr(x, "collect") else x
         x = x.to_pandas()
@@ -162,6 +172,7 @@ def raw_inputs(
     separator: str | None = None,
     decimal: str | None = None,
     encoding: str | None = None,
+    header: bool | None = None,
 ) -> Array | dict[str, Array] | list[Array]:
     """New rows as the inputs of a saved model.
 
@@ -169,7 +180,7 @@ def raw_inputs(
         schema: `Dataset.raw_schema` of the training rows.
         source: An array, a frame, or a path. For a model of arrays, a table's numeric columns in their order. For one
             with several inputs, arrays in their order, or a dict of them.
-        separator, decimal, encoding: Of a CSV file; None finds them.
+        separator, decimal, encoding, header: Of a CSV file; None finds them.
 
     Returns:
         `(row, feature...)` float32; or for tables a dict from the input's name to `(row, 1)`: float32, object arrays
@@ -184,8 +195,9 @@ def raw_inputs(
             if array.shape[1:] != shape:
                 raise DataError(f"Each row of the input `{name}` must have the shape {shape}", f"got {array.shape[1:]}")
         return [array.astype(np.float32) for array in arrays]
-    text = [column.name for column in schema.columns if column.is_text]
-    frame, _ = to_frame(source, separator=separator, decimal=decimal, encoding=encoding, text_columns=text)
+    text = [column.name for column in schema.columns if column.is_written]
+    reading: dict[str, Any] = {"separator": separator, "decimal": decimal, "encoding": encoding, "header": header}
+    frame, _ = to_frame(source, **reading, text_columns=text)
     if frame is not None and len(frame) == 0:
         raise DataError("The table must have rows", "it is empty")
     if schema.shape is not None:

@@ -26,23 +26,25 @@ def dataset(
     x: Any,
     y: Any = None,
     *,
-    target: str | Sequence[str] | None = None,
+    target: str | int | Sequence[str] | None = None,
     task: str | None = None,
     sample_weight: Any = None,
     groups: Any = None,
     class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
     normalize: bool | Literal["auto"] = "auto",
-    ignore: str | Sequence[str] = (),
+    ignore: str | Sequence[str] | None = None,
+    id: str | Sequence[str] | None = None,
     separator: str | None = None,
     decimal: str | None = None,
     encoding: str | None = None,
+    header: bool | None = None,
     inputs: Sequence[str] = (),
     outputs: Callable[[tuple[Any, ...] | None], Sequence[Output]] | None = None,
 ) -> Dataset:
     """Reads, checks and types the rows to learn from.
 
     Args:
-        x: Numbers `(row, feature...)`; a pandas or polars frame; or the path of a CSV or Parquet file.
+        x: Numbers `(row, feature...)`; a pandas or polars frame; or the path or address of a table.
         y: The target `(row,)` or `(row, output)`, or the name of its column.
         target: The name of the target's column, or several for regression, instead of `y`.
         task: `binary`, `multiclass` or `regression`; None infers it.
@@ -51,7 +53,8 @@ def dataset(
         class_weight: From a class to its weight in training (absent ones: 1), or `"balanced"`.
         normalize: Whether features are normalised inside the model; `"auto"`: unless they are already.
         ignore: Columns that are no features.
-        separator, decimal, encoding: Of a CSV file; None finds them.
+        id: Columns that are no features either, and are kept beside predictions.
+        separator, decimal, encoding, header: Of a CSV file; None finds them.
         inputs: The names of a network's inputs, where it has several: `x` is then a list of arrays in their order, or a
             dict of them, which are not normalised.
         outputs: For networks of the user's own: what they put out and their losses take, from the shape of a row of `x`
@@ -68,32 +71,38 @@ def dataset(
     """
     if normalize not in (True, False, "auto"):
         raise OptionError('`normalize` must be True, False or "auto"', f"got {normalize!r}")
-    if isinstance(y, str):
+    if _names_column(x, y):
         if target is not None:
             raise OptionError("The target must be given once", "got both `y` and `target`", "Leave one of them out.")
         y, target = None, y
     if y is not None and target is not None:
         raise OptionError("The target must be given once", "got both `y` and `target`", "Leave one of them out.")
-    if not isinstance(x, (str, Path)) and (separator, decimal, encoding) != (None, None, None):
-        raise OptionError("`separator`, `decimal` and `encoding` are for CSV files", f"`x` is {type(x).__name__}")
+    reading: dict[str, Any] = {"separator": separator, "decimal": decimal, "encoding": encoding, "header": header}
+    if not isinstance(x, (str, Path)) and set(reading.values()) != {None}:
+        raise OptionError(
+            "`separator`, `decimal`, `encoding` and `header` are for CSV files", f"`x` is {type(x).__name__}"
+        )
     if inputs and normalize is True:
         raise OptionError(
             "`normalize` is for one array or table",
             f"the model has {len(inputs)} inputs",
             "Put `keras.layers.Normalization` layers into the model.",
         )
-    frame, notes = (None, ()) if inputs else to_frame(x, separator=separator, decimal=decimal, encoding=encoding)
-    ignored = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+    frame, notes = (None, ()) if inputs else to_frame(x, **reading, word_columns=_as_names(target))
+    ignored, kept = _as_names(ignore), _as_names(id)
+    decimal_mark = "." if frame is None else frame.attrs.get("decimal", ".")
     if frame is None:
-        _no_columns(target=target, sample_weight=sample_weight, groups=groups, ignore=ignored or None)
+        _no_columns(target=target, sample_weight=sample_weight, groups=groups, ignore=ignored or None, id=kept or None)
         rows: Rows = check_inputs(x, inputs) if inputs else check_array(x)
         n_rows, schema, target_name = count_rows(rows), None, "y"
     else:
         frame, y, target_name = _take_target(frame, y, target)
         frame, sample_weight = _take_column(frame, sample_weight, "sample_weight")
         frame, groups = _take_column(frame, groups, "groups")
-        for name in ignored:
-            frame = _pop(frame, name, "ignore")[0]
+        for option, names in (("ignore", ignored), ("id", kept)):
+            for name in names:
+                if option == "ignore" or name not in ignored:
+                    frame = _pop(frame, name, option)[0]
         n_rows = len(frame)
         if n_rows == 0:
             raise DataError("The table must have rows", "it is empty")
@@ -101,7 +110,7 @@ def dataset(
         remedy = suggest("", frame.columns, label="Columns") if frame is not None else "Give `y`."
         raise DataError("There must be a target", "got neither `y` nor `target`", remedy)
     if outputs is None:
-        found = read_target(y, task=task, name=target_name)
+        found = read_target(y, task=task, name=target_name, decimal=decimal_mark)
     else:
         found = read_given(y, outputs(None if frame is not None else row_shape(rows)), task=task, name=target_name)
     if len(found.y) != n_rows:
@@ -122,6 +131,9 @@ def dataset(
         class_weight=_check_class_weight(class_weight, found.classes),
         normalize=False if inputs else normalize,
         target_name=target_name,
+        target_form=found.form,
+        ids=kept,
+        reading={name: value for name, value in reading.items() if value is not None},
         inputs=tuple(inputs),
         notes=notes,
     )
@@ -134,9 +146,6 @@ def like(
     *,
     sample_weight: Any = None,
     what: str = "validation_data",
-    separator: str | None = None,
-    decimal: str | None = None,
-    encoding: str | None = None,
 ) -> Dataset:
     """Reads further rows (`validation_data`, `test_data`) exactly as a first dataset was read.
 
@@ -145,14 +154,15 @@ def like(
         x, y: As in `dataset`; without `y`, `x` is a table with the column `first.target_name`.
         sample_weight: As in `dataset`.
         what: What messages call these rows.
-        separator, decimal, encoding: Of a CSV file; None finds them.
 
     Raises:
         DataError: A missing column, an unknown class, or rows of another shape. (Unknown categories are fine.)
     """
-    text = [column.name for column in first.schema.columns if column.is_text] if first.schema else []
-    reading = {"separator": separator, "decimal": decimal, "encoding": encoding}
-    frame, notes = (None, ()) if first.inputs else to_frame(x, **reading, text_columns=text)
+    text = [column.name for column in first.schema.columns if column.is_written] if first.schema else []
+    words = first.target_name.split(", ")
+    if first.target_form or (first.classes is not None and first.classes.dtype == object):
+        text += words
+    frame, notes = (None, ()) if first.inputs else to_frame(x, **first.reading, text_columns=text, word_columns=words)
     if frame is not None:
         names = first.target_name.split(", ") if first.target_name not in frame.columns else [first.target_name]
         frame, y, _ = _take_target(frame, y, None if y is not None else y or names)
@@ -181,7 +191,14 @@ def like(
     if first.given is not None:
         encoded, given = more_given(first, y, f"{what}: y")
     else:
-        encoded = encode_target(y, task=first.task, classes=first.classes, n_outputs=first.n_outputs, name=f"{what}: y")
+        encoded = encode_target(
+            y,
+            task=first.task,
+            classes=first.classes,
+            n_outputs=first.n_outputs,
+            name=f"{what}: y",
+            form=first.target_form,
+        )
     if len(encoded) != n_rows:
         raise DataError(f"`{what}`: x and y must have the same number of rows", f"got {n_rows} and {len(encoded)}")
     weight = _check_weights(sample_weight, n_rows)
@@ -190,7 +207,7 @@ def like(
 
 def _no_columns(**named: Any) -> None:
     for option, value in named.items():
-        if isinstance(value, str) or (option in ("target", "ignore") and value is not None):
+        if isinstance(value, str) or (option in ("target", "ignore", "id") and value is not None):
             raise DataError(
                 f"`{option}` can name a column only where `x` is a table",
                 f"`x` is an array and `{option}` is {value!r}",
@@ -198,7 +215,24 @@ def _no_columns(**named: Any) -> None:
             )
 
 
+def _as_names(given: Any) -> tuple[str, ...]:
+    """The names of columns that an argument gives, which may be a single one."""
+    if given is None:
+        return ()
+    return tuple(str(name) for name in given) if isinstance(given, list | tuple) else (str(given),)
+
+
+def _names_column(x: Any, y: Any) -> bool:
+    """Whether `y` is the name of a column: text, or a single whole number where `x` is a table."""
+    if isinstance(y, str):
+        return True
+    whole = isinstance(y, int | np.integer) and not isinstance(y, bool)
+    return whole and (isinstance(x, str | Path | Mapping) or hasattr(x, "columns"))
+
+
 def _pop(frame: pd.DataFrame, name: str, option: str) -> tuple[pd.DataFrame, pd.Series]:
+    if name not in frame.columns:
+        name = name.strip()  # as the names of a table are
     if name not in frame.columns:
         raise DataError(
             f"`{option}` must name a column of the table",
@@ -208,11 +242,13 @@ def _pop(frame: pd.DataFrame, name: str, option: str) -> tuple[pd.DataFrame, pd.
     return frame.drop(columns=name), frame[name]
 
 
-def _take_target(frame: pd.DataFrame, y: Any, target: str | Sequence[str] | None) -> tuple[pd.DataFrame, Any, str]:
+def _take_target(
+    frame: pd.DataFrame, y: Any, target: str | int | Sequence[str] | None
+) -> tuple[pd.DataFrame, Any, str]:
     if target is None:
         name = getattr(y, "name", None)
         return frame, y, name if isinstance(name, str) and name else "y"
-    names = [str(name) for name in (target if isinstance(target, (list, tuple)) else [target])]
+    names = [name.strip() if name not in frame.columns else name for name in _as_names(target)]
     if not names:
         raise OptionError("`target` must name a column", "got an empty list")
     taken = []

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Kind = Literal["number", "boolean", "category", "hashed", "date"]
+Kind = Literal["number", "boolean", "category", "hashed", "text", "date"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,11 +17,12 @@ class Column:
     Attributes:
         name: Its name in the table.
         input: The name of the model's input: `name`, with what Keras does not take in a name replaced.
-        kind: `number`; `boolean`, `category` (one-hot) and `hashed` (one-hot of a hash) are strings; `date` is whole
-            minutes since 1970-01-01 (UTC).
+        kind: `number`; `boolean`, `category` (one-hot), `hashed` (one-hot of a hash) and `text` (its words) are
+            strings; `date` is whole minutes since 1970-01-01 (UTC).
         bins: How many bins a `hashed` column has, else 0.
         format: How text is read as a number (`"1.234,5"` or `"1,234.5"`) or as a date (a `strptime` format or
             `"ISO8601"`); empty where the table holds the type itself.
+        loose: Whether text that is no number (no date) counts as missing, rather than being refused.
     """
 
     name: str
@@ -29,11 +30,22 @@ class Column:
     kind: Kind
     bins: int = 0
     format: str = ""
+    loose: bool = False
 
     @property
     def is_text(self) -> bool:
         """Whether the model's input is a string."""
-        return self.kind in ("boolean", "category", "hashed")
+        return self.kind in ("boolean", "category", "hashed", "text")
+
+    @property
+    def is_coded(self) -> bool:
+        """Whether each of its strings is a value of its own."""
+        return self.is_text and self.kind != "text"
+
+    @property
+    def is_written(self) -> bool:
+        """Whether a file's cells are to be kept as they are written, since what they mean depends on their form."""
+        return self.is_text or bool(self.format)
 
 
 @dataclass(frozen=True, kw_only=True)

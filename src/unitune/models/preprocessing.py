@@ -20,6 +20,7 @@ from unitune.data.columns import MISSING_DATE
 from unitune.data.dataset import Dataset, Rows, encode
 from unitune.errors import DataError
 from unitune.models.dates import DATE_PARTS, civil_parts, known_parts
+from unitune.models.free_text import WordEncoding, counted, learn_words
 from unitune.models.scaling import Scaling, learn_scaling, scaled
 from unitune.records import Array
 
@@ -53,6 +54,7 @@ class Preprocessor:
         numbers: Scaling of the numeric columns (of an array: of the last axis).
         number_flags: The numeric columns whose absence is flagged.
         texts: Encodings of the text columns.
+        words: Encodings of the columns of free text.
         dates: Scaling of the kept parts of dates; `date_parts` are their positions among `DATE_PARTS` x dates.
         date_flags: The date columns whose absence is flagged.
         notes: What was decided, as sentences for the user.
@@ -64,6 +66,7 @@ class Preprocessor:
     numbers: Scaling
     number_flags: tuple[int, ...] = ()
     texts: tuple[TextEncoding, ...] = ()
+    words: tuple[WordEncoding, ...] = ()
     dates: Scaling | None = None
     date_parts: tuple[int, ...] = ()
     date_flags: tuple[int, ...] = ()
@@ -79,7 +82,8 @@ class Preprocessor:
             return (int(np.prod(shape)),) if self.flatten else shape
         numbers = len(self.numbers.mean) + len(self.number_flags)
         dates = len(self.date_parts) + len(self.date_flags)
-        return (numbers + sum(text.width for text in self.texts) + dates,)
+        texts = sum(text.width for text in self.texts) + sum(words.width for words in self.words)
+        return (numbers + texts + dates,)
 
     @property
     def n_features(self) -> int:
@@ -100,6 +104,9 @@ class Preprocessor:
                 names += [f"{text.name} is missing"] if text.flagged else []
             else:
                 names += [f"{text.name} = {value}" if value else f"{text.name} is missing" for value in text.vocabulary]
+        for words in self.words:
+            names += [f"{words.name}: {word}" for word in words.vocabulary]
+            names += [f"{words.name} is missing"] if words.flagged else []
         dates = by_kind["date"]
         names += [f"{DATE_PARTS[p // len(dates)]} of {dates[p % len(dates)]}" for p in self.date_parts]
         return (*names, *(f"{dates[i]} is missing" for i in self.date_flags))
@@ -154,11 +161,24 @@ class Preprocessor:
             if text.bins and text.flagged:
                 features[:, at + text.bins - 1] = position < 0
             at += text.width
+        for words in self.words:
+            put(words.features(self._counts(words, source, index), self.dtype))
+            if words.flagged:
+                cells = source[words.name] if index is None else source[words.name][index]
+                put((cells == "")[:, None])
         if self.dates is not None:
             minutes = _matrix(source, self._names("date"), index, np.dtype(np.int32), n_rows)
             put(self.dates(known_parts(minutes, self.date_parts).astype(self.dtype)))
             put(minutes[:, list(self.date_flags)] == MISSING_DATE)
         return features
+
+    def _counts(self, words: WordEncoding, source: dict[str, Array], index: Array | None) -> Any:
+        if source is not self.dataset.x:
+            return counted(words, source[words.name])
+        counts, known = self.dataset.words[words.name]
+        place = {word: number for number, word in enumerate(known.tolist())}
+        chosen = counts[:, [place[word] for word in words.vocabulary]]
+        return chosen if index is None else chosen[index]
 
     def _names(self, kind: str) -> list[str]:
         assert self.dataset.schema is not None
@@ -170,8 +190,9 @@ def fit(dataset: Dataset, train_rows: Array, *, flatten: bool = True) -> Preproc
 
     Numbers are normalised to mean 0 and standard deviation 1 (images by channel), unless `dataset.normalize` is False,
     or `"auto"` and all of them are roughly so already. Text becomes one-hot over the values of the training rows
-    (others: all zeros), or over the bins of a hash. Dates become the parts in `DATE_PARTS` that vary. Missing numbers
-    become the mean; where training rows have missing values, a feature says which.
+    (others: all zeros), or over the bins of a hash; free text becomes its words, weighted by tf-idf. Dates become the
+    parts in `DATE_PARTS` that vary. Missing numbers become the mean; where training rows have missing values, a feature
+    says which.
 
     Args:
         dataset: All rows.
@@ -207,7 +228,7 @@ def fit(dataset: Dataset, train_rows: Array, *, flatten: bool = True) -> Preproc
     scaling = learn_scaling(numbers, dataset.normalize)
     texts = []
     for column in dataset.schema.columns:
-        if not column.is_text:
+        if not column.is_coded:
             continue
         codes, values = dataset.codes[column.name]
         present = sorted(values[np.unique(codes[train_rows])].tolist())
@@ -215,6 +236,7 @@ def fit(dataset: Dataset, train_rows: Array, *, flatten: bool = True) -> Preproc
             texts.append(TextEncoding(name=column.name, bins=column.bins, flagged="" in present))
         else:
             texts.append(TextEncoding(name=column.name, vocabulary=tuple(present)))
+    words = tuple(learn_words(name, dataset.x[name], *counts, train_rows) for name, counts in dataset.words.items())
     dates: Scaling | None = None
     date_parts: tuple[int, ...] = ()
     date_flags: tuple[int, ...] = ()
@@ -232,6 +254,7 @@ def fit(dataset: Dataset, train_rows: Array, *, flatten: bool = True) -> Preproc
         numbers=scaling,
         number_flags=tuple(np.flatnonzero(np.isnan(numbers).any(axis=0)).tolist()),
         texts=tuple(texts),
+        words=words,
         dates=dates,
         date_parts=date_parts,
         date_flags=date_flags,
@@ -370,13 +393,21 @@ def _table_graph(keras: Any, preprocessor: Preprocessor) -> tuple[dict[str, Any]
             layer = keras.layers.Hashing(text.bins, mask_value="", name=f"hash_{number}")
         else:
             vocabulary = list(text.vocabulary)
-            layer = keras.layers.StringLookup(vocabulary=vocabulary, mask_token=None, name=f"lookup_{number}")
+            layer = _lookup(keras, vocabulary, f"lookup_{number}")
         found = ops.cast(layer(tensors[text.name]), "int32")
         n_columns = text.bins - 1 if text.bins else text.width
         # Column 0 (unknown, or missing) has the number -1 here, of which one_hot makes zeros.
         blocks.append(ops.one_hot(ops.squeeze(found, axis=-1) - 1, n_columns, dtype=dtype))
         if text.bins and text.flagged:
             blocks.append(ops.cast(ops.equal(found, 0), dtype))
+    for number, words in enumerate(preprocessor.words):
+        text = tensors[words.name]
+        if words.vocabulary:
+            blocks.append(words.graph(keras, text, dtype, f"words_{number}"))
+        if words.flagged:
+            blocks.append(
+                ops.cast(ops.equal(ops.cast(_lookup(keras, [""], f"missing_{number}")(text), "int32"), 1), dtype)
+            )
     if preprocessor.dates is not None:
         minutes = _join(keras, [tensors[name] for name in preprocessor._names("date")], "dates")
         absent = ops.equal(minutes, MISSING_DATE)
@@ -388,6 +419,10 @@ def _table_graph(keras: Any, preprocessor: Preprocessor) -> tuple[dict[str, Any]
         if preprocessor.date_flags:
             blocks.append(ops.cast(ops.take(absent, list(preprocessor.date_flags), axis=-1), dtype))
     return inputs, _join(keras, blocks, "features")
+
+
+def _lookup(keras: Any, vocabulary: list[str], name: str) -> Any:
+    return keras.layers.StringLookup(vocabulary=vocabulary, mask_token=None, name=name)
 
 
 def _join(keras: Any, tensors: list[Any], name: str) -> Any:

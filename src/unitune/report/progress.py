@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -71,19 +72,35 @@ def score_text(trial: Trial | None, metric: str) -> str:
     return f"{metric} {score.mean:.4g}" + (f" ± {half:.2g}" if half == half else "")
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things, in words.
+
+    Example:
+        >>> counted(1, "trial"), counted(2000, "trial")
+        ('1 trial', '2,000 trials')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def describe(plan: Plan) -> str:
     """The plan in one sentence."""
-    trials = "" if plan.n_trials is None else f"{plan.n_trials:,} trial{'s' if plan.n_trials != 1 else ''} × "
-    members = "" if plan.n_members is None else f" = {plan.n_members:,} network{'s' if plan.n_members != 1 else ''}"
+    trials = "" if plan.n_trials is None else f"{counted(plan.n_trials, 'trial')} × "
+    members = "" if plan.n_members is None else f" = {counted(plan.n_members, 'network')}"
     aim = "highest" if plan.direction == "maximize" else "lowest"
     return f"{trials}{plan.evaluation}{members}; strategy: {plan.strategy}; the {aim} {plan.objective} wins."
 
 
 class Bar(Listener):
-    """A bar for a terminal: members done, trials, time left and the best so far."""
+    """A bar for a terminal: members done, trials, time left and the best so far.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        console: Where it is drawn.
+        words: What notes are turned into.
+    """
+
+    def __init__(self, console: Console, *, words: Callable[[str], str] = str) -> None:
         self._console = console
+        self._words = words
         self._plan: Plan | None = None
         self._trials = 0
         self._progress: Progress | None = None
@@ -93,7 +110,7 @@ class Bar(Listener):
         """Prints the notes and the plan, and draws the bar."""
         self._plan = plan
         for note in plan.notes:
-            self._console.print(f"[dim]·[/dim] {_escape(note)}", highlight=False)
+            self._console.print(f"[dim]·[/dim] {_escape(self._words(note))}", highlight=False)
         self._console.print(_escape(describe(plan)), highlight=False)
         self._progress = Progress(
             TextColumn("{task.fields[trials]}"),
@@ -139,7 +156,7 @@ class Bar(Listener):
 
     def _count(self) -> str:
         total = self._plan.n_trials if self._plan else None
-        return f"{self._trials:,} trials" if total is None else f"{self._trials:,}/{total:,} trials"
+        return counted(self._trials, "trial") if total is None else f"{self._trials:,}/{counted(total, 'trial')}"
 
 
 class Lines(Listener):
@@ -148,9 +165,13 @@ class Lines(Listener):
     Args:
         console: Where the lines go.
         every_s: Seconds between two lines at least.
+        words: What notes are turned into.
     """
 
-    def __init__(self, console: Console, *, every_s: float = SECONDS_BETWEEN_LINES) -> None:
+    def __init__(
+        self, console: Console, *, every_s: float = SECONDS_BETWEEN_LINES, words: Callable[[str], str] = str
+    ) -> None:
+        self._words = words
         self._console = console
         self._every_s = every_s
         self._plan: Plan | None = None
@@ -162,7 +183,7 @@ class Lines(Listener):
         """Prints the notes and the plan."""
         self._plan = plan
         for note in plan.notes:
-            self._say(note)
+            self._say(self._words(note))
         self._say(describe(plan))
         self._started = self._last = time.monotonic()
 
@@ -187,13 +208,13 @@ class Lines(Listener):
         self._last = time.monotonic()
         elapsed = self._last - self._started
         total = self._plan.n_trials
-        trials = f"{self._trials:,} trials" if total is None else f"{self._trials:,}/{total:,} trials"
+        trials = counted(self._trials, "trial") if total is None else f"{self._trials:,}/{counted(total, 'trial')}"
         eta = ""
         if self._plan.n_members and 0 < self._members < self._plan.n_members:
             left = elapsed / self._members * (self._plan.n_members - self._members)
             eta = f", about {left:.0f} s left"
         self._say(
-            f"{trials}, {self._members:,} networks, {elapsed:.0f} s{eta}, "
+            f"{trials}, {counted(self._members, 'network')}, {elapsed:.0f} s{eta}, "
             f"best {score_text(self._best, self._plan.objective)}"
         )
 
@@ -201,15 +222,16 @@ class Lines(Listener):
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def make_progress(progress: bool, *, file: IO[str] | None = None) -> list[Listener]:
+def make_progress(progress: bool, *, file: IO[str] | None = None, words: Callable[[str], str] = str) -> list[Listener]:
     """A bar where standard error is a terminal, lines where it is not, nothing without `progress`.
 
-    Progress goes to standard error, so that standard output stays free for results.
+    Progress goes to standard error, so that standard output stays free for results. `words` turns notes into
+    what is printed.
     """
     if not progress:
         return []
     console = Console(file=file, stderr=file is None)
-    return [Bar(console) if console.is_terminal else Lines(console)]
+    return [Bar(console, words=words) if console.is_terminal else Lines(console, words=words)]
 
 
 def _escape(text: str) -> str:

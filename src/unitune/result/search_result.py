@@ -15,12 +15,9 @@ import numpy as np
 import pandas as pd
 
 from unitune.data.arrays import Split
-from unitune.data.frames import raw_inputs
-from unitune.data.schema import Schema
 from unitune.diagnosis import Evidence, diagnose, next_space
 from unitune.engine.contract import Job
-from unitune.errors import OptionError, RunFolderError, SaveError, TrainingError
-from unitune.models import preprocessing
+from unitune.errors import DataError, OptionError, RunFolderError, SaveError, TrainingError
 from unitune.models.metrics import METRICS
 from unitune.records import Array, Finding, Trial
 from unitune.result.certainty import Certainty
@@ -28,7 +25,7 @@ from unitune.result.engines import not_fused
 from unitune.result.evidence import evidence_of
 from unitune.result.files import pictures_of, rows_of, saving, tables_of, trees_of
 from unitune.result.kept import Kept, KeptModels
-from unitune.result.predictions import probabilities
+from unitune.result.new_rows import Predicted, predict_rows
 from unitune.result.summary import summary_of
 from unitune.result.verification import Verification, verify_members
 from unitune.stats import Estimate, OutOfFold
@@ -89,6 +86,19 @@ class Result:
         self._source = source
         self._folder = folder
         self._models: dict[int, keras.Model] = {}
+
+    def with_source(self, source: Source) -> Result:
+        """This result with trained models from elsewhere."""
+        return Result(
+            run=self._run,
+            trials=self._trials,
+            members=self._make_members,
+            histories=self._make_histories,
+            probes=self._make_probes,
+            predictions=self._get_predictions,
+            source=source,
+            folder=self._folder,
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """What a pickle holds: the tables, and the models that were made; not the rows of the search."""
@@ -392,35 +402,40 @@ class Result:
             )
         return self._models[chosen.number]
 
-    def predict(self, rows: Any, trial: Trial | int | None = None) -> pd.DataFrame:
+    def predict(self, rows: Any, trial: Trial | int | None = None, **reading: Any) -> pd.DataFrame:
         """Predictions for raw rows.
 
         Args:
-            rows: As `x` of `unitune.tune`: an array, a frame, or the path of a table.
+            rows: As `x` of `unitune.tune`: an array, a frame, or the path or address of a table.
             trial: A trial or its number; the best if not given.
+            reading: `separator`, `decimal`, `encoding` and `header` of a CSV file, where they are not those of the run.
 
         Returns:
             A row for each row. For classes, `prediction` (the likeliest class) and `probability_CLASS` for each class;
-            for regression `prediction`, or `prediction_1`, `prediction_2`, ... for several outputs.
+            for regression `prediction`, or `prediction_1`, `prediction_2`, ... for several outputs. Before them stand
+            the columns that `tune(id=...)` named.
         """
-        model = self.model(trial)
-        inputs = raw_inputs(Schema.from_json(self._run.data["schema"]), rows)
-        values = preprocessing.predict(model, inputs)
-        values = values.reshape(len(values), -1)
-        classes = self._run.data["classes"]
-        if classes is None:
-            if values.shape[1] == 1:
-                return pd.DataFrame({"prediction": values[:, 0]})
-            return pd.DataFrame({f"prediction_{number + 1}": column for number, column in enumerate(values.T)})
-        logits = np.array([self._find(trial).number in self._run.logits])
-        values = probabilities(values[None], self._run.task, logits)[0]
-        if values.shape[1] == 1:
-            values = np.concatenate([1 - values, values], axis=1)
-        likeliest = pd.Series([classes[position] for position in values.argmax(axis=1)])
-        return pd.DataFrame(
-            {"prediction": likeliest}
-            | {f"probability_{label}": column for label, column in zip(classes, values.T, strict=True)}
-        )
+        return self.predicted(rows, trial, **reading).table
+
+    def evaluate(self, rows: Any, trial: Trial | int | None = None, **reading: Any) -> dict[str, float]:
+        """The scores of a model on raw rows of a table that has the target, in every metric of the task.
+
+        Args:
+            rows, trial, reading: As in `predict`.
+
+        Raises:
+            DataError: The table has no target, or other classes.
+        """
+        found = self.predicted(rows, trial, **reading)
+        if not found.scores:
+            received = found.no_scores or f"there is no column `{self._run.data['target']}`"
+            raise DataError("Rows are scored by their target", received, "Use `predict` for rows without one.")
+        return dict(found.scores)
+
+    def predicted(self, rows: Any, trial: Trial | int | None = None, **reading: Any) -> Predicted:
+        """Both: predictions, and scores where the rows have the target."""
+        logits = self._find(trial).number in self._run.logits
+        return predict_rows(self._run, lambda: self.model(trial), rows, logits=logits, reading=reading)
 
     @cached_property
     def test_scores(self) -> pd.DataFrame | None:

@@ -32,7 +32,7 @@ STRATEGIES = (
     "racing",
     "halving",
     "hyperband",
-    "one_at_a_time",
+    "one-at-a-time",
 )
 
 GRID_LIMIT = 1_000
@@ -91,7 +91,7 @@ def make_strategy(
     if isinstance(strategy, Strategy):
         inner, limit = strategy, trials
     else:
-        key = strategy.replace("-", "_").lower() if isinstance(strategy, str) else strategy
+        key = strategy.replace("_", "-").lower() if isinstance(strategy, str) else strategy
         if key not in STRATEGIES:
             raise OptionError(
                 "`strategy` must be a known name", f"got {strategy!r}", suggest(str(strategy), STRATEGIES)
@@ -140,7 +140,7 @@ def choose(space: Space, goal: Goal, trials: int | None, *, ends: bool = False) 
 
 def _ends(key: str, space: Space) -> bool:
     """Whether a strategy comes to an end by itself, and soon enough."""
-    return key in ("grid", "one_at_a_time") or (key in ("racing", "halving", "hyperband") and fits(space, None))
+    return key in ("grid", "one-at-a-time") or (key in ("racing", "halving", "hyperband") and fits(space, None))
 
 
 def _made(
@@ -152,7 +152,7 @@ def _made(
         return Random(space, seed=seed)
     if key == "qmc":
         return Qmc(space, seed=seed)
-    if key == "one_at_a_time":
+    if key == "one-at-a-time":
         return OneAtATime(space, goal=goal, baseline=baseline)
     if key == "tpe":
         from unitune.search.tpe import Tpe

@@ -65,7 +65,7 @@ class OneAtATime(Strategy):
         SpaceError: The baseline names an unknown hyperparameter or a value outside of its domain.
     """
 
-    name = "one_at_a_time"
+    name = "one-at-a-time"
     learns = True
 
     def __init__(self, space: Space, *, goal: Goal, baseline: Mapping[str, Any] | None = None) -> None:

@@ -40,7 +40,9 @@ def tune(
     x: Any,
     y: Any = None,
     *rows: Any,
-    target: str | Sequence[str] | None = None,
+    target: str | int | Sequence[str] | None = None,
+    ignore: str | Sequence[str] | None = None,
+    id: str | Sequence[str] | None = None,
     units: Any = None,
     activations: Any = None,
     layers: Any = None,
@@ -75,6 +77,7 @@ def tune(
     separator: str | None = None,
     decimal: str | None = None,
     encoding: str | None = None,
+    header: bool | None = None,
     strategy: str | Strategy = "auto",
     baseline: Mapping[str, Any] | None = None,
     enqueue: Sequence[Mapping[str, Any]] | None = None,
@@ -107,11 +110,14 @@ def tune(
     domain (`unitune.Int`, `Float`, `Choice`, `Fixed`).
 
     Args:
-        x: Numbers `(row, feature...)`; a pandas or polars frame; or the path of a CSV or Parquet file. Where a function
-            builds models with several inputs, a list of arrays in their order, or a dict of them by name. Or a
-            `tf.data.Dataset` or `PyDataset` of `(x, y)` or `(x, y, sample_weight)`, which is read into memory once.
+        x: Numbers `(row, feature...)`; a pandas or polars frame; or the path or address of a CSV, Parquet or Excel
+            file. Where a function builds models with several inputs, a list of arrays in their order, or a dict of them
+            by name. Or a `tf.data.Dataset` or `PyDataset` of `(x, y)` or `(x, y, sample_weight)`, which is read into
+            memory once.
         y: The target, `(row,)` or `(row, output)`, or the name of its column.
-        target: The name of the target's column, instead of `y`.
+        target: The name of the target's column, instead of `y`; several for several numbers.
+        ignore: Columns of a table that are left out.
+        id: Columns of a table that are left out, and kept beside the predictions of `Result.predict`.
         units: Units of a hidden layer, 1 or more.
         activations: Names of Keras activations, layers such as `keras.layers.LeakyReLU(0.1)`, or functions.
         layers: How many hidden layers, 1 to 8.
@@ -145,10 +151,11 @@ def tune(
         class_weight: From a class to its weight in training, or `"balanced"`.
         normalize: Whether features are normalised inside the model; `"auto"`: where they need it.
         separator, decimal, encoding: Of a CSV file; found if not given.
+        header: Whether the first row of a CSV or Excel file holds the names of the columns; found if not given.
         strategy: `"grid"`, `"random"`, `"qmc"`, `"tpe"`, `"gp"`, `"cmaes"`, `"nsga2"`, `"nsga3"`, `"racing"`,
-            `"halving"`, `"hyperband"`, `"one_at_a_time"`, or a `unitune.search.Strategy`; `"auto"` chooses by space and
+            `"halving"`, `"hyperband"`, `"one-at-a-time"`, or a `unitune.search.Strategy`; `"auto"` chooses by space and
             budget, and says why.
-        baseline: Values of the first trial, from which `"one_at_a_time"` starts; what is left out is in the middle of
+        baseline: Values of the first trial, from which `"one-at-a-time"` starts; what is left out is in the middle of
             its domain.
         enqueue: Configurations that are trained next, or parts of them.
         warm_start: A result or run folder on the same rows: its trials are known to the strategy, and its best is
@@ -305,7 +312,10 @@ SPACE = (
     "batch_sizes",
     "epochs",
 )
-ROWS = ("target", "task", "sample_weight", "groups", "class_weight", "separator", "decimal", "encoding")
+ROWS = (
+    *("target", "ignore", "id", "task", "sample_weight", "groups", "class_weight"),
+    *("separator", "decimal", "encoding", "header"),
+)
 EVALUATION = ("objective", "direction", "folds", "cv", "validation_split", "validation_data", "test_data")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from unitune.data.arrays import Split
 from unitune.data.batches import comes_in_batches, read_batches
 from unitune.data.dataset import Dataset
-from unitune.data.folds import Fold, make_folds
+from unitune.data.folds import Fold, make_folds, rare_classes
 from unitune.data.load import like
 from unitune.errors import DataError, OptionError, suggest
 from unitune.models import backend, preprocessing
@@ -55,7 +55,9 @@ def pose(
     if folds is None and cv is None and validation_split is None and rows is None:
         folds = _default_folds(data)
         if folds < DEFAULT_FOLDS:
-            notes.append(f"{folds} folds instead of {DEFAULT_FOLDS}: the smallest class has {folds} rows.")
+            notes.append(f"{folds} folds instead of {DEFAULT_FOLDS}: {_why_fewer(data)} has {folds} rows.")
+    if folds is not None and not time_ordered:
+        notes += _rare_notes(data, folds)
     split_again = partial(
         make_folds,
         data,
@@ -136,7 +138,32 @@ def _default_folds(data: Dataset) -> int:
         return max(2, min(DEFAULT_FOLDS, len(np.unique(data.groups))))
     if data.classes is None:
         return max(2, min(DEFAULT_FOLDS, data.n_rows))
-    return max(2, min(DEFAULT_FOLDS, int(np.unique(data.y, return_counts=True)[1].min())))
+    # Two classes must be in every fold; others may be too rare for that. An output of a network may have no row.
+    present, counts = np.unique(data.y, return_counts=True)
+    second = int(counts.argsort(kind="stable")[-2:][0])
+    if counts[second] < 2:
+        label = data.classes.tolist()[int(present[second])]
+        raise DataError(
+            "Two classes must have 2 rows each, to be trained and validated on",
+            f"class {label!r} has {counts[second]}",
+            "Add rows of that class, or take another column as target.",
+        )
+    return min(DEFAULT_FOLDS, int(counts[second]))
+
+
+def _why_fewer(data: Dataset) -> str:
+    return "the smallest class" if data.n_classes == 2 else "every class but the largest at most"
+
+
+def _rare_notes(data: Dataset, folds: int) -> list[str]:
+    rare = rare_classes(data, folds)
+    if not rare:
+        return []
+    shown = ", ".join(f"`{label}` ({n})" for label, n in list(rare.items())[:6]) + (", ..." if len(rare) > 6 else "")
+    note = f"Rare classes with fewer rows than folds: {shown}. Scores say little about them."
+    if 1 in rare.values():
+        note += " A class of one row is trained on in every fold, and never validated."
+    return [note]
 
 
 def in_memory(call: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import numpy as np
 
 from unitune.data.arrays import Split
 from unitune.data.dataset import Dataset
+from unitune.data.files import address_of
 from unitune.diagnosis import best_single_feature
 from unitune.engine.contract import Engine, Job
 from unitune.errors import OptionError, SaveError, TrainingError
@@ -379,7 +380,7 @@ def describe_call(function: str, call: Mapping[str, Any]) -> str:
     for key, value in call.items():
         if key in defaults and isinstance(value, type(defaults[key])) and value == defaults[key]:
             continue
-        if key == "progress" or value is False:
+        if key == "progress" or (value is False and key != "header"):
             continue
         text = repr(value)
         short = isinstance(value, str | int | float | list | tuple | dict | Path) and len(text) <= 200
@@ -401,7 +402,7 @@ def recorded_call(call: Mapping[str, Any]) -> dict[str, Any]:
         if key in NOT_OF_THE_PROBLEM:
             continue
         if key in ("x", "validation_data", "test_data") and isinstance(value, str | Path):
-            recorded[key] = str(Path(value).absolute())
+            recorded[key] = address_of(value) or str(Path(value).absolute())
             continue
         try:
             held = json.loads(json.dumps(value))
@@ -423,6 +424,9 @@ def _describe_data(problem: Problem) -> dict[str, Any]:
     return {
         "n_rows": data.n_rows,
         "target": data.target_name,
+        "target_form": data.target_form,
+        "ids": list(data.ids),
+        "reading": dict(data.reading),
         "classes": None if data.classes is None else data.classes.tolist(),
         "schema": data.raw_schema.to_json(),
         "standardised": problem.splits[0].y_scale is not None,

@@ -7,11 +7,12 @@ from typing import Any
 
 from unitune.data.dataset import Dataset
 from unitune.errors import DataError, OptionError
-from unitune.result import Verification, load
+from unitune.result import Result, Verification, load
 from unitune.result.verification import verify_members
-from unitune.tuner.dense import pose_dense
+from unitune.tuner.dense import Posed, pose_dense
 from unitune.tuner.loop import jobs_of
 from unitune.tuner.pose import in_memory
+from unitune.tuner.refit import Refitter
 
 
 def verify(folder: str | Path, x: Any = None, y: Any = None, *, trial: int | None = None) -> Verification:
@@ -29,15 +30,41 @@ def verify(folder: str | Path, x: Any = None, y: Any = None, *, trial: int | Non
         DataError: The rows are not those of the run.
     """
     result = load(folder)
+    posed = _posed_again(result, x, y)
+    chosen = next((one for one in result.trials if one.number == trial), None) if trial is not None else result.best
+    if chosen is None:
+        raise OptionError("`trial` must be the number of a trial", f"got {trial!r}", f"There are {len(result.trials)}.")
+    network = posed.network(chosen.configuration)
+    jobs = jobs_of(posed.problem, [network], [chosen.number])
+    return verify_members(jobs, posed.problem.splits, result.history(chosen), trial=chosen.number)
+
+
+def with_models(folder: str | Path, x: Any = None, y: Any = None) -> Result:
+    """A saved run that can train each of its trials again on all rows, as the search would have.
+
+    Args:
+        folder, x, y: As in `verify`.
+
+    Raises:
+        RunFolderError: There is no run in the folder.
+        OptionError: The run cannot be posed again from what was recorded.
+        DataError: The rows are not those of the run.
+    """
+    result = load(folder)
+    posed = _posed_again(result, x, y)
+    return result.with_source(Refitter(problem=posed.problem, network=posed.network))
+
+
+def _posed_again(result: Result, x: Any, y: Any) -> Posed:
     call = dict(result.run.call)
     function = call.pop("build_model", None)
     missing = [f"the function `{function}`"] * bool(function)
     missing += [name for name in call.pop("not_recorded", ["its arguments"]) if name not in ("x", "y")]
     if missing or not call.keys() - {"x", "y"} <= set(_arguments()):
         raise OptionError(
-            "Only a run of `unitune.tune` whose arguments a file can hold can be verified from its folder",
+            "Only a run of `unitune.tune` whose arguments a file can hold can be trained again from its folder",
             f"this one was given {', '.join(missing) or 'others'}",
-            "Use `Result.verify()` on the result that the search returned.",
+            "Use `Result.verify()` or `Result.model()` on the result that the search returned.",
         )
     if x is not None:
         call |= {"x": x, "y": y}
@@ -49,12 +76,7 @@ def verify(folder: str | Path, x: Any = None, y: Any = None, *, trial: int | Non
         )
     posed = pose_dense(in_memory(call))
     _check_same(posed.problem.dataset, str(result.run.data.get("fingerprint")))
-    chosen = next((one for one in result.trials if one.number == trial), None) if trial is not None else result.best
-    if chosen is None:
-        raise OptionError("`trial` must be the number of a trial", f"got {trial!r}", f"There are {len(result.trials)}.")
-    network = posed.network(chosen.configuration)
-    jobs = jobs_of(posed.problem, [network], [chosen.number])
-    return verify_members(jobs, posed.problem.splits, result.history(chosen), trial=chosen.number)
+    return posed
 
 
 def _arguments() -> tuple[str, ...]:
