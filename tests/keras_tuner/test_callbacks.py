@@ -168,3 +168,58 @@ def test_what_needs_the_model_while_it_trains_is_left_to_keras(name, build, rows
     training = Training(optimizer=OptimizerSpec(class_name="SGD", learning_rate=0.1), loss="mse")
     with pytest.raises(Unfusable, match=name):
         read_callbacks([made], training, 4, validates=True)
+
+
+def test_callbacks_that_are_not_keras_or_do_not_go_together_are_left_to_keras():
+    import keras
+
+    from unitune.engine.lift.base import Unfusable
+    from unitune.keras_tuner.engine.callbacks import read_callbacks
+    from unitune.models.blueprint import OptimizerSpec, Training
+
+    class EarlyStopping(keras.callbacks.EarlyStopping):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch > 1
+
+    class TerminateOnNaN(keras.callbacks.Callback):
+        pass
+
+    def patched():
+        made = keras.callbacks.ReduceLROnPlateau()
+        made.get_monitor_value = lambda logs: 0.0
+        return made
+
+    plateau, scheduler = keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler
+    training = Training(optimizer=OptimizerSpec(class_name="SGD", learning_rate=0.1), loss="mse")
+    for callbacks, said in (
+        ([EarlyStopping()], "`EarlyStopping` is a class of your own"),
+        ([TerminateOnNaN()], "`TerminateOnNaN` is a class of your own"),
+        ([patched()], "`get_monitor_value` of its own"),
+        ([scheduler(lambda epoch: 0.1), plateau()], "beside a schedule"),
+        ([plateau(), scheduler(lambda epoch: 0.1)], "beside a schedule"),
+    ):
+        with pytest.raises(Unfusable, match=said):
+            read_callbacks(callbacks, training, 4, validates=True)
+
+
+def test_a_callback_that_was_used_before_is_read_again():
+    import keras
+
+    from unitune.tuner.keras_callbacks import check_callback
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    used = [
+        keras.callbacks.EarlyStopping("loss", patience=1, min_delta=0.1, restore_best_weights=True),
+        keras.callbacks.ReduceLROnPlateau("loss", patience=1),
+    ]
+    model.fit(np.ones((4, 2)), np.ones((4, 1)), epochs=2, verbose=0, callbacks=used)
+    assert [check_callback(one) for one in used] == ["EarlyStopping", "ReduceLROnPlateau"]
+
+
+def test_epochs_before_the_first_are_left_to_keras(build, rows, tmp_path):
+    tuner = keras_tuner.RandomSearch(build, "val_loss", 1, seed=0, directory=tmp_path)
+    x, y, held_out = rows
+    tuner.search(x, y, epochs=3, initial_epoch=2, validation_data=held_out, verbose=0)
+    trial = next(iter(tuner.oracle.trials.values()))
+    assert (trial.engine, "`initial_epoch`" in trial.engine_reason) == ("solo", True)

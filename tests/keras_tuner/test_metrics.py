@@ -148,7 +148,7 @@ def test_others_are_left_to_keras_with_the_reason(given, said):
     assert isinstance(model, keras.Model)
 
     def read():
-        training, _ = _logged_metrics(model, adopt(model)[1], (False,))
+        training, _ = _logged_metrics(model, adopt(model)[1], (False,), (False,))
         return [metric_name(metric) for metric in training.metrics]
 
     with pytest.raises(Unfusable, match=said):

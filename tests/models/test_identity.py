@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from unitune.models import adopt, backend, optimizers
+from unitune.models.compiled_metrics import read_metric
 from unitune.models.identity import NotPlain, read
 from unitune.models.value_key import BOOKKEEPING, attribute_keys
 
@@ -346,3 +347,31 @@ def test_activations_of_a_name_of_keras_stay_what_they_are(keras):
         adopt._read(layers.Dense(3, activation=ReLU()))
     with pytest.raises(adopt.Unreadable):
         adopt._read(layers.TimeDistributed(layers.Dense(3, activation=sigmoid)))
+
+
+# Metrics ------------------------------------------------------------------------------------------------------------
+
+
+def test_metrics_are_read_as_keras_logs_them(keras):
+    def own(y, p):
+        return keras.ops.mean(y - p, -1)
+
+    class Own(keras.metrics.AUC):
+        pass
+
+    def told(given):
+        name, spec, more = read_metric(given)
+        return name, spec if isinstance(spec, str) else spec.class_name, more
+
+    assert told("acc") == ("acc", "accuracy", True)
+    assert told("AUC") == ("AUC", "AUC", True)
+    assert told("MAE") == ("MAE", "MeanAbsoluteError", False)
+    assert told("binary_accuracy") == ("binary_accuracy", "BinaryAccuracy", True)
+    assert told(keras.metrics.Precision(name="p")) == ("p", "Precision", True)
+    assert told(keras.losses.mean_squared_error) == ("mean_squared_error", "MeanSquaredError", False)
+    assert dict(read_metric(keras.metrics.BinaryAccuracy(threshold=0.3))[1].config)["threshold"] == 0.3
+    for given in (own, Own(), keras.metrics.MeanMetricWrapper(own)):
+        assert told(given)[1] == ""
+        assert read_metric(given)[1].given is given
+    assert "a function of your own" in read_metric(own)[1].reason
+    assert "a class of your own" in read_metric(Own())[1].reason

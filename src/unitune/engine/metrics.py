@@ -68,11 +68,13 @@ def metric_key(metric: str | MetricSpec) -> Key:
         if metric not in _NAMES:
             raise Unfusable(f"the metric `{metric}` has no fused form")
         return (_NAMES[metric],)
+    if metric.reason:
+        raise Unfusable(metric.reason)
     if metric.class_name not in (*MEANS, *_COUNTED):
         raise Unfusable(f"the metric `{metric.name}` has no fused form")
     usual = _USUAL.get(metric.class_name, {})
     for name, value in metric.config:
-        if name in usual and value not in usual[name]:
+        if (name in usual and value not in usual[name]) or name == "dtype":
             raise Unfusable(f"the metric `{metric.name}` with `{name}={value}` has no fused form")
     return (metric.name, metric.class_name, metric.config)
 

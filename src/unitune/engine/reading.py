@@ -15,7 +15,7 @@ from unitune.engine.lift.optimizer import OptimizerReading, read_optimizer, same
 from unitune.engine.losses import loss_key
 from unitune.engine.metrics import metric_key
 from unitune.engine.program_key import OutputKey
-from unitune.models.blueprint import Blueprint, Call, LayerSpec, OptimizerSpec, OutputSpec, Training
+from unitune.models.blueprint import Blueprint, Call, LayerSpec, MetricSpec, OptimizerSpec, OutputSpec, Training
 from unitune.models.identity import keras_class
 from unitune.models.shape_rules import RULES, Shape
 from unitune.models.shapes import as_shapes
@@ -366,7 +366,12 @@ def _read_training(training: Training) -> OptimizerReading:
 def _read_output(node: int, spec: OutputSpec) -> OutputKey:
     if spec.loss is None:
         raise Unfusable(f"the output `{spec.name}`, which has no loss, has no fused form")
+    loss = loss_key(spec.loss)
+    for metric in spec.metrics:
+        numbers = isinstance(metric, MetricSpec) and "sparse" in metric.class_name.lower()
+        if isinstance(metric, MetricSpec) and metric.class_name and numbers != str(loss[0]).startswith("sparse_"):
+            raise Unfusable(f"the metric `{metric.name}` with this loss has no fused form")
     metrics = tuple(dict.fromkeys(metric_key(metric) for metric in spec.metrics))
     if len({key[0] for key in metrics}) < len(metrics):
         raise Unfusable("two metrics of one name have no fused form")
-    return OutputKey(node=node, name=spec.name, loss=loss_key(spec.loss), metrics=metrics)
+    return OutputKey(node=node, name=spec.name, loss=loss, metrics=metrics)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from unitune.models.activations import layer_spec as activation_layer
 from unitune.models.blueprint import Blueprint, Call, InputSpec, LayerSpec, OutputSpec, Schedule, Training
 from unitune.models.build import activation_name
 from unitune.models.compiled import compile_arguments, compiled_outputs, gives_dictionary, output_names
+from unitune.models.compiled_metrics import read_metric
 from unitune.models.identity import NotPlain, check_instance, check_layer, is_kerass
 from unitune.models.keras_objects import LambdaAgain, is_layer, layer_config
 from unitune.models.shapes import KNOWN_LAYERS, as_shapes, is_known
@@ -351,7 +352,12 @@ def training_of(model: Any) -> Training:
     """What a compiled model is trained with; batch size and epochs at their defaults."""
     source = optimizers.learning_rate_schedule(model.optimizer)
     outputs = tuple(
-        OutputSpec(name=one.name, loss=one.loss, weight=one.weight, metrics=tuple(dict.fromkeys(_names(one.metrics))))
+        OutputSpec(
+            name=one.name,
+            loss=one.loss,
+            weight=one.weight,
+            metrics=tuple(dict.fromkeys(read_metric(m)[1] for m in one.metrics)),
+        )
         for one in compiled_outputs(model)
     )
     return Training(
@@ -367,25 +373,3 @@ def _trained_for(outputs: tuple[OutputSpec, ...]) -> dict[str, Any]:
     if len(outputs) > 1:
         return {"loss": None, "outputs": outputs}
     return {"loss": outputs[0].loss, "loss_weight": outputs[0].weight, "metrics": outputs[0].metrics}
-
-
-_ACCURACIES = ("BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy", "Accuracy")
-_SHORT = {"MeanAbsoluteError": "mae", "MeanSquaredError": "mse", "RootMeanSquaredError": "rmse"}
-
-
-def _names(metrics: Iterable[Any]) -> Iterable[str]:
-    """The metrics given to `compile`, as names; those that have none here are left out."""
-    for entry in metrics:
-        if isinstance(entry, str):
-            yield {"acc": "accuracy"}.get(entry, entry)
-        elif isinstance(entry, Mapping):
-            yield from _class_name(entry["class_name"])
-        elif hasattr(entry, "get_config"):
-            yield from _class_name(type(entry).__name__)
-
-
-def _class_name(name: str) -> Iterable[str]:
-    if name in _ACCURACIES:
-        yield "accuracy"
-    elif name in _SHORT:
-        yield _SHORT[name]

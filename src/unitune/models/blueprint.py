@@ -130,11 +130,22 @@ class OptimizerSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricSpec:
-    """The name of a class in `keras.metrics`, its arguments, and the name under which `fit` logs it."""
+    """A metric, and the name under which `fit` logs it.
+
+    Attributes:
+        class_name: Of a class in `keras.metrics`; empty where the metric is the user's own.
+        config: The arguments of the class.
+        given: The user's own metric: an object or a function.
+        reason: Why no program computes it, whatever its arguments.
+        more_is_better: What Keras takes for better where it is not told; None where it wants to be told.
+    """
 
     class_name: str
     name: str
     config: tuple[tuple[str, Any], ...] = ()
+    given: Any = None
+    reason: str = ""
+    more_is_better: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

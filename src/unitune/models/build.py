@@ -256,6 +256,8 @@ def _loss_weights(training: Training) -> Any:
 
 
 def _metric(spec: MetricSpec) -> Any:
+    if not spec.class_name:
+        return spec.given
     keras = backend.ensure()
     return getattr(keras.metrics, spec.class_name)(name=spec.name, **dict(spec.config))
 

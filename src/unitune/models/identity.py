@@ -80,7 +80,7 @@ def read(live: Any, module: str, noun: str, *, ignore: frozenset[str] = frozense
         arguments = _arguments(live)
     except Exception as error:
         raise NotPlain(f"{title} cannot tell its configuration: {type(error).__name__}") from error
-    keep = {"name": live.name} if "name" in _parameters(kind) and isinstance(getattr(live, "name", None), str) else {}
+    keep = {"name": live.name} if "name" in defaults(kind) and isinstance(getattr(live, "name", None), str) else {}
     check_twin(live, arguments, lambda: kind(**arguments, **keep), title, ignore=BOOKKEEPING | ignore)
     return arguments
 
@@ -231,7 +231,8 @@ def check_instance(live: Any, title: str) -> None:
 
 
 @lru_cache(maxsize=512)
-def _parameters(kind: Any) -> Mapping[str, Any]:
+def defaults(kind: Any) -> Mapping[str, Any]:
+    """The default of every argument of a class's constructor, but for the catch-alls."""
     found = inspect.signature(kind.__init__).parameters.values()
     named = (one for one in found if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY) and one.name != "self")
     return {one.name: one.default for one in named}
@@ -243,7 +244,7 @@ def _arguments(live: Any) -> dict[str, Any]:
     private = getattr(live, "_fn_kwargs", {})
     found: dict[str, Any] = {}
     kind: Any = type(live)
-    for name, default in _parameters(kind).items():
+    for name, default in defaults(kind).items():
         if name == "name":
             continue
         if name in private:

@@ -4,7 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
-from unitune.models.blueprint import EarlyStopping, Plateau
+from unitune.models.blueprint import EarlyStopping, Plateau, Training
+from unitune.models.identity import read
+
+# What a callback notes while a model is trained, and begins anew the next time.
+_NOTES = frozenset(
+    {"wait", "best", "best_weights", "best_epoch", "stopped_epoch", "monitor_op", "min_delta", "cooldown_counter"}
+    | {"history", "epoch", "writer", "keys", "csv_file", "append_header", "supports_tf_logs", "mode"}
+)
+
+
+def check_callback(callback: Any) -> str:
+    """The name of the class of a callback that is Keras's own, and nothing else.
+
+    Raises:
+        NotPlain: It is a class of the user's own, or has a method put in.
+    """
+    read(callback, "callbacks", "callback", ignore=_NOTES)
+    return type(callback).__name__
+
+
+def more_is_better(training: Training, metric: str) -> bool | None:
+    """What Keras takes for better of a metric, by the name under which it is logged; None where it wants to be told."""
+    for one in training.metrics:
+        if isinstance(one, str) and one == metric:
+            return one == "accuracy"
+        if not isinstance(one, str) and one.name == metric:
+            return one.more_is_better
+    return False if metric == "loss" else None
 
 
 def stopping_of(callback: Any, monitor: str, *, maximize: bool) -> EarlyStopping:

@@ -9,10 +9,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from unitune.engine.lift.base import Unfusable
 from unitune.models import backend
 from unitune.models.blueprint import Schedule, Training
-from unitune.tuner.keras_callbacks import plateau_of, stopping_of
+from unitune.models.identity import NotPlain
+from unitune.tuner.keras_callbacks import check_callback, plateau_of, stopping_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,14 +84,14 @@ def read_callbacks(
     Raises:
         Unfusable: One of them needs the model while it is trained.
     """
-    keras = backend.ensure()
     replays: list[Replay] = []
     logs_rate = False
     each: list[Any] = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
     for callback in each:
-        name = type(callback).__name__
-        if type(callback) is not getattr(keras.callbacks, name, None):
-            raise Unfusable(f"the callback `{name}` is not one of Keras's own")
+        try:
+            name = check_callback(callback)
+        except NotPlain as told:
+            raise Unfusable(str(told)) from None
         if name == "EarlyStopping" and training.early_stopping is None:
             monitor, maximize = _monitored(callback, logged, validates)
             if callback.baseline is not None or callback.start_from_epoch:
@@ -112,6 +115,8 @@ def read_callbacks(
             replays.append(Replay(callback=callback))
         else:
             raise Unfusable(f"the callback `{name}` needs the model while it is trained")
+    if training.plateau is not None and training.schedule != Schedule():
+        raise Unfusable("`ReduceLROnPlateau` beside a schedule of the learning rate has no fused form")
     return training, replays, logs_rate
 
 
@@ -167,6 +172,7 @@ def _scheduled(function: Any, training: Training, steps: int) -> Training:
     rates = []
     rate = training.optimizer.learning_rate
     for epoch in range(training.epochs):
+        rate = float(np.asarray(rate, keras.config.floatx()))  # the optimizer's own
         try:
             rate = float(function(epoch, rate))
         except TypeError:  # the older form

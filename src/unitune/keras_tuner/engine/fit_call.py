@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -21,7 +22,8 @@ from unitune.keras_tuner.engine.objective import Objective
 from unitune.models import backend
 from unitune.models.adopt import input_keys, why_own_fit
 from unitune.models.blueprint import Blueprint, EarlyStopping, MetricSpec, Training
-from unitune.models.compiled import compile_arguments, compiled_outputs, gives_dictionary, output_names
+from unitune.models.compiled import compiled_outputs, gives_dictionary, output_names
+from unitune.models.compiled_metrics import read_metric
 from unitune.models.shapes import output_shapes
 from unitune.records import Array
 from unitune.tuner.outputs import loss_name
@@ -135,6 +137,7 @@ def read_fit(
     objective: Objective,
     assigned: set[int],
     light: bool = False,
+    first_epoch: int = 0,
 ) -> FitCall:
     """Reads a call of `fit`.
 
@@ -145,6 +148,8 @@ def read_fit(
         objective: Whose best epoch's weights are wanted.
         assigned: The ids of the variables that the user set.
         light: Whether the model was built without its weights.
+        first_epoch: With which the tuner's own call begins, whose model was trained up to there. Ours is trained from
+            its start; any other `initial_epoch` would make it another training.
 
     Raises:
         Unfusable: With the reason why the call must be left to Keras.
@@ -156,6 +161,8 @@ def read_fit(
     for name in ("steps_per_epoch", "validation_steps"):
         if call.get(name) is not None:
             raise Unfusable(f"`{name}` has no fused form")
+    if int(call["initial_epoch"]) != first_epoch:
+        raise Unfusable("`initial_epoch` has no fused form")
     if call.get("validation_freq", 1) != 1:
         raise Unfusable("`validation_freq` has no fused form")
     if not isinstance(call["shuffle"], bool | np.bool_):
@@ -193,7 +200,7 @@ def read_fit(
 
     _check_targets(blueprint, training, input_shape, y, held_out)
     sparse = tuple(loss_name(output.loss).startswith("sparse_") for output in training.each_output)
-    training, logged = _logged_metrics(model, training, sparse)
+    training, logged = _logged_metrics(model, training, sparse, flat=[one.ndim == 1 for one in as_inputs(y)])
     epochs = int(call["epochs"])
     training = replace(
         training,
@@ -382,14 +389,15 @@ def _target(y: Any, sparse: bool) -> Any:
     return np.ascontiguousarray(y.reshape(len(y), width), dtype=keras.config.floatx())
 
 
-def _logged_metrics(model: Any, training: Training, sparse: tuple[bool, ...]) -> tuple[Training, dict[str, Logged]]:
-    """The training with its metrics, and these by the names under which Keras will log them.
+def _logged_metrics(
+    model: Any, training: Training, sparse: tuple[bool, ...], flat: Sequence[bool]
+) -> tuple[Training, dict[str, Logged]]:
+    """The training with its metrics, and these by the names under which Keras will log them; `flat` are targets of one
+    axis.
 
     Raises:
         Unfusable: One of them is not computed by programs.
     """
-    if compile_arguments(model).get("weighted_metrics"):
-        raise Unfusable("`weighted_metrics` has no fused form")
     found: dict[str, Logged] = {}
     specs = []
     compiled = compiled_outputs(model)
@@ -397,15 +405,18 @@ def _logged_metrics(model: Any, training: Training, sparse: tuple[bool, ...]) ->
         for one in compiled:
             loss = f"{one.name}_loss"
             found[loss] = Logged(engine_name=loss, more_is_better=None)
-    for output, numbers, spec in zip(compiled, sparse, training.each_output, strict=True):
+    for output, numbers, one_axis, spec in zip(compiled, sparse, flat, training.each_output, strict=True):
         prefix = f"{output.name}_" if output.name else ""
         metrics: dict[str | MetricSpec, None] = {}
         for given in output.metrics:
-            name, metric, up = _named(given) if isinstance(given, str) else _of_class(given)
-            kind = name if isinstance(metric, str) else metric.class_name
-            of_numbers = "sparse" in kind.lower()
-            if (kind in _ACCURACIES or not isinstance(metric, str)) and of_numbers != numbers:
-                raise Unfusable(f"the metric `{name}` with this loss has no fused form")
+            name, metric, up = read_metric(given)
+            if isinstance(metric, MetricSpec):
+                if metric.reason:
+                    raise Unfusable(metric.reason)
+                if ("sparse" in metric.class_name.lower()) != numbers:
+                    raise Unfusable(f"the metric `{name}` with this loss has no fused form")
+                if one_axis and not numbers and _crosses_rows(metric):
+                    raise Unfusable(f"Keras compares all rows in the metric `{name}` of targets with one axis")
             if prefix + name in found and prefix:
                 raise Unfusable(f"two metrics `{prefix}{name}` have no fused form")
             try:
@@ -420,31 +431,15 @@ def _logged_metrics(model: Any, training: Training, sparse: tuple[bool, ...]) ->
     return replace(training, metrics=specs[0].metrics), found
 
 
-_ACCURACIES = ("binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
-
-
-def _named(name: str) -> tuple[str, str | MetricSpec, bool]:
-    """A metric that was given by a name: the name, the metric, and whether more of it is better."""
-    return name, "accuracy" if name in _ACCURACIES else name, name.endswith(("acc", "accuracy"))
-
-
-def _of_class(given: Any) -> tuple[str, str | MetricSpec, bool]:
-    """A metric that was given as an object, or as its configuration."""
+@lru_cache(maxsize=256)
+def _crosses_rows(spec: MetricSpec) -> bool:
+    """Whether Keras's function of targets `(row,)` and predictions `(row, 1)` broadcasts them against each other."""
     keras = backend.ensure()
-    if not hasattr(given, "get_config"):
-        given = keras.metrics.deserialize(given) if isinstance(given, Mapping) else given
-    class_name = type(given).__name__
-    if type(given) is not getattr(keras.metrics, class_name, None):
-        name = getattr(given, "name", None) or getattr(given, "__name__", class_name)
-        raise Unfusable(f"the metric `{name}` is one of your own")
-    settings = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in given.get_config().items()
-        if key not in ("name", "dtype")
-    }
-    try:
-        hash(tuple(settings.values()))
-    except TypeError:
-        raise Unfusable(f"the metric `{given.name}` has no fused form") from None
-    spec = MetricSpec(class_name=class_name, name=given.name, config=tuple(sorted(settings.items())))
-    return given.name, spec, getattr(given, "_direction", "down") == "up"
+    metric = getattr(keras.metrics, spec.class_name)(**dict(spec.config))
+    if not hasattr(metric, "_fn"):
+        return False
+    truth, prediction = np.array([0.0, 1.0, 1.0], "float32"), np.array([[0.2], [0.4], [0.9]], "float32")
+    flat, shaped = (
+        keras.ops.convert_to_numpy(metric._fn(one, prediction, **metric._fn_kwargs)) for one in (truth, truth[:, None])
+    )
+    return flat.shape != shaped.shape or not np.allclose(flat, shaped)

@@ -73,6 +73,11 @@ def why_one_by_one(tuner: Tuner) -> str:
     return ""
 
 
+def _first_epoch(trial: Trial) -> int:
+    """The epoch up to which `Hyperband` has trained a trial's network before."""
+    return int(trial.hyperparameters.values.get("tuner/initial_epoch", 0))
+
+
 class _GoSolo(BaseException):
     """Unwinds the user's `fit`: the trial is run by Keras. Not an `Exception`, which the user's code may catch."""
 
@@ -292,6 +297,7 @@ class Population:
                 objective=self._oracle.objective,
                 assigned=assigned,
                 light=light,
+                first_epoch=_first_epoch(trial),
             )
         build = partial(self._tuner._model_to_fit, trial.hyperparameters.copy())
         return _Run(trial=trial, execution=execution, call=_with_source(call, BuiltModel(build, call.input_shape)))
@@ -308,7 +314,15 @@ class Population:
             return _Run(trial=trial, execution=execution, call=None, user=user)
         args, kwargs = user.request
         try:
-            call = read_fit(model, args, kwargs, rows=rows, objective=self._oracle.objective, assigned=assigned)
+            call = read_fit(
+                model,
+                args,
+                kwargs,
+                rows=rows,
+                objective=self._oracle.objective,
+                assigned=assigned,
+                first_epoch=_first_epoch(trial),
+            )
         except BaseException:
             user.go_on(_GoSolo())
             raise
