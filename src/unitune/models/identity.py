@@ -21,9 +21,9 @@ from operator import attrgetter
 from typing import Any
 
 from unitune.models import backend
-from unitune.models.value_key import BOOKKEEPING, NoKey, attribute_keys, value_key
+from unitune.models.value_key import BOOKKEEPING, Key, NoKey, attribute_keys, value_key
 
-_TWINS: OrderedDict[Any, dict[str, bytes]] = OrderedDict()
+_TWINS: OrderedDict[Any, dict[str, Key]] = OrderedDict()
 _GUARD = threading.Lock()
 _MAX_TWINS = 2_048
 # What a class must not have changed on Keras's own: a method that was put in its place is of another module.
@@ -222,12 +222,18 @@ def check_instance(live: Any, title: str) -> None:
     Raises:
         NotPlain: With the first method that is not its class's.
     """
-    for name, value in vars(live).items():
-        method = getattr(type(live), name, None)
-        if isinstance(method, types.FunctionType) and name != "loss":  # which `compile` sets
-            inner = getattr(value, "__wrapped__", None)
-            if name not in _WRAPPED or getattr(inner, "__func__", inner) is not method:
-                raise NotPlain(f"{title} has a `{name}` of its own")
+    kind: Any = type(live)
+    for name in vars(live).keys() & _functions(kind):
+        method = getattr(type(live), name)
+        inner = getattr(vars(live)[name], "__wrapped__", None)
+        if name not in _WRAPPED or getattr(inner, "__func__", inner) is not method:
+            raise NotPlain(f"{title} has a `{name}` of its own")
+
+
+@lru_cache(maxsize=512)
+def _functions(kind: Any) -> frozenset[str]:
+    """The names of a class's methods, but for `loss`, which `compile` sets."""
+    return frozenset(name for name in dir(kind) if isinstance(getattr(kind, name, None), types.FunctionType)) - {"loss"}
 
 
 @lru_cache(maxsize=512)

@@ -69,6 +69,12 @@ BOOKKEEPING = frozenset(
 )
 
 
+Key = Any
+"""Something that hashes."""
+
+_SIMPLE = frozenset({bool, int, str, type(None)})
+
+
 class NoKey(Exception):  # noqa: N818  (a finding: what holds it cannot be told from others)
     """A value has no key; the message says what it is."""
 
@@ -90,13 +96,13 @@ def value_key(value: Any) -> bytes:
     return _Walk().key(value)
 
 
-def attribute_keys(live: Any, *, ignore: frozenset[str] = BOOKKEEPING) -> dict[str, bytes]:
+def attribute_keys(live: Any, *, ignore: frozenset[str] = BOOKKEEPING) -> dict[str, Key]:
     """The key of each attribute of a Keras object, but for those that are ignored; `cell.units` of a layer inside it.
 
     Variables stand for their shape, type and traits; their values travel as weights. Lists and tuples are alike, since
     Keras's configurations make one of the other. What has no key has one that is equal to no other.
     """
-    keys: dict[str, bytes] = {}
+    keys: dict[str, Key] = {}
     _attributes(live, ignore, "", keys, _Walk(weights=False), set())
     return keys
 
@@ -105,7 +111,7 @@ _IN_MODELS = frozenset({"_functional", "_operations"})
 
 
 def _attributes(
-    live: Any, ignore: frozenset[str], prefix: str, keys: dict[str, bytes], walk: _Walk, seen: set[int]
+    live: Any, ignore: frozenset[str], prefix: str, keys: dict[str, Key], walk: _Walk, seen: set[int]
 ) -> None:
     found = vars(live)
     if type(live).__name__ == "InputLayer":
@@ -115,6 +121,9 @@ def _attributes(
         found = {str(i): one for i, one in enumerate(vars(inner).get("_operations") or inner._layers)}
     for name, value in found.items():
         if name in ignore or name.startswith("_self_"):
+            continue
+        if type(value) in _SIMPLE:
+            keys[prefix + name] = (type(value), value)
             continue
         if hasattr(value, "_inbound_nodes") and id(value) not in seen:  # a layer, whose weights may not be there
             seen.add(id(value))
