@@ -77,7 +77,7 @@ def read(live: Any, module: str, noun: str, *, ignore: frozenset[str] = frozense
     _check_methods(live, title)
     check_instance(live, title)
     try:
-        arguments = _arguments(live)
+        arguments = arguments_of(live)
     except Exception as error:
         raise NotPlain(f"{title} cannot tell its configuration: {type(error).__name__}") from error
     keep = {"name": live.name} if "name" in defaults(kind) and isinstance(getattr(live, "name", None), str) else {}
@@ -244,7 +244,7 @@ def defaults(kind: Any) -> Mapping[str, Any]:
     return {one.name: one.default for one in named}
 
 
-def _arguments(live: Any) -> dict[str, Any]:
+def arguments_of(live: Any) -> dict[str, Any]:
     """The arguments of the constructor, as the object holds them, without the name and those at their defaults."""
     config = live.get_config() if hasattr(live, "get_config") else {}
     private = getattr(live, "_fn_kwargs", {})

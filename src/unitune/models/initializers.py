@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unitune.errors import SpaceError, suggest
+from unitune.models.identity import NotPlain, read
 from unitune.space.parse import call
 
 INITIALIZERS = frozenset(
@@ -108,7 +109,7 @@ def _named(name: str) -> tuple[str, Mapping[str, Any]]:
 def canonical(initializer: Any) -> tuple[str, Mapping[str, Any]]:
     """The name and arguments of an initializer given as a name, a mapping or a Keras object.
 
-    An object of a class that is not Keras's own has the name `""`.
+    An object that is not Keras's own, or not what its arguments say, has the name `""`.
 
     Example:
         >>> canonical("TruncatedNormal(stddev=0.1)")
@@ -118,12 +119,10 @@ def canonical(initializer: Any) -> tuple[str, Mapping[str, Any]]:
         return _named(initializer)
     if isinstance(initializer, Mapping):
         return _named(initializer["class_name"])[0], initializer.get("config", {})
-    kind = type(initializer)
-    if kind.__module__.split(".")[0] == "keras" and hasattr(initializer, "get_config"):
-        # Keras's Identity leaves its gain out of its configuration.
-        gain = {"gain": initializer.gain} if hasattr(initializer, "gain") else {}
-        return _named(kind.__name__)[0], {**gain, **initializer.get_config()}
-    return "", {}
+    try:
+        return _named(type(initializer).__name__)[0], read(initializer, "initializers", "initializer")
+    except NotPlain:
+        return "", {}
 
 
 def check(initializer: Any) -> Any:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from unitune.models.identity import NotPlain, function_name, read
+from unitune.models.identity import NotPlain, arguments_of, function_name, is_kerass, read
 from unitune.models.value_key import NoKey, value_key
 
 _BASE_KEYS = frozenset({"name", "trainable", "dtype", "build_config", "quantization_config", "seed"})
@@ -94,29 +94,30 @@ def is_layer(value: Any) -> bool:
     return keras is not None and hasattr(keras, "Layer") and isinstance(value, keras.Layer)
 
 
-_PARTS = {"Initializer": "initializers", "Regularizer": "regularizers", "Constraint": "constraints"}
+_PARTS = ("initializers", "regularizers", "constraints")
 
 
 def _object(live: Any) -> Any:
-    """An initializer, a regularizer or a constraint: plain where its state is that of Keras's own, else live."""
-    keras = sys.modules["keras"]
-    for base, module in _PARTS.items():
-        if isinstance(live, getattr(getattr(keras, module), base)):
-            try:
-                return {"class_name": type(live).__name__, "config": part_config(live, module)}
-            except NotPlain:
-                return live
+    """An initializer, a regularizer or a constraint as its class and arguments, where it is Keras's own; else live.
+
+    Whether it is what these say is found out with its layer, whose twin is made of them.
+    """
+    if any(is_kerass(live, module) for module in _PARTS):
+        return {"class_name": type(live).__name__, "config": _without_seed(arguments_of(live))}
     return live
 
 
+def _without_seed(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: item for key, item in config.items() if key != "seed" and item is not None}
+
+
 def part_config(live: Any, module: str) -> dict[str, Any]:
-    """The arguments of an initializer, a regularizer or a constraint; the seed is left out.
+    """The arguments of an initializer, a regularizer or a constraint that stands alone; the seed is left out.
 
     Raises:
         NotPlain: It is not one of Keras's own, or not what it says it is.
     """
-    found = read(live, module, module.removesuffix("s"))
-    return {key: item for key, item in found.items() if key != "seed" and item is not None}
+    return _without_seed(read(live, module, module.removesuffix("s")))
 
 
 def _is_default(value: Any, default: Any) -> bool:

@@ -173,42 +173,37 @@ class _Walk:
     def _compound(self, value: Any, names: frozenset[str]) -> bytes:
         if isinstance(value, types.ModuleType):
             return self._module(value, names)
-        if isinstance(value, type):
-            return self._class(value)
-        if isinstance(value, types.CodeType):
-            return self._code(value)
-        if isinstance(value, types.FunctionType):
-            return self._function(value)
-        if isinstance(value, types.MethodType):
-            return _mix("method", self._all([value.__func__, value.__self__]))
-        if isinstance(value, functools.partial):
-            return _mix("partial", self._all([value.func, value.args, value.keywords]))
-        if isinstance(
-            value, types.BuiltinFunctionType | np.ufunc | types.MethodWrapperType | types.MethodDescriptorType
-        ):
-            return self._builtin(value)
-        if isinstance(value, staticmethod | classmethod):
-            return _mix(type(value).__name__, self._all([value.__func__]))
-        if isinstance(value, property):
-            return _mix("property", self._all([value.fget, value.fset]))
-        if isinstance(value, types.MemberDescriptorType | types.GetSetDescriptorType | types.WrapperDescriptorType):
-            return _mix("descriptor", [value.__qualname__.encode()])
-        if isinstance(value, enum.Enum):
-            return _mix("enum", [self.key(type(value)), value.name.encode()])
-        if isinstance(value, Mapping):
-            items = sorted(_mix("item", self._all(item)) for item in value.items())
-            return _mix("mapping", [*items, *self._own(value)])
-        if isinstance(value, list | tuple):
-            tag = "sequence" if not self._weights else type(value).__name__
-            return _mix(tag, [*self._all(value), *self._own(value)])
-        if isinstance(value, set | frozenset):
-            return _mix("set", sorted(self._all(value)))
-        if hasattr(value, "__array__") and hasattr(value, "dtype") and hasattr(value, "shape"):
-            return self._array(value)
-        inner = getattr(value, "python_function", None) or getattr(value, "__wrapped__", None)
-        if callable(inner) and _top(type(value)) in _LIBRARIES:  # compiled by TensorFlow or JAX
-            return _mix("wrapped", self._all([type(value), inner]))
-        return self._object(value)
+        kind: Any = type(value)
+        return getattr(self, _rule(kind))(value)  # type: ignore[no-any-return]
+
+    def _method(self, value: Any) -> bytes:
+        return _mix("method", self._all([value.__func__, value.__self__]))
+
+    def _partial(self, value: Any) -> bytes:
+        return _mix("partial", self._all([value.func, value.args, value.keywords]))
+
+    def _bound(self, value: Any) -> bytes:
+        return _mix(type(value).__name__, self._all([value.__func__]))
+
+    def _property(self, value: Any) -> bytes:
+        return _mix("property", self._all([value.fget, value.fset]))
+
+    def _descriptor(self, value: Any) -> bytes:
+        return _mix("descriptor", [value.__qualname__.encode()])
+
+    def _enum(self, value: Any) -> bytes:
+        return _mix("enum", [self.key(type(value)), value.name.encode()])
+
+    def _mapping(self, value: Any) -> bytes:
+        items = sorted(_mix("item", self._all(item)) for item in value.items())
+        return _mix("mapping", [*items, *self._own(value)])
+
+    def _sequence(self, value: Any) -> bytes:
+        tag = "sequence" if not self._weights else type(value).__name__
+        return _mix(tag, [*self._all(value), *self._own(value)])
+
+    def _set(self, value: Any) -> bytes:
+        return _mix("set", sorted(self._all(value)))
 
     def _module(self, module: types.ModuleType, names: frozenset[str]) -> bytes:
         if module.__name__.partition(".")[0] in _LIBRARIES:
@@ -287,6 +282,10 @@ class _Walk:
         return _mix("variable", [f"{tuple(variable.shape)}{variable.dtype}".encode(), *self._all(traits)])
 
     def _object(self, value: Any) -> bytes:
+        if _top(type(value)) in _COMPILERS:
+            inner = getattr(value, "python_function", None) or getattr(value, "__wrapped__", None)
+            if callable(inner):
+                return _mix("wrapped", self._all([type(value), inner]))
         if all(one is object or one.__flags__ & _MADE_IN_PYTHON for one in type(value).__mro__):
             return _mix("object", [self.key(type(value)), *self._own(value)])
         try:
@@ -310,6 +309,34 @@ class _Walk:
             (name, item) for name, item in found.items() if name not in books and not name.startswith("_self_")
         )
         return [part for name, item in own for part in (str(name).encode(), self.key(item))]
+
+
+_RULES: tuple[tuple[Any, str], ...] = (
+    (type, "_class"),
+    (types.CodeType, "_code"),
+    (types.FunctionType, "_function"),
+    (types.MethodType, "_method"),
+    (functools.partial, "_partial"),
+    (types.BuiltinFunctionType | np.ufunc | types.MethodWrapperType | types.MethodDescriptorType, "_builtin"),
+    (staticmethod | classmethod, "_bound"),
+    (property, "_property"),
+    (types.MemberDescriptorType | types.GetSetDescriptorType | types.WrapperDescriptorType, "_descriptor"),
+    (enum.Enum, "_enum"),
+    (Mapping, "_mapping"),
+    (list | tuple, "_sequence"),
+    (set | frozenset, "_set"),
+)
+_COMPILERS = frozenset({"tensorflow", "jax", "jaxlib"})  # whose functions have the user's inside
+
+
+@functools.lru_cache(maxsize=4096)
+def _rule(kind: Any) -> str:
+    """The method of a walk for the values of a type."""
+    for base, rule in _RULES:
+        if issubclass(kind, base):
+            return rule
+    is_array = all(hasattr(kind, name) for name in ("__array__", "dtype", "shape"))
+    return "_array" if is_array else "_object"
 
 
 def _mix(tag: str, parts: Iterable[bytes]) -> bytes:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unitune.engine.lift.base import Key, ProgramNode, Tensor, Unfusable, Weight, as_cast
+from unitune.models.identity import NotPlain, is_kerass
+from unitune.models.keras_objects import part_config
 
 # Keras's regularisers, with the defaults of their strengths.
 _L1_L2 = {"l1": {"l1": 0.01}, "l2": {"l2": 0.01}, "l1l2": {"l1": 0.0, "l2": 0.0}}
@@ -27,11 +29,12 @@ def describe(value: Any) -> tuple[str, dict[str, Any]]:
         return value, {}
     if isinstance(value, Mapping):
         return str(value["class_name"]), dict(value.get("config", {}))
-    if not type(value).__module__.startswith("keras.") or not hasattr(value, "get_config"):
-        raise Unfusable(
-            f"`{getattr(value, '__name__', type(value).__name__)}` is a regulariser or constraint of your own"
-        )
-    return type(value).__name__, dict(value.get_config())
+    module = "regularizers" if is_kerass(value, "regularizers") else "constraints"
+    try:
+        return type(value).__name__, part_config(value, module)
+    except NotPlain:
+        name = getattr(value, "__name__", type(value).__name__)
+        raise Unfusable(f"`{name}` is a regulariser or constraint of your own") from None
 
 
 def penalty_numbers(weight: str, regularizer: Any) -> dict[str, float]:
