@@ -110,7 +110,8 @@ def check_twin(
         NotPlain: Their states differ.
     """
     try:
-        key = (type(live), value_key(dict(arguments)), str(backend.ensure().config.dtype_policy().name))
+        policy = str(backend.ensure().config.dtype_policy().name)
+        key = (type(live), value_key(dict(arguments)), policy, ignore)
     except NoKey as told:
         raise NotPlain(f"{title} holds {told}") from None
     with _GUARD:
