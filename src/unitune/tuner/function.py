@@ -24,7 +24,6 @@ from unitune.models import backend
 from unitune.models.adopt import predicts_logits, training_of
 from unitune.models.blueprint import Blueprint, EarlyStopping, OptimizerSpec, Training
 from unitune.models.description import describe
-from unitune.models.identity import NotPlain
 from unitune.models.source import BuiltModel
 from unitune.space import Condition, Hyperparameter, Space
 from unitune.space.domains import same
@@ -32,7 +31,7 @@ from unitune.space.hyperparameters import HyperParameters
 from unitune.space.parse import domain
 from unitune.tuner.adopted import check_one_output, inputs_of
 from unitune.tuner.hypermodel import HyperModel, as_hypermodel, overrides_fit
-from unitune.tuner.keras_callbacks import check_callback, more_is_better, plateau_of, stopping_of
+from unitune.tuner.keras_callbacks import with_callback
 from unitune.tuner.light_build import light_variables, watched_weights
 from unitune.tuner.loop import Network
 from unitune.tuner.outputs import Failures, outputs_of, why_not
@@ -357,7 +356,7 @@ def _as_fitted(arguments: Mapping[str, Any], training: Training) -> Training:
         if arguments.get(name) is not None:
             settings[name] = arguments[name]
     for callback in arguments.get("callbacks") or ():
-        settings |= _with_callback(callback, training)
+        settings |= with_callback(callback, training)
     return replace(training, **settings)
 
 
@@ -371,40 +370,6 @@ def training_with(training: Training, callbacks: Any) -> Training:
     if callbacks is not None and not isinstance(callbacks, list | tuple):
         raise OptionError("`callbacks` must be a list of Keras callbacks", f"got {callbacks!r}")
     return _as_fitted({"callbacks": callbacks}, training)
-
-
-def _with_callback(callback: Any, training: Training) -> dict[str, Any]:
-    """What a callback of `fit` is as an argument of `Training`."""
-    logged = ("loss", *training.metric_names)
-    try:
-        name = check_callback(callback)
-    except NotPlain as told:
-        raise OptionError(
-            "with `tune`, `HyperModel.fit` may use callbacks of Keras's own",
-            str(told),
-            "Use `unitune.RandomSearch` for other callbacks.",
-        ) from None
-    if name in ("TerminateOnNaN", "History"):  # a member whose loss is no number ends in any case
-        return {}
-    metric = getattr(callback, "monitor", "").removeprefix("val_")
-    if name not in ("EarlyStopping", "ReduceLROnPlateau") or metric not in logged:
-        raise OptionError(
-            "with `tune`, `HyperModel.fit` may use `EarlyStopping` and `ReduceLROnPlateau` on what is logged",
-            f"got `{name}`" + (f" on `{callback.monitor}`" if metric else ""),
-            f"Logged are {', '.join(logged)}, and those with `val_`. Use `unitune.RandomSearch` for other callbacks.",
-        )
-    if name == "EarlyStopping" and (callback.baseline is not None or callback.start_from_epoch):
-        raise OptionError("with `tune`, `EarlyStopping` starts with the first epoch, without a baseline")
-    maximize = more_is_better(training, metric) if callback.mode == "auto" else callback.mode == "max"
-    if maximize is None:
-        raise OptionError(
-            f"`{name}` on `{callback.monitor}` must be told whether more of it is better",
-            "got mode='auto', as which Keras refuses it, too",
-            "Write `mode='max'` or `mode='min'`.",
-        )
-    if name == "EarlyStopping":
-        return {"early_stopping": stopping_of(callback, callback.monitor, maximize=maximize)}
-    return {"plateau": plateau_of(callback, callback.monitor, maximize=maximize)}
 
 
 def check_model(model: Any) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from unitune.errors import OptionError
 from unitune.models.blueprint import EarlyStopping, Plateau, Training
-from unitune.models.identity import read
+from unitune.models.identity import NotPlain, read
 
 # What a callback notes while a model is trained, and begins anew the next time.
 _NOTES = frozenset(
@@ -24,7 +25,7 @@ def check_callback(callback: Any) -> str:
     return type(callback).__name__
 
 
-def more_is_better(training: Training, metric: str) -> bool | None:
+def _more_is_better(training: Training, metric: str) -> bool | None:
     """What Keras takes for better of a metric, by the name under which it is logged; None where it wants to be told."""
     for one in training.metrics:
         if isinstance(one, str) and one == metric:
@@ -56,3 +57,41 @@ def plateau_of(callback: Any, monitor: str, *, maximize: bool) -> Plateau:
         monitor=monitor,
         maximize=maximize,
     )
+
+
+def with_callback(callback: Any, training: Training) -> dict[str, Any]:
+    """What a callback of `fit` is as an argument of `Training`, where programs have to know all of it.
+
+    Raises:
+        OptionError: It is neither `EarlyStopping` nor `ReduceLROnPlateau` on what is logged.
+    """
+    logged = ("loss", *training.metric_names)
+    try:
+        name = check_callback(callback)
+    except NotPlain as told:
+        raise OptionError(
+            "with `tune`, `HyperModel.fit` may use callbacks of Keras's own",
+            str(told),
+            "Use `unitune.RandomSearch` for other callbacks.",
+        ) from None
+    if name in ("TerminateOnNaN", "History"):  # a member whose loss is no number ends in any case
+        return {}
+    metric = getattr(callback, "monitor", "").removeprefix("val_")
+    if name not in ("EarlyStopping", "ReduceLROnPlateau") or metric not in logged:
+        raise OptionError(
+            "with `tune`, `HyperModel.fit` may use `EarlyStopping` and `ReduceLROnPlateau` on what is logged",
+            f"got `{name}`" + (f" on `{callback.monitor}`" if metric else ""),
+            f"Logged are {', '.join(logged)}, and those with `val_`. Use `unitune.RandomSearch` for other callbacks.",
+        )
+    if name == "EarlyStopping" and (callback.baseline is not None or callback.start_from_epoch):
+        raise OptionError("with `tune`, `EarlyStopping` starts with the first epoch, without a baseline")
+    maximize = _more_is_better(training, metric) if callback.mode == "auto" else callback.mode == "max"
+    if maximize is None:
+        raise OptionError(
+            f"`{name}` on `{callback.monitor}` must be told whether more of it is better",
+            "got mode='auto', as which Keras refuses it, too",
+            "Write `mode='max'` or `mode='min'`.",
+        )
+    if name == "EarlyStopping":
+        return {"early_stopping": stopping_of(callback, callback.monitor, maximize=maximize)}
+    return {"plateau": plateau_of(callback, callback.monitor, maximize=maximize)}
