@@ -23,6 +23,8 @@ from quick_engine import QuickEngine, quick_fit
 
 MINI_BATCHES = "rows of weight 0 are still part of the mini-batches, whose loss is a mean over their rows"
 
+EQUIVALENT_WEIGHTS = [f"check_sample_weight_equivalence_on_{form}_data" for form in ("dense", "sparse")]
+
 FOLDS = "a row of weight 0 still counts where rows are dealt out to folds"
 
 
@@ -62,9 +64,7 @@ ESTIMATORS = [
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
 @parametrize_with_checks(
     ESTIMATORS,
-    expected_failed_checks=lambda _: {
-        f"check_sample_weight_equivalence_on_{form}_data": MINI_BATCHES for form in ("dense", "sparse")
-    },
+    expected_failed_checks=lambda _: dict.fromkeys(EQUIVALENT_WEIGHTS, MINI_BATCHES),
 )
 def test_check_of_scikit_learn(estimator, check):
     check(estimator)
@@ -83,7 +83,7 @@ def _quick(monkeypatch):
 @pytest.mark.usefixtures("_quick")
 @parametrize_with_checks(
     [UnituneClassifier(**SMALL), UnituneRegressor(**SMALL)],
-    expected_failed_checks=lambda _: {"check_sample_weight_equivalence_on_dense_data": FOLDS},
+    expected_failed_checks=lambda _: dict.fromkeys(EQUIVALENT_WEIGHTS, FOLDS),
 )
 def test_check_of_scikit_learn_with_a_search_inside(estimator, check):
     check(estimator)
