@@ -219,7 +219,7 @@ def test_progress_goes_to_standard_error_with_the_notes_once(capsys):
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("Task: binary") == 1
-    assert "1/1 trials" in captured.err
+    assert "1/1 trial," in captured.err
 
 
 class Interrupts(Listener):

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -155,7 +156,7 @@ def by_keras(
             matters little: a graph rounds half precision otherwise.
         nudge: Whether the first weights are moved by half a unit in their last place: what that changes is rounding.
     """
-    with quiet_arrays(), member_model(job, split, seeded=True) as model:
+    with quiet_arrays(), _quiet_tracing(), member_model(job, split, seeded=True) as model:
         first = tuple(np.array(weight) for weight in model.get_weights())
         if nudge:
             rng = np.random.default_rng(0)
@@ -236,6 +237,18 @@ def _compiled(function: Any) -> Any:
     import tensorflow as tf
 
     return tf.function(function)
+
+
+@contextmanager
+def _quiet_tracing() -> Iterator[None]:
+    """TensorFlow advises against tracing as often as a careful look needs it."""
+    log = logging.getLogger("tensorflow")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _step(model: Any, batch: tuple[Any, ...], *, train: bool, graph: bool) -> dict[str, float]:

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from unitune.data.arrays import Split, n_rows, row_shape
+from unitune.data.arrays import Split, as_inputs, n_rows, row_shape
 from unitune.engine.agreement import Seen, by_keras, by_program, difference, small_split, told
 from unitune.engine.contract import Job, Outcome, Take
 from unitune.engine.device import at, here
@@ -303,6 +303,8 @@ class Run:
             raise
         except Exception as error:
             return f"Keras fails with {reason_of(error)}"
+        if found and not all(np.isfinite(x).all() for x in as_inputs(small.x_train) if x.dtype.kind == "f"):
+            return "some rows are no finite numbers, of which compiled programs make something else"
         return told(job.blueprint.name, found) if found else ""
 
     def _on_main(self, function: Callable[[], Any]) -> Any:

@@ -8,12 +8,16 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import os
+import random
 import re
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from types import ModuleType
+from typing import Any
+
+import numpy as np
 
 from unitune.errors import OptionError
 
@@ -84,6 +88,34 @@ def quiet_first_compile() -> Iterator[None]:
     with _first_compile, _quiet_stderr():
         yield
     _announced.set()
+
+
+@contextlib.contextmanager
+def generators_as_before() -> Iterator[None]:
+    """Puts the global random generators of Python, NumPy, Keras and TensorFlow back, which the code inside may seed.
+
+    TensorFlow's global seed would stay for good, and a `tf.data` pipeline that is made later would repeat its random
+    numbers in each epoch.
+    """
+    keras = ensure()
+    state = importlib.import_module("keras.src.backend.common.global_state")
+    names = ("global_seed_generator", "global_random_seed")
+    kept = {name: state.get_global_attribute(name) for name in names}
+    python, numpy = random.getstate(), np.random.get_state()
+    context: Any = None
+    if keras.config.backend() == "tensorflow":
+        context = importlib.import_module("tensorflow.python.eager.context").context()
+        # There is a generator once there was a seed.
+        of_context = {name: getattr(context, name) for name in ("_seed", "_rng") if hasattr(context, name)}
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        for name, value in kept.items():
+            state.set_global_attribute(name, value)
+        if context is not None:
+            vars(context).update(of_context)
 
 
 def _choose() -> str:

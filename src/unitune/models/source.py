@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from unitune.models import backend
+from unitune.models.compiled import misplaced_metrics
 from unitune.models.initial import seeded
 from unitune.models.shapes import as_shapes
 
@@ -127,6 +128,10 @@ class LiveModel:
 
 
 def _build(model: Any, input_shape: tuple[Any, ...]) -> None:
+    """Makes the model ready for `fit`: built, with metrics where Keras 3 takes them."""
+    misplaced = misplaced_metrics(model)
+    if misplaced:
+        model.compile(optimizer=model.optimizer, loss=model.loss, metrics=misplaced)
     if not model.built and len(as_shapes(input_shape)) == 1:
         model.build((None, *input_shape))
 

@@ -19,12 +19,16 @@ from unitune.stats import (
     Axis,
     Estimate,
     OutOfFold,
+    Posterior,
     Ties,
     corrected_estimates,
+    design_of,
     forest_shares,
     is_complete,
     marginals,
+    model_scores,
     nothing_known,
+    row_noise,
     tied_by_rows,
     tied_with_best,
     variance_shares,
@@ -35,8 +39,7 @@ from unitune.store import Run
 from unitune.store.run import ranked, varying
 
 GRID_POINTS = 32
-FASTER = 0.5
-SAVED_S = 1.0
+MODELLED = 2_000  # best trials, beyond which none is recommended
 BINS = 8
 
 
@@ -76,22 +79,39 @@ class Certainty:
         """Numbers of the trials that are tied with the best, best first."""
         return tuple(trial.number for trial, tied in zip(self._ranked, self.ties.tied, strict=True) if tied)
 
-    @property
-    def recommended(self) -> Trial:
-        """The cheapest of the tied; the best where nothing can be said about ties.
+    @cached_property
+    def posterior(self) -> Posterior:
+        """What is known of the true scores of the complete trials, best first: those that may be recommended."""
+        run, trials = self._run, self._ranked[:MODELLED]
+        numbers = [trial.number for trial in trials]
+        values = _values(trials, run.objective)
+        n_folds = max(1, int(run.folds["n_folds"]))
+        places = np.arange(values.shape[1])
+        known = self.predictions is not None and set(numbers) <= set(self.predictions.numbers.tolist())
+        return model_scores(
+            values,
+            run.direction,
+            fold=places % n_folds,
+            repeat=places // n_folds,
+            validation_ratio=float(run.folds["validation_ratio"]),
+            design=design_of(run.space, [trial.configuration for trial in trials]) if varying(run.space) else None,
+            attainable=ATTAINABLE.get(run.objective, (-math.inf, math.inf)),
+            rows=row_noise(self.predictions.only(numbers), run.objective, seed=run.seed)
+            if known and self.predictions is not None
+            else None,
+            seed=run.seed,
+        )
 
-        Of those with the fewest parameters it is the best, unless another takes less than half its time and saves at
-        least a second a member: measured times vary from run to run, and the same seed should recommend the same trial.
+    @cached_property
+    def recommended(self) -> Trial:
+        """The cheapest trial whose expected loss is within the tolerance of the smallest (`Posterior.recommend`).
+
+        The best where there is nothing to compare: one trial, or one score a trial and no predictions.
         """
-        if self.ties.method == NOTHING:
+        if self.ties.method == NOTHING or len(self._ranked) == 1:
             return self._ranked[0]
-        tied = set(self.tied)
-        candidates = [trial for trial in self._ranked if trial.number in tied]
-        fewest = min(trial.n_parameters for trial in candidates)
-        smallest = [trial for trial in candidates if trial.n_parameters == fewest]
-        fastest = min(smallest, key=_seconds)
-        saved, most = _seconds(smallest[0]) - _seconds(fastest), _seconds(smallest[0])
-        return fastest if saved > max(FASTER * most, SAVED_S) else smallest[0]
+        trials = self._ranked[:MODELLED]
+        return trials[self.posterior.recommend([one.n_parameters for one in trials], [_seconds(one) for one in trials])]
 
     @cached_property
     def estimates(self) -> dict[str, Estimate]:
@@ -217,14 +237,15 @@ class Certainty:
             return f"Take {name_of(best)}; folds (`folds=5`) would tell how sure this is."
         if len(self.tied) == 1:
             return f"Take {name_of(best)}.{spent}"
-        if chosen.number == best.number:
-            head = f"Take {name_of(best)}: it is also the cheapest of the tied."
-        elif chosen.n_parameters == best.n_parameters:
-            head = f"Take {name_of(chosen)} (trial {chosen.number}), the fastest of the cheapest tied."
-        else:
-            own = f"{self._run.objective} {chosen.scores[self._run.objective].mean:.4g}"
-            saved = f"{own} with {chosen.n_parameters:,} parameters instead of {best.n_parameters:,}"
-            head = f"Take {name_of(chosen)} (trial {chosen.number}), the cheapest of the tied: {saved}."
+        place = self._ranked.index(chosen)
+        head = f"Take {name_of(chosen)}"
+        if place:
+            head += f" (trial {chosen.number}, {self._run.objective} {chosen.scores[self._run.objective].mean:.4g}"
+            if chosen.n_parameters != best.n_parameters:
+                head += f", {chosen.n_parameters:,} parameters instead of {best.n_parameters:,}"
+            head += ")"
+        loss = self.posterior.loss_at_most(place)
+        head += f": it is at most {loss:.2g} {self._run.objective} worse than the truly best, with 95 %."
         advice = "" if spent else ' To tell the tied apart, spend more repeats on them (`spend="ties"`).'
         return f"{head}{spent}{advice}"
 

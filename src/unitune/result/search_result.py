@@ -198,10 +198,12 @@ class Result:
 
     @property
     def recommended(self) -> Trial:
-        """Of the trials that are tied with the best the cheapest: the fewest parameters, then the least time.
+        """The cheapest trial that gives nothing away: the fewest parameters, then the least time.
 
-        Times that differ by less than a factor of two, or less than a second a member, count as equal, and then the
-        better score decides.
+        Of those whose *expected loss* is within a quarter of the standard error of a score of the smallest. The
+        expected loss is how much worse than the truly best a trial is, on average over what is not known, by one model
+        of all scores together (docs/explanation/statistics.md). Times that differ by less than a factor of two, or less
+        than a second a member, count as equal.
         """
         return self._certainty.recommended
 

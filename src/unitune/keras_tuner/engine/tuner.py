@@ -193,10 +193,10 @@ class Tuner(BaseTuner):
             callbacks = self._deepcopy_callbacks(given)
             self._configure_tensorboard_dir(callbacks, trial, execution.number)
             callbacks += [tuner_utils.TunerCallback(self, trial), checkpoint]
-            self._seed_everything(execution)
-            results.append(
-                self._build_and_fit_model(trial, *execution.args, **{**execution.kwargs, "callbacks": callbacks})
-            )
+            with backend.generators_as_before():
+                self._seed_everything(execution)
+                own = {**execution.kwargs, "callbacks": callbacks}
+                results.append(self._build_and_fit_model(trial, *execution.args, **own))
         trial.engine, trial.engine_reason = "solo", trial.engine_reason or self._solo_reason
         return results
 
