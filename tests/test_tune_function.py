@@ -1,3 +1,5 @@
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -165,26 +167,38 @@ def test_a_hypermodels_fit_may_stop_early_and_lower_the_rate(rows):
     assert found.verify().largest_difference < 1e-5
 
 
-@pytest.mark.parametrize(
-    ("name", "settings", "said"),
-    [
-        ("EarlyStopping", {"monitor": "val_auc"}, "`EarlyStopping` on `val_auc`. Logged are loss, accuracy"),
-        ("EarlyStopping", {"baseline": 0.5}, "without a baseline"),
-        ("CSVLogger", {"filename": "log.csv"}, "got `CSVLogger`"),
-    ],
-)
-def test_a_callback_that_has_no_place_in_a_search_is_refused(name, settings, said, rows):
+@pytest.mark.parametrize("kind", ["not logged", "baseline", "writes", "own of a known name"])
+def test_a_callback_that_no_program_can_call_is_called_by_fit(kind, rows, tmp_path):
+    """It is the user's own, new for each member, and the reason is said."""
     import keras
+
+    class TerminateOnNaN(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch >= 1
+
+    made = {
+        "not logged": (lambda: keras.callbacks.EarlyStopping("val_auc"), "on `val_auc`, which no program logs", 4),
+        "baseline": (lambda: keras.callbacks.EarlyStopping(patience=1, baseline=-1.0), "with a baseline", 1),
+        "writes": (lambda: keras.callbacks.CSVLogger(tmp_path / "log.csv"), "`CSVLogger` needs the model", 4),
+        "own of a known name": (TerminateOnNaN, "`TerminateOnNaN` is a class of your own", 2),
+    }
+    callback, said, epochs = made[kind]
 
     class Mine(unitune.HyperModel):
         def build(self, hp):
             return build_model(hp)
 
         def fit(self, hp, model, *args, **kwargs):
-            return model.fit(*args, callbacks=[getattr(keras.callbacks, name)(**settings)], **kwargs)
+            return model.fit(*args, epochs=4, callbacks=[callback()], **kwargs)
 
-    with pytest.raises(unitune.OptionError, match=said):
-        tune(Mine(), rows)
+    ignored = pytest.warns(UserWarning, match="val_auc") if kind == "not logged" else contextlib.nullcontext()
+    with ignored:
+        found = tune(Mine(), rows, trials=1)
+    (trial,) = found.trials
+    assert trial.engine == "solo"
+    assert said in trial.engine_reason
+    assert found.history()["epoch"].max() == epochs
+    assert (tmp_path / "log.csv").exists() == (kind == "writes")
 
 
 FITS = {

@@ -219,6 +219,10 @@ def fit_member(
             )
             callbacks.append(stopping)
     x_val = as_the_inputs_take(model, split.x_val)
+    own = [] if job.blueprint.source is None else job.blueprint.source.callbacks(model)
+    if own and validate:
+        callbacks += own
+        stopping = next((one for one in own if getattr(one, "restore_best_weights", False)), stopping)
     validation = (x_val, by_key(split.y_val, keys), *(() if split.w_val is None else (split.w_val,)))
     with quiet_arrays():
         history = model.fit(

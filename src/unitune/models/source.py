@@ -38,6 +38,10 @@ class Source(Protocol):
         """The model, which may be trained inside; one that is built draws its weights from this seed."""
         ...
 
+    def callbacks(self, model: keras.Model) -> list[Any]:
+        """New callbacks of the user's own, with which plain `fit` trains a lent model."""
+        ...
+
     def kept(self, model: keras.Model) -> keras.Model:
         """Of a lent model, one with the weights that it has now, which nobody else has."""
         ...
@@ -49,13 +53,20 @@ class BuiltModel:
     Args:
         build: Gives a compiled model.
         input_shape: Of one row, for a model that does not say what it takes.
+        callbacks: Gives the callbacks of the user's own for a model.
     """
 
     ships = True
 
-    def __init__(self, build: Callable[[], Any], input_shape: tuple[Any, ...]) -> None:
+    def __init__(
+        self,
+        build: Callable[[], Any],
+        input_shape: tuple[Any, ...],
+        callbacks: Callable[[Any], list[Any]] | None = None,
+    ) -> None:
         self._build = build
         self._input_shape = input_shape
+        self._callbacks = callbacks
 
     @contextmanager
     def lent(self, seed: int) -> Iterator[keras.Model]:
@@ -63,6 +74,10 @@ class BuiltModel:
         model = seeded(self._build, seed)
         _build(model, self._input_shape)
         yield model
+
+    def callbacks(self, model: keras.Model) -> list[Any]:
+        """Those that the user's function gives."""
+        return [] if self._callbacks is None else self._callbacks(model)
 
     def kept(self, model: keras.Model) -> keras.Model:
         """The model itself."""
@@ -105,6 +120,10 @@ class LiveModel:
             vars(model).update(left)
             if self._handed_over is not None:
                 model.set_weights(self._handed_over)
+
+    def callbacks(self, model: keras.Model) -> list[Any]:
+        """None."""
+        return []
 
     def kept(self, model: keras.Model) -> keras.Model:
         """A copy; or the user's own model, where none computes the same, which is then left with these weights."""

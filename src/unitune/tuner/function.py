@@ -6,6 +6,7 @@ of others each of them exists. What it finds is a space like any other, so that 
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
 import re
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from unitune.data.arrays import Split
 from unitune.data.dataset import Dataset
 from unitune.data.load import dataset as read_dataset
 from unitune.engine.contract import Engine
@@ -31,7 +33,7 @@ from unitune.space.hyperparameters import HyperParameters
 from unitune.space.parse import domain
 from unitune.tuner.adopted import check_one_output, inputs_of
 from unitune.tuner.hypermodel import HyperModel, as_hypermodel, overrides_fit
-from unitune.tuner.keras_callbacks import with_callback
+from unitune.tuner.keras_callbacks import OfFit, with_callback
 from unitune.tuner.light_build import light_variables, watched_weights
 from unitune.tuner.loop import Network
 from unitune.tuner.outputs import Failures, outputs_of, why_not
@@ -95,7 +97,8 @@ class Function:
         if overrides_fit(self.hypermodel):
             x, y = self._rows
             found = fit_arguments(self.hypermodel, hp, model, x, y, validation=(x, y))
-            _as_fitted(found, training_of(model))
+            with contextlib.suppress(OfFit):
+                _as_fitted(found, training_of(model))
         known = self._known
         known.merge([one for one in hp.space if not known._exists(one.name, one.conditions)])
         names = frozenset(one.name for one in hp._asked if hp.is_active(one))
@@ -216,8 +219,7 @@ class Function:
         return self.failures.before(engine)
 
     def _read(self, configuration: Mapping[str, Any], problem: Problem, *, light: bool) -> Network:
-        hp = self._known.copy()
-        hp.values = self._known.values_of(configuration)
+        hp = self._hyperparameters(configuration)
         with watched_weights() as assigned:
             model = self.hypermodel.build(hp)
             check_model(model)
@@ -229,13 +231,16 @@ class Function:
             epochs=configuration.get("epochs", 10),
             early_stopping=None if self._patience is None else EarlyStopping(patience=self._patience),
         )
+        callbacks = None
         if overrides_fit(self.hypermodel):
-            validation = (split.x_val, split.y_val, *(() if split.w_val is None else (split.w_val,)))
-            found = fit_arguments(
-                self.hypermodel, hp, model, split.x_train, split.y_train, validation=validation, epochs=training.epochs
-            )
-            training = _as_fitted(found, training)
-        source = BuiltModel(partial(self._model, dict(configuration)), problem.input_shape)
+            found = self._fit_arguments(hp, split, training.epochs, model)
+            try:
+                training = _as_fitted(found, training)
+            except OfFit as told:
+                training = _as_fitted({**found, "callbacks": ()}, training)
+                callbacks = partial(self._callbacks, dict(configuration), split, training.epochs)
+                blueprint = replace(blueprint, solo_reason=blueprint.solo_reason or str(told))
+        source = BuiltModel(partial(self._model, dict(configuration)), problem.input_shape, callbacks)
         blueprint = replace(blueprint, source=source)
         reason = why_not(model, problem.input_shape, problem.dataset.given)
         if reason:
@@ -247,11 +252,25 @@ class Function:
             logits=predicts_logits(training),
         )
 
-    def _model(self, configuration: Mapping[str, Any]) -> Any:
-        """The model of a configuration, built anew."""
+    def _hyperparameters(self, configuration: Mapping[str, Any]) -> HyperParameters:
         hp = self._known.copy()
         hp.values = self._known.values_of(configuration)
-        return self.hypermodel.build(hp)
+        return hp
+
+    def _model(self, configuration: Mapping[str, Any]) -> Any:
+        """The model of a configuration, built anew."""
+        return self.hypermodel.build(self._hyperparameters(configuration))
+
+    def _fit_arguments(self, hp: HyperParameters, split: Split, epochs: int, model: Any) -> dict[str, Any]:
+        validation = (split.x_val, split.y_val, *(() if split.w_val is None else (split.w_val,)))
+        return fit_arguments(
+            self.hypermodel, hp, model, split.x_train, split.y_train, validation=validation, epochs=epochs
+        )
+
+    def _callbacks(self, configuration: Mapping[str, Any], split: Split, epochs: int, model: Any) -> list[Any]:
+        """New callbacks, as `HyperModel.fit` gives them to this model."""
+        found = self._fit_arguments(self._hyperparameters(configuration), split, epochs, model)
+        return list(found.get("callbacks") or ())
 
 
 class _Called(BaseException):
@@ -369,7 +388,14 @@ def training_with(training: Training, callbacks: Any) -> Training:
     """
     if callbacks is not None and not isinstance(callbacks, list | tuple):
         raise OptionError("`callbacks` must be a list of Keras callbacks", f"got {callbacks!r}")
-    return _as_fitted({"callbacks": callbacks}, training)
+    try:
+        return _as_fitted({"callbacks": callbacks}, training)
+    except OfFit as told:
+        raise OptionError(
+            "`callbacks` of `fit` may be `EarlyStopping` and `ReduceLROnPlateau` on what is logged",
+            str(told),
+            f"Logged are {', '.join(('loss', *training.metric_names))}, and those with `val_`.",
+        ) from None
 
 
 def check_model(model: Any) -> None:

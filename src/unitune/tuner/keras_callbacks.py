@@ -59,32 +59,31 @@ def plateau_of(callback: Any, monitor: str, *, maximize: bool) -> Plateau:
     )
 
 
+class OfFit(Exception):  # noqa: N818  (a finding, not a failure: the member runs solo)
+    """A callback that only `fit` can call; the message is the reason that the user reads."""
+
+
 def with_callback(callback: Any, training: Training) -> dict[str, Any]:
     """What a callback of `fit` is as an argument of `Training`, where programs have to know all of it.
 
     Raises:
-        OptionError: It is neither `EarlyStopping` nor `ReduceLROnPlateau` on what is logged.
+        OfFit: It is neither `EarlyStopping` nor `ReduceLROnPlateau` on what is logged, or is not Keras's own.
+        OptionError: Keras refuses it, too.
     """
     logged = ("loss", *training.metric_names)
     try:
         name = check_callback(callback)
     except NotPlain as told:
-        raise OptionError(
-            "with `tune`, `HyperModel.fit` may use callbacks of Keras's own",
-            str(told),
-            "Use `unitune.RandomSearch` for other callbacks.",
-        ) from None
+        raise OfFit(str(told)) from None
     if name in ("TerminateOnNaN", "History"):  # a member whose loss is no number ends in any case
         return {}
     metric = getattr(callback, "monitor", "").removeprefix("val_")
-    if name not in ("EarlyStopping", "ReduceLROnPlateau") or metric not in logged:
-        raise OptionError(
-            "with `tune`, `HyperModel.fit` may use `EarlyStopping` and `ReduceLROnPlateau` on what is logged",
-            f"got `{name}`" + (f" on `{callback.monitor}`" if metric else ""),
-            f"Logged are {', '.join(logged)}, and those with `val_`. Use `unitune.RandomSearch` for other callbacks.",
-        )
+    if name not in ("EarlyStopping", "ReduceLROnPlateau"):
+        raise OfFit(f"the callback `{name}` needs the model while it is trained")
+    if metric not in logged:
+        raise OfFit(f"`{name}` on `{callback.monitor}`, which no program logs, has no fused form")
     if name == "EarlyStopping" and (callback.baseline is not None or callback.start_from_epoch):
-        raise OptionError("with `tune`, `EarlyStopping` starts with the first epoch, without a baseline")
+        raise OfFit("`EarlyStopping` with a baseline or a first epoch has no fused form")
     maximize = _more_is_better(training, metric) if callback.mode == "auto" else callback.mode == "max"
     if maximize is None:
         raise OptionError(
