@@ -177,8 +177,16 @@ def test_a_callback_that_no_program_can_call_is_called_by_fit(kind, rows, tmp_pa
             self.model.stop_training = epoch >= 1
 
     made = {
-        "not logged": (lambda: keras.callbacks.EarlyStopping("val_auc"), "on `val_auc`, which no program logs", 4),
-        "baseline": (lambda: keras.callbacks.EarlyStopping(patience=1, baseline=-1.0), "with a baseline", 1),
+        "not logged": (
+            lambda: keras.callbacks.EarlyStopping("val_auc", mode="max"),
+            "on `val_auc`, which no program logs",
+            4,
+        ),
+        "baseline": (
+            lambda: keras.callbacks.EarlyStopping(patience=1, baseline=-1.0, min_delta=10.0),
+            "with a baseline",
+            2,
+        ),
         "writes": (lambda: keras.callbacks.CSVLogger(tmp_path / "log.csv"), "`CSVLogger` needs the model", 4),
         "own of a known name": (TerminateOnNaN, "`TerminateOnNaN` is a class of your own", 2),
     }
