@@ -197,7 +197,7 @@ class _Builder:
         own = layer.config.get("class", type(layer.config["layer"]) if "layer" in layer.config else None)
         config: dict[str, Any] = {"class_name": name, **layer.config}
         types = tuple(self.type(i) for i in taken)
-        config |= {"output_shape": call.shape, "types": types, "batch_size": self.batch_size}
+        config |= {"types": types, "batch_size": self.batch_size}
         if not has_lift(name, users=own is not None and keras_class("layers", name) is not own):
             if not layer.config.get("weightless"):
                 raise Unfusable(f"the layer `{name}` has no fused form")
@@ -209,6 +209,8 @@ class _Builder:
             if name not in RULES or RULES[name](layer.config, *(self.shape(i) for i in taken))[0]:
                 raise Unfusable(f"`{name}` of inputs of the type `{'`, `'.join(types)}` has no fused form")
             name = "weightless"
+        if name == "weightless" or "output_shape" not in config:  # which is an argument of `EinsumDense`
+            config["output_shape"] = call.shape
         if call.arguments or call.constants:
             config["call_arguments"] = dict(call.arguments)
             config["call_constants"] = call.constants

@@ -236,9 +236,10 @@ def fit_member(
             verbose=0,
         ).history
 
+    metrics: tuple[str, ...] = ("loss", *training.metric_names)
     if job.blueprint.source is not None and not training.outputs:
         names = in_the_log(names, history)
-    metrics = tuple(sorted((one for one in names if not one.startswith("val_")), key=lambda one: one != "loss"))
+        metrics = ("loss", *(name for name in names if name != "loss"))
     n_epochs = len(history["loss"])
     best_epoch = n_epochs
     if stopping is not None and stopping.restore_best_weights and n_epochs:

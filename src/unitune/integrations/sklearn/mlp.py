@@ -75,8 +75,9 @@ class Classifier(ClassifierMixin, Predictor):  # type: ignore[misc]
             return np.asarray(np.log(self._outputs(X)))
 
     def _target(self, y: Any) -> dict[str, Any]:
+        given = y
         y = as_plain(y, "y") if np.asarray(y).dtype == object else y  # scikit-learn's own words are of type comparisons
-        check_classification_targets(y)
+        check_classification_targets(given)  # numbers among objects, which no score of scikit-learn's takes
         if np.ndim(y) == 2 and np.shape(y)[1] > 1:
             raise DataError(
                 "`y` must be one label for each row",
