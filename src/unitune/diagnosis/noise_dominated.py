@@ -82,12 +82,6 @@ def find(evidence: Evidence) -> list[Finding]:
     noisy = share < t.NOISE_RELIABILITY
     if not noisy and len(tied) < max(2, t.NOISE_TIED * len(complete)):
         return []
-    by_number = {trial.number: trial for trial in evidence.trials}
-    cheapest = min(
-        (by_number[number] for number in tied),
-        key=lambda trial: trial.n_parameters,  # of equals the first, which is the best of them
-        default=evidence.trials[best],
-    )
     needed = repeats_needed(evidence)
     now = evidence.values.shape[1]
     if math.isfinite(needed) and needed <= 20 * now:
@@ -110,6 +104,6 @@ def find(evidence: Evidence) -> list[Finding]:
                 "members_per_trial": now,
                 "members_needed": needed,
             },
-            advice=f"{advice} the cheapest of them: trial {cheapest.number} with {cheapest.n_parameters:,} parameters.",
+            advice=f"{advice} the recommended trial.",
         )
     ]

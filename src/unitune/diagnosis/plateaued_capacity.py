@@ -66,8 +66,8 @@ def find(evidence: Evidence) -> list[Finding]:
                 kind="plateaued_capacity",
                 severity="info",
                 title=(
-                    f"More than {show(knee.width.value)} {knee.name} do not help: up to {show(widest.value)}, no width "
-                    "is better beyond the noise"
+                    f"More than {show(knee.width.value)} {knee.name} are not shown to help: up to "
+                    f"{show(widest.value)}, no width is better beyond the noise"
                 ),
                 trials=(trial.number, *(evidence.trials[row.position].number for row in knee.wider)),
                 evidence={
@@ -78,8 +78,9 @@ def find(evidence: Evidence) -> list[Finding]:
                     "parameters_of_widest_over_knee": saved,
                 },
                 advice=(
-                    f"{knee.name}={show(knee.width.value)} is wide enough, with {saved:.1f} times fewer parameters "
-                    "than the widest" + (f"; try fewer: `units=[{_fewer(knee.width.value)}]`." if smallest else ".")
+                    f"{knee.name}={show(knee.width.value)} may be wide enough, with {saved:.1f} times fewer parameters "
+                    "than the widest; repeats would tell"
+                    + (f"; try fewer: `units=[{_fewer(knee.width.value)}]`." if smallest else ".")
                 ),
             )
         )
