@@ -81,6 +81,13 @@ def misplaced_metrics(model: Any) -> list[str] | None:
     return found if names and not config.get("metrics") else None
 
 
+def put_metrics_in_place(model: Any) -> None:
+    """Compiles a model again whose metrics are misplaced, so that `fit` can train it."""
+    misplaced = misplaced_metrics(model)
+    if misplaced:
+        model.compile(optimizer=model.optimizer, loss=model.loss, metrics=misplaced)
+
+
 def _only(loss: Any, weights: Any) -> list[tuple[Any, Any]]:
     losses, own = _flat(loss), _flat(weights)
     if len(losses) != 1:

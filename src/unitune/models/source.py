@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from unitune.models import backend
-from unitune.models.compiled import misplaced_metrics
+from unitune.models.compiled import put_metrics_in_place
 from unitune.models.initial import seeded
 from unitune.models.shapes import as_shapes
 
@@ -148,9 +148,7 @@ class LiveModel:
 
 def _build(model: Any, input_shape: tuple[Any, ...]) -> None:
     """Makes the model ready for `fit`: built, with metrics where Keras 3 takes them."""
-    misplaced = misplaced_metrics(model)
-    if misplaced:
-        model.compile(optimizer=model.optimizer, loss=model.loss, metrics=misplaced)
+    put_metrics_in_place(model)
     if not model.built and len(as_shapes(input_shape)) == 1:
         model.build((None, *input_shape))
 

@@ -299,7 +299,7 @@ class Population:
                 light=light,
                 first_epoch=_first_epoch(trial),
             )
-        build = partial(self._tuner._model_to_fit, trial.hyperparameters.copy())
+        build = partial(self._tuner._try_build, trial.hyperparameters.copy())
         return _Run(trial=trial, execution=execution, call=_with_source(call, BuiltModel(build, call.input_shape)))
 
     def _read_user_fit(self, trial: Trial, execution: Execution, rows: Rows) -> _Run:

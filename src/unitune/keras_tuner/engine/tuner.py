@@ -23,7 +23,7 @@ from unitune.keras_tuner.engine.oracle import Oracle
 from unitune.keras_tuner.engine.stateful import read_json, write_json
 from unitune.keras_tuner.engine.trial import Trial, TrialStatus
 from unitune.models import backend
-from unitune.models.compiled import compile_arguments, misplaced_metrics
+from unitune.models.compiled import compile_arguments, misplaced_metrics, put_metrics_in_place
 from unitune.space.hyperparameters import HyperParameters
 
 if TYPE_CHECKING:
@@ -128,14 +128,6 @@ class Tuner(BaseTuner):
                 )
         return model
 
-    def _model_to_fit(self, hp: HyperParameters) -> Any:
-        """As `_try_build`, with metrics where Keras 3 takes them."""
-        model = self._try_build(hp)
-        misplaced = misplaced_metrics(model)
-        if misplaced:
-            model.compile(optimizer=model.optimizer, loss=model.loss, metrics=misplaced)
-        return model
-
     def _override_compile_args(self, model: Any) -> None:
         keras = backend.ensure()
         settings = {"optimizer": model.optimizer, "loss": model.loss, "metrics": _own_metrics(model)}
@@ -212,7 +204,8 @@ class Tuner(BaseTuner):
         keras = backend.ensure()
         keras.utils.clear_session()  # memory does not grow with the trials
         hp = trial.hyperparameters
-        model = self._model_to_fit(hp)
+        model = self._try_build(hp)
+        put_metrics_in_place(model)
         results = self.hypermodel.fit(hp, model, *args, **kwargs)
         with contextlib.suppress(Exception):  # a model of the user's own class may have none
             write_json(Path(self.get_trial_dir(trial.trial_id)) / "build_config.json", model.get_build_config())
