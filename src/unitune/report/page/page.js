@@ -65,14 +65,23 @@
 
   const drawAll = (width) => figures.forEach((one) => draw(one, width));
   drawAll();
+  // A place may have no width yet while the page is laid out: it is drawn once it has one.
   let waiting = 0;
-  addEventListener("resize", () => {
+  let printing = false;
+  const sizes = new ResizeObserver(() => {
     cancelAnimationFrame(waiting);
-    waiting = requestAnimationFrame(() => drawAll());
+    waiting = requestAnimationFrame(() => printing || drawAll());
   });
+  figures.forEach((one) => sizes.observe(one.place.parentElement));
   const PAPER = 670;
-  addEventListener("beforeprint", () => drawAll(PAPER));
-  addEventListener("afterprint", () => drawAll());
+  addEventListener("beforeprint", () => {
+    printing = true;
+    drawAll(PAPER);
+  });
+  addEventListener("afterprint", () => {
+    printing = false;
+    drawAll();
+  });
 
   // Where the reader is.
   const links = new Map([...document.querySelectorAll("nav a")].map((link) => [link.hash.slice(1), link]));
