@@ -22,4 +22,4 @@ result = unitune.tune(
     seed=0,
 )
 print(result.table().to_string())
-print(result.summary()["best"])
+print(result.summary()["recommended"])

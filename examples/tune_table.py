@@ -23,5 +23,5 @@ with TemporaryDirectory() as folder:
     result = unitune.tune(path, target="sold", units=[8, 32], activations=["relu", "tanh"], folds=3, epochs=8, seed=0)
 
 print(result.table().to_string())
-print(result.best.configuration)
+print(result.recommended.configuration)
 print(result.model().summary())

@@ -234,7 +234,7 @@ def test_racing_drops_what_is_worse_and_says_so(engine, rows):
     assert sorted(gone["trial"]) == [trial.number for trial in stopped]
     assert gone[["rank", "mean", "low"]].isna().all(axis=None)
     assert table["state"].tolist() == sorted(table["state"].tolist())  # complete ones first
-    assert not set(found.tied) & set(gone["trial"])
+    assert not set(found.credible) & set(gone["trial"])
     assert found.best.state == found.recommended.state == "complete"
     assert np.isfinite(found.estimate.mean)
     assert not set(found.pareto()["trial"]) & set(gone["trial"])
@@ -246,7 +246,7 @@ def test_racing_keeps_the_tied_set_of_the_whole_search(engine, rows):
     raced = tune(rows, strategy="racing", trials=40, folds=5)
     assert raced.best.configuration == whole.best.configuration
     dropped = {trial.number for trial in raced.trials if trial.state == "stopped"}
-    assert len(dropped & set(whole.tied)) <= 0.05 * len(whole.tied)
+    assert len(dropped & set(whole.credible)) <= 0.05 * len(whole.credible)
 
 
 def test_racing_is_reported_without_a_hitch(engine, rows, tmp_path):
@@ -319,7 +319,7 @@ def test_what_was_stopped_is_loaded_again_and_not_trained_again(engine, rows, tm
     loaded = unitune.load(tmp_path / "run")
     assert [(one.state, one.failure) for one in loaded.trials] == [(one.state, one.failure) for one in found.trials]
     assert {"stopped", "complete"} == {one.state for one in loaded.trials}
-    assert loaded.tied == found.tied
+    assert loaded.credible == found.credible
     trained = engine.members
     again = unitune.resume(tmp_path / "run", *rows, trials=31, progress=False)
     assert len(again.trials) == 31

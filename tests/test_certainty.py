@@ -1,4 +1,4 @@
-"""How sure a result is: ties, the recommended trial, corrected estimates, interplay, marginals."""
+"""How sure a result is: what may be best, the recommended trial, what to expect of it, interplay, marginals."""
 
 import json
 from dataclasses import replace
@@ -9,6 +9,8 @@ import pytest
 import unitune
 from unitune.errors import OptionError, RunFolderError
 from unitune.result.certainty import Certainty
+from unitune.result.conclusion import conclude
+from unitune.result.effects import interplay
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +25,11 @@ def grid(data):
     return unitune.tune(*data, units=[2, 8, 32], activations=["relu", "tanh"], epochs=6, folds=3, progress=False)
 
 
-def test_the_estimate_is_near_the_score_and_in_its_interval(grid):
+def test_the_estimate_is_that_of_the_recommended_and_the_only_interval_of_it(grid):
     one = grid.estimate
-    assert one.naive == pytest.approx(grid.best.scores["accuracy"].mean)
+    assert one.naive == pytest.approx(grid.recommended.scores["accuracy"].mean)
+    row = grid.table().set_index("trial").loc[grid.recommended.number]
+    assert (one.mean, one.low, one.high) == (row["expected"], row["low"], row["high"])
     assert one.low < one.mean
     assert abs(one.mean - one.naive) < one.high - one.low
     assert one.mean < one.high
@@ -38,7 +42,7 @@ def certainty_of(result, trials=None):
 
 def test_the_recommended_is_the_cheapest_within_the_tolerance_of_the_smallest_expected_loss(grid):
     certainty = certainty_of(grid)
-    ranked, posterior = certainty._ranked, certainty.posterior
+    ranked, posterior = certainty.ranked, certainty.posterior
     loss = posterior.expected_loss
     within = [one for one, lost in zip(ranked, loss, strict=True) if lost <= loss.min() + posterior.tolerance]
     assert grid.recommended.n_parameters == min(trial.n_parameters for trial in within)
@@ -61,7 +65,7 @@ def test_a_small_network_that_is_clearly_worse_is_not_recommended(grid):
 
 
 def test_of_equally_large_trials_the_faster_is_recommended_where_it_saves_a_lot(grid):
-    ranked = certainty_of(grid)._ranked
+    ranked = certainty_of(grid).ranked
     n_members = len(ranked[0].scores["accuracy"].values)
     same = ranked[0].scores
     for other_s, chosen in ((0.001, 0), (4.0, 1)):
@@ -75,20 +79,46 @@ def test_of_equally_large_trials_the_faster_is_recommended_where_it_saves_a_lot(
         assert (found.recommended.number == ranked[1].number) == bool(chosen)
 
 
-def test_the_table_marks_the_tied_and_the_picks(grid):
+def test_the_tolerance_of_a_run_decides_what_is_recommended(grid):
+    exact = certainty_of(grid)
+    exact.run = replace(grid.run, tolerance=0.0)
+    loss = exact.posterior.expected_loss
+    assert exact.recommended.number == exact.ranked[int(loss.argmin())].number
+    generous = certainty_of(grid)
+    generous.run = replace(grid.run, tolerance=1.0)
+    assert generous.recommended.n_parameters == min(one.n_parameters for one in grid.trials)
+    assert grid.tolerance == exact.posterior.tolerance
+
+
+@pytest.mark.parametrize("tolerance", [-0.1, float("nan"), float("inf"), "much"])
+def test_a_tolerance_that_is_none_is_refused(data, tolerance):
+    with pytest.raises(OptionError, match="tolerance"):
+        unitune.tune(*data, units=2, tolerance=tolerance, progress=False)
+
+
+def test_the_table_says_what_is_known_of_each_trial(grid):
     table = grid.table()
-    assert set(table.loc[table["tied"], "trial"]) == set(grid.tied)
+    assert set(table.loc[table["credible"], "trial"]) == set(grid.credible)
+    assert table["p_best"].sum() == pytest.approx(1)
+    assert table.loc[table["credible"], "p_best"].sum() >= 0.95 - 1e-9
+    assert (table["expected_loss"] >= 0).all()
+    assert ((table["low"] < table["expected"]) & (table["expected"] < table["high"])).all()
     picks = dict(zip(table["trial"], table["pick"], strict=True))
     assert "best" in picks[grid.best.number]
     assert "recommended" in picks[grid.recommended.number]
     assert sum(pick != "" for pick in picks.values()) <= 2
+    by_loss = grid.table(metric="log_loss")
+    assert ((by_loss["low"] < by_loss["expected"]) & (by_loss["expected"] < by_loss["high"])).all()
+    assert "expected_loss" in grid._repr_html_()
 
 
 def test_the_conclusion_is_three_sentences(grid):
-    who, expect, take = grid.conclusion
-    assert f"trial {grid.best.number}" in who
-    assert f"{grid.estimate.mean:.4g}" in expect
+    take, expect, left_open = grid.conclusion
     assert take.startswith("Take ")
+    assert f"trial {grid.recommended.number}" in take
+    assert f"{grid.estimate.mean:.4g}" in expect
+    assert "with 95 %" in expect
+    assert "open" in left_open
 
 
 def test_interplay_adds_up_with_units_and_activation_first(grid):
@@ -105,8 +135,10 @@ def test_marginals_name_the_best_of_each_value(grid):
         mine = [trial for trial in grid.trials if trial.configuration["units"] == row.value]
         means = {trial.number: trial.scores["accuracy"].mean for trial in mine}
         assert row.n_trials == 2
-        assert row.mean == pytest.approx(np.mean(list(means.values())))
-        assert row.best_mean == pytest.approx(max(means.values()))
+        assert row.low < row.mean < row.high
+        assert row.low < np.mean(list(means.values())) < row.high
+        assert row.best_trial in means
+        assert row.best_mean == grid.table().set_index("trial").loc[row.best_trial, "expected"]
     with pytest.raises(OptionError, match="units, activation"):
         grid.marginals("dropout")
 
@@ -114,36 +146,62 @@ def test_marginals_name_the_best_of_each_value(grid):
 def test_a_saved_run_is_as_sure_as_before(grid, tmp_path):
     folder = grid.save(tmp_path / "run")
     loaded = unitune.load(folder)
-    assert loaded.tied == grid.tied
+    assert loaded.credible == loaded.tied == grid.credible
     assert loaded.estimates == grid.estimates
     assert loaded.conclusion == grid.conclusion
     summary = json.loads((folder / "summary.json").read_text())
-    assert summary["tied"]["trials"] == list(grid.tied)
+    assert summary["credible"] == list(grid.credible)
+    assert summary["tolerance"] == pytest.approx(grid.tolerance)
     assert summary["recommended"]["trial"] == grid.recommended.number
     assert summary["estimate"]["accuracy"]["mean"] == pytest.approx(grid.estimate.mean)
     assert summary["conclusion"] == list(grid.conclusion)
 
 
-def test_a_run_of_an_older_version_has_no_estimate_but_ties(grid, tmp_path):
+def test_one_trial_is_handed_over_and_recorded(grid, data, tmp_path):
+    assert grid.model() is grid.model(grid.recommended)
+    folder = grid.save(tmp_path / "run")
+    loaded = unitune.load(folder)
+    assert loaded.recommended == grid.recommended
+    np.testing.assert_allclose(loaded.predict(data[0]).iloc[:, 1], grid.predict(data[0]).iloc[:, 1], rtol=1e-5)
+    other = next(one for one in grid.trials if one.number != grid.recommended.number)
+    with pytest.raises(RunFolderError, match=f"best.keras is of trial {grid.recommended.number}"):
+        loaded.model(other)
+
+
+def test_a_run_of_an_older_version_hands_over_its_best(grid, tmp_path):
     folder = grid.save(tmp_path / "run")
     (folder / "predictions.npz").unlink()
+    tree = json.loads((folder / "run.json").read_text())
+    for name in ("recommended", "tolerance"):
+        del tree["run"][name]
+    (folder / "run.json").write_text(json.dumps(tree))
     old = unitune.load(folder)
-    with pytest.raises(RunFolderError, match="out-of-fold predictions"):
-        _ = old.estimate
-    assert old.best.number in old.tied
-    assert "likely a little better" in old.conclusion[1]
+    assert old.recommended.number == old.best.number == grid.best.number
+    assert old.estimate.low < old.estimate.high  # folds tell without predictions
+    assert set(old.credible) <= {one.number for one in old.trials}
 
 
 def test_one_hold_out_set_says_what_it_does_not_know(data):
     result = unitune.tune(
         *data, units=[2, 16], activations="relu", epochs=4, validation_split=0.3, folds=None, progress=False
     )
-    assert "hold-out" in result.estimate.method
-    assert result.estimate.low < result.estimate.high
-    assert "hold-out" in result.summary()["tied"]["method"]
+    assert result.estimate.low < result.estimate.high  # of its rows
+    blind = Certainty(replace(result.run, recommended=None), result.trials, lambda: None)
+    assert not blind.is_known
+    assert set(blind.credible) == {1, 2}
+    assert blind.recommended.number == result.best.number
+    assert blind.columns().isna().all(axis=None)
+    with pytest.raises(RunFolderError, match="folds"):
+        _ = blind.estimates
+    with pytest.raises(OptionError, match="folds"):
+        interplay(blind)
+    take, expect, left_open = conclude(blind, lambda trial: f"units {trial.configuration['units']}")
+    assert take.startswith("Take units")
+    assert "likely a little better" in expect
+    assert "folds" in left_open
 
 
-def test_sampled_spaces_are_divided_by_a_forest(data):
+def test_sampled_spaces_are_divided_by_the_model(data):
     result = unitune.tune(
         *data,
         units=unitune.Int(2, 32, log=True),
@@ -158,10 +216,12 @@ def test_sampled_spaces_are_divided_by_a_forest(data):
     frame = result.interplay().set_index("term")
     assert frame["share"].sum() == pytest.approx(1)
     assert {"units", "activation", "learning_rate", "units x activation"} <= set(frame.index)
-    assert len(result.marginals("learning_rate")) <= 12
+    found = result.marginals("learning_rate")
+    assert len(found) <= 12
+    assert (found["low"] < found["mean"]).all()
 
 
-def test_too_few_trials_off_the_grid_are_an_error(data):
+def test_few_trials_off_the_grid_have_wide_intervals(data):
     result = unitune.tune(
         *data,
         units=[2, 4, 8],
@@ -172,13 +232,15 @@ def test_too_few_trials_off_the_grid_are_an_error(data):
         folds=2,
         progress=False,
     )
-    with pytest.raises(OptionError, match="complete grid or 10 trials"):
-        result.interplay()
+    frame = result.interplay()
+    assert frame["share"].sum() == pytest.approx(1)
+    assert (frame["high"] > frame["low"]).any()
 
 
 def test_where_nothing_varied_there_is_nothing_to_divide(data):
     result = unitune.tune(*data, units=2, activations="relu", epochs=1, folds=2, progress=False)
     with pytest.raises(OptionError, match="every trial is the same"):
         result.interplay()
-    assert "nothing was chosen" in result.estimate.method
+    assert result.estimate.low < result.estimate.high
     assert result.conclusion[0].startswith("One trial")
+    assert result.credible == (1,)

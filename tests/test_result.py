@@ -53,8 +53,9 @@ def saved(tmp_path_factory):
 
 def test_the_table_ranks_from_best_to_worst(saved):
     table = saved[0].table()
-    assert list(table.columns[:8]) == ["rank", "trial", "mean", "low", "high", "std", "train", "gap"]
-    assert list(table.columns[8:]) == ["tied", "pick", "units", "activation", "parameters", "seconds", "engine"]
+    assert list(table.columns[:7]) == ["rank", "trial", "mean", "expected", "low", "high", "p_best"]
+    assert list(table.columns[7:13]) == ["expected_loss", "std", "train", "gap", "credible", "pick"]
+    assert list(table.columns[13:]) == ["units", "activation", "parameters", "seconds", "engine"]
     assert table["rank"].tolist() == [1, 2, 3, 4]
     assert table["mean"].is_monotonic_decreasing
     np.testing.assert_allclose(table["gap"], table["train"] - table["mean"])
@@ -83,13 +84,13 @@ def test_the_history_is_a_long_table(saved):
 def test_histories_end_with_the_recorded_scores(saved):
     result = saved[0]
     last = result.history().query("metric == 'accuracy' and split == 'validation' and epoch == 3")
-    np.testing.assert_allclose(last["value"], result.best.scores["accuracy"].values, atol=1e-6)
+    np.testing.assert_allclose(last["value"], result.recommended.scores["accuracy"].values, atol=1e-6)
 
 
 def test_models_are_kept(saved):
     result = saved[0]
-    assert result.model() is result.model(result.best) is result.model(result.best.number)
-    other = next(trial for trial in result.trials if trial.number != result.best.number)
+    assert result.model() is result.model(result.recommended) is result.model(result.recommended.number)
+    other = next(trial for trial in result.trials if trial.number != result.recommended.number)
     assert result.model(other) is not result.model()
 
 
@@ -100,7 +101,7 @@ def test_an_unknown_trial_is_refused(saved):
 
 def test_it_shows_itself(saved):
     result = saved[0]
-    assert "best is trial" in repr(result)
+    assert f"recommended is trial {result.recommended.number}" in repr(result)
     page = result._repr_html_()
     assert "<table" in page
     assert "accuracy" in page
@@ -113,7 +114,7 @@ def test_the_folder_holds_what_is_promised(saved):
     assert (summary["n_trials"], summary["n_members"]) == (4, 24)
     assert sum(summary["members_by_engine"].values()) == 24
     assert summary["best"]["configuration"]["units"] in (2, 4)
-    assert len(summary["best"]["interval"]) == 2
+    assert summary["estimate"]["accuracy"]["low"] < summary["estimate"]["accuracy"]["high"]
     assert {"data", "search", "refit", "total"} <= set(summary["elapsed_s"])
     assert {"python", "keras", "unitune"} <= set(summary["versions"])
     assert summary["test"]["accuracy"]["test"] == pytest.approx(saved[0].test_scores.loc["accuracy", "test"])
@@ -133,10 +134,10 @@ def test_a_loaded_run_is_the_run_that_was_saved(saved):
     pd.testing.assert_frame_equal(loaded.predict(new), result.predict(new))
 
 
-def test_a_loaded_run_has_the_best_model_only(saved):
+def test_a_loaded_run_has_the_recommended_model_only(saved):
     result, folder = saved
-    other = next(trial for trial in result.trials if trial.number != result.best.number)
-    with pytest.raises(RunFolderError, match="best"):
+    other = next(trial for trial in result.trials if trial.number != result.recommended.number)
+    with pytest.raises(RunFolderError, match="recommended"):
         unitune.load(folder).model(other)
 
 

@@ -66,7 +66,7 @@ def same(one, other):
     for number in (1, len(one.trials)):
         pd.testing.assert_frame_equal(one.history(number), other.history(number), check_exact=True)
         pd.testing.assert_frame_equal(one.probes(number), other.probes(number), check_exact=True)
-    assert one.tied == other.tied
+    assert one.credible == other.credible
     assert one.estimate == other.estimate
 
 

@@ -45,7 +45,7 @@ def result(table: Path) -> unitune.Result:
 
 def test_recorded_curves_are_those_of_fit(result: unitune.Result) -> None:
     found = result.verify()
-    assert found.trial == result.best.number
+    assert found.trial == result.recommended.number
     assert found.members == 2
     assert len(found.curves) == 2 * 3 * 2 * 2  # members, epochs, metrics, splits
     assert found.curves["recorded"].notna().all()
@@ -54,7 +54,7 @@ def test_recorded_curves_are_those_of_fit(result: unitune.Result) -> None:
 
 def test_from_a_folder_the_rows_are_read_again(result: unitune.Result) -> None:
     assert result.folder is not None
-    other = next(trial.number for trial in result.trials if trial.number != result.best.number)
+    other = next(trial.number for trial in result.trials if trial.number != result.recommended.number)
     found = unitune.verify(result.folder, trial=other)
     assert found.trial == other
     assert found.largest_difference < 1e-5
@@ -67,7 +67,7 @@ def test_what_was_recorded_wrongly_is_seen(result: unitune.Result) -> None:
     wrong.loc[chosen, "value"] *= 1.5
     from unitune.result.verification import verify_members
 
-    found = verify_members(*result._source.members(result.best), wrong, trial=result.best.number)
+    found = verify_members(*result._source.members(result.recommended), wrong, trial=result.recommended.number)
     worst = found.curves.loc[found.curves["difference"].idxmax()]
     assert (worst["epoch"], worst["metric"], worst["split"]) == (2, "loss", "train")
     assert found.largest_difference == pytest.approx(1 / 3, rel=1e-4)

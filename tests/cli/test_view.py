@@ -8,10 +8,12 @@ from rich.console import Console
 from unitune.cli import view
 
 ROWS = [
-    {"rank": 1, "trial": 4, "mean": 0.98, "low": 0.97, "high": 0.99, "train": 0.99, "units": 32, "activation": "gelu"},
-    {"rank": 2, "trial": 1, "mean": 0.96, "low": 0.93, "high": 0.99, "train": 0.97, "units": 8, "activation": "tanh"},
-    {"rank": None, "trial": 2, "mean": math.nan, "low": math.nan, "high": math.nan, "train": math.nan}
-    | {"units": 8, "activation": "relu"},
+    {"rank": 1, "trial": 4, "mean": 0.98, "expected": 0.978, "low": 0.97, "high": 0.99, "train": 0.99}
+    | {"p_best": 0.7, "expected_loss": 0.001, "units": 32, "activation": "gelu"},
+    {"rank": 2, "trial": 1, "mean": 0.96, "expected": 0.961, "low": 0.93, "high": 0.99, "train": 0.97}
+    | {"p_best": 0.001, "expected_loss": 0.012, "units": 8, "activation": "tanh"},
+    {"rank": None, "trial": 2, "units": 8, "activation": "relu"}
+    | dict.fromkeys(("mean", "expected", "low", "high", "p_best", "expected_loss", "train"), math.nan),
 ]
 
 
@@ -38,13 +40,23 @@ def test_a_line_for_each_trial_at_any_width(width: int) -> None:
 
 
 def test_a_wide_terminal_shows_intervals_as_lines() -> None:
-    assert "●" in "".join(drawn(table(), 120))
+    assert "●" in "".join(drawn(table(), 140))
     assert "●" not in "".join(drawn(table(), 70))
 
 
-def test_without_intervals_there_is_no_column_for_them() -> None:
-    header = drawn(table().assign(low=math.nan, high=math.nan), 120)[0]
+def test_what_is_not_known_has_no_column() -> None:
+    header = drawn(table().assign(low=math.nan, high=math.nan), 140)[0]
     assert "interval" not in header
+    assert "P best" in header
+    nothing = dict.fromkeys(("expected", "low", "high", "p_best", "expected_loss"), math.nan)
+    header = drawn(table().assign(**nothing), 140)[0]
+    assert not {"expected", "P", "loss"} & set(header.split())
+
+
+def test_probabilities_are_in_percent() -> None:
+    lines = drawn(table(), 140)
+    assert "70 %" in lines[2]
+    assert "< 1 %" in lines[3]
 
 
 def test_many_hyperparameters_push_out_what_matters_less() -> None:
@@ -67,13 +79,13 @@ def test_interval_fills_its_width(low: float, high: float) -> None:
     assert line[10] == "●"
 
 
-def test_the_best_the_recommended_and_the_tied_are_marked() -> None:
-    frame = table(pick=["best", "recommended", ""], tied=[True, True, False])
+def test_the_best_the_recommended_and_what_may_be_best_are_marked() -> None:
+    frame = table(pick=["best", "recommended", ""], credible=[True, True, False])
     for width in (75, 120):
         lines = drawn(frame, width)
         assert "best" in lines[2].split()
         assert "recommended" in lines[3].split()
-    tied = drawn(table(pick=["best, recommended", "", ""], tied=[True, True, False]), 100)
-    assert "best, recommended" in tied[2]
-    assert "tied" in tied[3].split()
-    assert "tied" not in tied[4]
+    others = drawn(table(pick=["best, recommended", "", ""], credible=[True, True, False]), 100)
+    assert "best, recommended" in others[2]
+    assert "may be best" in others[3]
+    assert "may be best" not in others[4]

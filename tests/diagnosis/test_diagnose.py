@@ -144,7 +144,7 @@ def test_clear_differences_are_no_noise():
 
 
 def test_noise_points_to_the_recommended_trial():
-    finding = next(f for f in diagnose(search(cases.GRID, tied=(5, 2, 6))) if f.kind == "noise_dominated")
+    finding = next(f for f in diagnose(search(cases.GRID, credible=(5, 2, 6))) if f.kind == "noise_dominated")
     assert finding.trials == (5, 2, 6)
     assert finding.advice.endswith("take the recommended trial.")
 

@@ -32,7 +32,7 @@ def test_edges_are_widened_and_what_is_clearly_worse_is_dropped():
     space, source = proposed(cases.built("edge_of_space", 0))
     assert space["units"] == [32, 64, 128]
     assert "# 64, 128 added: the best was the largest" in source
-    assert "dropped: accuracy worse by" in source
+    assert "dropped: with 95 % worse, accuracy by" in source
 
 
 def test_beyond_the_knee_nothing_is_left_but_a_neighbour():

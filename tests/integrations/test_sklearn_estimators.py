@@ -258,7 +258,7 @@ def test_its_pickle_holds_the_whole_answer(tuned):
     assert again.predict_proba(X).tolist() == tuned.predict_proba(X).tolist()
     assert again.result_.table().equals(tuned.result_.table())
     assert again.result_.history().equals(tuned.result_.history())
-    assert again.result_.tied == tuned.result_.tied
+    assert again.result_.credible == tuned.result_.credible
     model = again.result_.model(again.result_.recommended)
     assert model.predict(rows(), verbose=0)[:, 0] == pytest.approx(again.predict_proba(X[:10])[:, 1], abs=1e-6)
     other = next(t for t in again.result_.trials if t.number != again.result_.recommended.number)

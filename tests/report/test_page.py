@@ -97,7 +97,7 @@ def test_it_is_small(text):
 def test_the_table_has_a_row_for_each_trial(make):
     table = trial_table(make())
     assert [row.cells[1].text for row in table.rows] == ["3", "5", "1", "4", "2", "6"]
-    assert [row.marks for row in table.rows][:3] == [("best", "tied"), ("tied",), ("recommended", "tied")]
+    assert [row.marks for row in table.rows][:3] == [("best", "credible"), ("credible",), ("recommended", "credible")]
     assert table.rows[-1].marks == ("failed",)
     titles = [title for title, _ in table.columns]
     assert titles[:3] == ["rank", "trial", "accuracy"]
@@ -127,7 +127,7 @@ def test_a_page_of_very_many_trials_stays_small(make):
 def test_what_an_older_run_lacks_is_said(make):
     text = page(
         make(
-            tied=(),
+            credible=(),
             recommended=None,
             estimates={},
             findings=None,
@@ -142,28 +142,28 @@ def test_what_an_older_run_lacks_is_said(make):
     )
     assert [section["id"] for section in Outline(text).all("section")] == SECTIONS
     for sentence in (
-        "There is no corrected estimate",
+        "What to expect on new rows is not known",
         "This run was not diagnosed",
         "Nothing was measured inside the networks",
         "One fold is too few.",
         "The layers of this network are not recorded",
     ):
         assert sentence in text
-    assert "only the tied set" not in text
+    assert "only what may be the best" not in text
 
 
 def test_a_run_of_failures_has_a_page(make):
     facts = make()
     failed = facts.table.assign(mean=np.nan, low=np.nan, high=np.nan, train=np.nan, gap=np.nan, rank=pd.NA)
-    text = page(make(table=failed, best=None, recommended=None, tied=(), estimates={}, layers=()))
+    text = page(make(table=failed, best=None, recommended=None, credible=(), estimates={}, layers=()))
     assert "nothing to recommend" in text
     assert [section["id"] for section in Outline(text).all("section")] == SECTIONS
 
 
-def test_a_recommended_trial_that_is_not_the_best_shows_its_own_score(make):
-    own, best = page(make()), page(make(recommended=3))
-    assert "accuracy, mean over the folds" in own
-    assert "corrected estimate of the best" in own
-    assert re.search(r"The best, corrected for the choice: 0\.94", own)
-    assert "accuracy, corrected" in best
-    assert "corrected estimate of the best" not in best
+def test_the_recommended_trial_shows_what_to_expect_of_it_and_one_interval(make):
+    text = page(make())
+    card = text[text.index('id="recommended"') : text.index('id="heatmap"')]
+    assert "accuracy to expect" in card
+    assert "0.9400" in card
+    assert card.count("0.9200 to 0.9600") == 2  # the headline, and its row in the table of metrics
+    assert "accuracy as it was" in page(make(estimates={}))

@@ -169,7 +169,7 @@ def test_words_and_comparisons_filter(show):
     assert shown("no such trial") == []
     assert driver.find_element("id", "shown").text == "0 of 6"
     assert len(shown(" ")) == 6
-    driver.find_element("id", "only-tied").click()
+    driver.find_element("id", "only-credible").click()
     assert sorted(cells(driver, 1)) == ["1", "3", "5"]
 
 

@@ -42,7 +42,7 @@ def test_a_run_without_anything_gets_figures_that_say_so(make, name):
             table=facts.table.assign(mean=np.nan).drop(columns="units"),
             best=None,
             recommended=None,
-            tied=(),
+            credible=(),
             estimates={},
             interplay=None,
             marginals={},
@@ -60,16 +60,16 @@ def test_markup_in_names_is_escaped_in_figures(gallery):
         assert "<script>alert" not in text.replace("\\u003c", "<").replace("&lt;", "")
 
 
-def test_the_tied_set_is_outlined_once(make):
+def test_what_may_be_the_best_is_outlined_once(make):
     facts = make()
-    grid = units_by_activation(facts.table, "maximize", facts.tied)
+    grid = units_by_activation(facts.table, "maximize", facts.credible)
     assert grid.trial[0].tolist() == [1, 3, 5]
-    assert grid.tied.tolist() == [[True, True, True], [False, False, False]]
-    assert len(outline(grid.tied)) == 8  # three cells in a row
+    assert grid.credible.tolist() == [[True, True, True], [False, False, False]]
+    assert len(outline(grid.credible)) == 8  # three cells in a row
     assert outline(np.zeros((2, 2), bool)) == ()
-    (tied,) = [shape for shape in Gallery(facts).heatmap().layout.shapes if shape.name == "tied"]
-    assert tied.path.count("M") == 8
-    everything = Gallery(make(tied=tuple(range(1, 6)))).heatmap()
+    (border,) = [shape for shape in Gallery(facts).heatmap().layout.shapes if shape.name == "credible"]
+    assert border.path.count("M") == 8
+    everything = Gallery(make(credible=tuple(range(1, 6)))).heatmap()
     assert not everything.layout.shapes
 
 
@@ -95,7 +95,7 @@ def test_text_on_every_colour_of_the_map_can_be_read(level):
 
 def test_the_recommended_trial_is_among_the_top_ones(make):
     facts = make()
-    rows = intervals(facts.table, facts.labels, tied=facts.tied, recommended=4, top=2)
+    rows = intervals(facts.table, facts.labels, credible=facts.credible, recommended=4, top=2)
     assert [row.trial for row in rows] == [3, 4]
     assert [row.recommended for row in rows] == [False, True]
 

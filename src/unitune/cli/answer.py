@@ -1,4 +1,4 @@
-"""The answer of a search in the terminal: the conclusion, the tied set, the findings."""
+"""The answer of a search in the terminal: the conclusion, what may be the best, the findings."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from rich.text import Text
 if TYPE_CHECKING:
     from unitune.result import Result
 
-TIED_SHOWN = 8
+SHOWN = 8
 STYLES = {"warning": ("▲", "red"), "advice": ("●", "yellow"), "info": ("·", "dim")}
 
 
 def show_answer(result: Result, console: Console) -> None:
-    """Prints the conclusion, the trials tied with the best, and the findings."""
+    """Prints the conclusion, the trials that may be the best, and the findings."""
     from unitune.result.facts import answer_of
 
     answer = answer_of(result)
     console.print("Conclusion", style="bold")
     for sentence in answer.conclusion:
         console.print(Padding(Text(sentence), (0, 0, 0, 2)))
-    if len(answer.tied) > 1:
-        names = [answer.labels[number] for number in answer.tied[:TIED_SHOWN]]
-        more = f" and {len(answer.tied) - TIED_SHOWN:,} more" if len(answer.tied) > TIED_SHOWN else ""
-        console.print("Tied with the best", style="bold")
+    if len(answer.credible) > 1:
+        names = [answer.labels[number] for number in answer.credible[:SHOWN]]
+        more = f" and {len(answer.credible) - SHOWN:,} more" if len(answer.credible) > SHOWN else ""
+        console.print("One of these is the best, with 95 %", style="bold")
         console.print(Padding(Text("; ".join(names) + more), (0, 0, 0, 2)))
     if answer.findings:
         console.print("Findings", style="bold")

@@ -36,7 +36,9 @@ def command(
     ] = None,
     trial: Annotated[
         int | None,
-        typer.Option(help="The number of a trial, which is trained again; the best if not given.", show_default=False),
+        typer.Option(
+            help="The number of a trial, which is trained again; the recommended one if not given.", show_default=False
+        ),
     ] = None,
     separator: Annotated[str | None, typer.Option(help=SEPARATOR, show_default=False)] = None,
     decimal: Annotated[str | None, typer.Option(help=DECIMAL, show_default=False)] = None,
@@ -57,7 +59,7 @@ def command(
             f"Make it first: `mkdir -p {output.parent}`.",
         )
     result = load(run)
-    if trial is not None and trial != result.best.number:
+    if trial is not None and trial != result.recommended.number:
         result = with_models(run)
     reading: dict[str, Any] = {"separator": separator, "decimal": decimal, "encoding": encoding, "header": header}
     found = result.predicted(table, trial, **reading)
@@ -68,6 +70,9 @@ def command(
         raise typer.Exit from None
     except OSError as error:
         raise SaveError(f"`{output}` cannot be written: {error.strerror or error}.") from None
+    which = result.recommended if trial is None else next(one for one in result.trials if one.number == trial)
+    kind = "the recommended one" if which.number == result.recommended.number else "as `--trial` says"
+    print(f"Predicted by trial {which.number}, {kind}.", file=sys.stderr)
     if output is not None:
         n_rows = len(found.table)
         print(f"{n_rows:,} prediction{'' if n_rows == 1 else 's'} in {output}", file=sys.stderr)

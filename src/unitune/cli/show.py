@@ -17,7 +17,7 @@ def command(
     top: Annotated[int, typer.Option(min=1, help="How many trials to show.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON, and nothing else.")] = False,
 ) -> None:
-    """Show a run: its ranked table and its best trial."""
+    """Show a run: its ranked table and its recommended trial."""
     from unitune.result import load
 
     view.show(load(run), as_json=as_json, top=top)

@@ -149,7 +149,11 @@ def command(
         float | None, _option(SEARCH, "Seconds at most; nothing is started that cannot end in time.", "--time-limit")
     ] = None,
     spend: Annotated[
-        Text, _option(SEARCH, "ties: what is left of the budget goes to repeats of the tied trials.")
+        Text, _option(SEARCH, "repeats: what is left of the budget goes to repeats of those that may be the best.")
+    ] = None,
+    tolerance: Annotated[
+        float | None,
+        _option(SEARCH, "What may be given away for a cheaper network, in units of the objective; 0: nothing."),
     ] = None,
     nested: Annotated[int | None, _option(SEARCH, "Nested cross-validation with so many outer folds.")] = None,
     engine: Annotated[Text, _option(SEARCH, "auto, fused or solo.")] = None,
@@ -174,7 +178,7 @@ def command(
     as_json: Annotated[bool, _option(RUN, "Print the summary as JSON, and nothing else.", "--json")] = False,
     quiet: Annotated[bool, _option(RUN, "No progress.", "--quiet", "-q")] = False,
 ) -> None:
-    """Tune a network on a table, and keep the best."""
+    """Tune a network on a table, and keep the recommended one."""
     settings = {key: value for key, value in context.params.items() if key not in OWN}
     given = {key: value for key, value in settings.items() if value not in (None, [], ())}
     if config is not None:

@@ -21,11 +21,11 @@ unitune verify runs/houses --trial 7 --table houses.csv
 
 def command(
     run: Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")],
-    trial: Annotated[int | None, typer.Option(help="The number of a trial; the best if not given.")] = None,
+    trial: Annotated[int | None, typer.Option(help="The number of a trial; the recommended one if not given.")] = None,
     table: Annotated[str | None, typer.Option(help="The table of the run, if it has moved.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON, and nothing else.")] = False,
 ) -> None:
-    """Train the best trial again with plain fit, on the same folds; print both curves and their difference."""
+    """Train the recommended trial again with plain fit, on the same folds; print both curves and their difference."""
     from unitune.result import load
     from unitune.tuner import verify
 

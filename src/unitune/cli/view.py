@@ -25,10 +25,14 @@ if TYPE_CHECKING:
     from unitune.result import Result, RunComparison, Verification
 
 TOP = 20
+MEANING = (
+    "expected: the score on new rows, by one model of all trials, 95 % within the interval. P best: the probability of "
+    "being the best of these trials. expected loss: how far behind the best, on average."
+)
 GAP = 2  # Spaces between two columns.
 STRIP = 21  # Width of the drawn intervals.
-SCORES = ("rank", "trial", "mean", "low", "high", "std", "train", "gap")
-MARKS = ("tied", "pick")
+SCORES = ("rank", "trial", "mean", "expected", "low", "high", "p_best", "expected_loss", "std", "train", "gap")
+MARKS = ("credible", "pick")
 COSTS = ("parameters", "seconds", "engine", "engine_reason", "state", "failure")
 
 
@@ -38,14 +42,17 @@ def show(result: Result, *, as_json: bool = False, top: int = TOP) -> None:
         _print_json(result.summary())
         return
     console = Console(highlight=False)
-    table, best, run = result.table(), result.best, result.run
+    table, chosen, run = result.table(), result.recommended, result.run
     console.print(trials(table.head(top), objective=result.objective, width=console.width))
     if len(table) > top:
         console.print(f" ... and {len(table) - top:,} more trials.\n", style="dim")
-    score, number = best.scores[result.objective], _format_of(table)
-    spread = "" if math.isnan(score.low) else f" (95 % interval {number(score.low)} to {number(score.high)})"
-    lines = [f"[bold]Best:[/] {escape(_settings(result))}"]
-    lines.append(f"  {result.objective} {number(score.mean)}{spread}, {number(score.train)} on its training rows")
+    if table["expected"].notna().any():
+        console.print(Padding(Text(MEANING, style="dim"), (0, 0, 1, 1)))
+    score, number = chosen.scores[result.objective], _format_of(table)
+    lines = [f"[bold]Recommended:[/] {escape(_settings(result))} (trial {chosen.number})"]
+    lines.append(
+        f"  {result.objective} {number(score.mean)} over the folds, {number(score.train)} on its training rows"
+    )
     if result.test_scores is not None:
         test = result.test_scores.loc[result.objective, "test"]
         lines.append(f"  {number(test)} on the test rows, which nothing looked at before")
@@ -111,15 +118,16 @@ def _print_json(tree: Any) -> None:
 
 
 def _settings(result: Result) -> str:
-    """What the best trial has that others have not."""
-    row = result.table().iloc[0]
+    """What the recommended trial has that others have not."""
+    table = result.table()
+    row = table[table["trial"] == result.recommended.number].iloc[0]
     names = [name for name in row.index if name not in (*SCORES, *MARKS, *COSTS)]
     shown = [f"{name} {setting(row[name])}" for name in names if setting(row[name])]
     return ", ".join(shown) or f"trial {row['trial']}"
 
 
 def _format_of(table: pd.DataFrame) -> Callable[[float], str]:
-    return score_format(table[["mean", "low", "high"]].to_numpy().ravel())
+    return score_format(table[["mean", "low", "high"]].to_numpy(dtype=float).ravel())
 
 
 def _grid() -> Table:
@@ -159,6 +167,9 @@ def trials(table: pd.DataFrame, *, objective: str, width: int) -> Table:
         for row, gone in zip(rows, failed, strict=True)
     ]
     columns.append(_Column(title=objective, cells=means))
+    if "expected" in table.columns and table["expected"].notna().any():
+        expected = scores(lambda row: "" if math.isnan(row["expected"]) else number(row["expected"]))
+        columns.append(_Column(title="expected", cells=expected, keep=7))
     if table["low"].notna().any():
         columns.append(
             _Column(
@@ -168,12 +179,16 @@ def trials(table: pd.DataFrame, *, objective: str, width: int) -> Table:
             )
         )
         low, high = float(table["low"].min()), float(table["high"].max())
-        strips = scores(lambda row: interval(row["mean"], row["low"], row["high"], low, high, STRIP))
+        strips = scores(lambda row: interval(row["expected"], row["low"], row["high"], low, high, STRIP))
         columns.append(_Column(title=_ends(number(low), number(high)), cells=strips, keep=0, right=False))
+    if "p_best" in table.columns and table["p_best"].notna().any():
+        columns.append(_Column(title="P best", cells=scores(lambda row: share(row["p_best"])), keep=6))
+        losses = scores(lambda row: "" if math.isnan(row["expected_loss"]) else f"{row['expected_loss']:.2g}")
+        columns.append(_Column(title="expected loss", cells=losses, keep=2))
     if "pick" in table.columns:
         columns.append(_Column(title="", cells=scores(_mark), keep=5, right=False))
-    columns.append(_Column(title="train", cells=scores(lambda row: number(row["train"])), keep=3))
-    columns.append(_Column(title="parameters", cells=[f"{row['parameters']:,}" for row in rows], keep=1))
+    columns.append(_Column(title="train", cells=scores(lambda row: number(row["train"])), keep=1))
+    columns.append(_Column(title="parameters", cells=[f"{row['parameters']:,}" for row in rows], keep=3))
     columns.append(_Column(title="time", cells=[seconds(row["seconds"]) for row in rows], keep=2))
     while sum(column.width + GAP for column in columns) + 1 > width and any(c.keep is not None for c in columns):
         columns.remove(min(columns, key=lambda column: 99 if column.keep is None else column.keep))
@@ -188,8 +203,18 @@ def trials(table: pd.DataFrame, *, objective: str, width: int) -> Table:
 
 
 def _mark(row: dict[str, Any]) -> str:
-    """What the row is: the pick, or tied with the best."""
-    return str(row["pick"]) or ("tied" if row["tied"] else "")
+    """What the row is: the pick, or one that may be the best."""
+    return str(row["pick"]) or ("may be best" if row["credible"] else "")
+
+
+def share(value: float) -> str:
+    """A probability in percent.
+
+    Example:
+        >>> share(0.4321), share(0.0004), share(0.0)
+        ('43 %', '< 1 %', '< 1 %')
+    """
+    return "" if math.isnan(value) else f"{100 * value:.0f} %" if value >= 0.005 else "< 1 %"
 
 
 def _style(row: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The edge of the space: the best value is the largest or the smallest one that was tried, and better than its
+"""The edge of the space: the best value is the largest or the smallest one that was tried, and truly better than its
 neighbour. Nobody knows how far it would have gone on.
 """
 
@@ -7,10 +7,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from unitune.diagnosis import thresholds as t
 from unitune.diagnosis.evidence import Evidence, family
-from unitune.diagnosis.isolation import is_number, isolate
-from unitune.diagnosis.noise_dominated import reliability
+from unitune.diagnosis.isolation import Best, is_number, isolate
 from unitune.diagnosis.rule import show
 from unitune.records import Finding
 
@@ -31,15 +32,13 @@ class Edge:
     upwards: bool
     position: int
     gain: float
-    error: float
+    at_least: float
     beyond: tuple[float, ...]
 
 
 def edges(evidence: Evidence) -> list[Edge]:
-    """Every ordered hyperparameter whose winner is at an edge that is worth widening."""
+    """Every ordered hyperparameter whose best value is at an edge that is worth widening."""
     found: list[Edge] = []
-    if evidence.winner is None or reliability(evidence.complete_values) < t.NOISE_RELIABILITY:
-        return found  # In a ranking that is noise, the best value is anywhere by chance.
     for name in evidence.varying():
         values = evidence.values_of(name)
         if len(values) < 2 or not all(is_number(value) for value in values):
@@ -47,16 +46,15 @@ def edges(evidence: Evidence) -> list[Edge]:
         rows = isolate(evidence, name)
         if len(rows) < 2:
             continue
-        places = [i for i, row in enumerate(rows) if row.position == evidence.winner]
-        if not places or places[0] not in (0, len(rows) - 1):
+        likeliest = _likeliest(evidence, rows)
+        if likeliest not in (0, len(rows) - 1):
             continue
-        upwards = places[0] != 0
+        upwards = likeliest != 0
         edge, inner = (rows[-1], rows[-2]) if upwards else (rows[0], rows[1])
         own = values[-1] if upwards else values[0]
         beyond = _beyond(name, own, values[-2] if upwards else values[1], upwards)
-        gain = float(evidence.better(evidence.mean[edge.position], evidence.mean[inner.position]))
-        error = evidence.standard_error(edge.position, inner.position)
-        if not beyond or gain <= 0 or (not math.isnan(error) and gain < evidence.critical * error):
+        gain = evidence.gain(edge.members, inner.members)
+        if not beyond or gain is None or not evidence.is_better(edge.members, inner.members):
             continue
         found.append(
             Edge(
@@ -65,12 +63,21 @@ def edges(evidence: Evidence) -> list[Edge]:
                 neighbour=inner.value,
                 upwards=upwards,
                 position=edge.position,
-                gain=gain,
-                error=error,
+                gain=float(np.median(gain)),
+                at_least=float(np.quantile(gain, 1 - t.SURE)),
                 beyond=beyond,
             )
         )
     return found
+
+
+def _likeliest(evidence: Evidence, rows: list[Best]) -> int | None:
+    """Which value most likely has the truly best trial; None where nothing is known."""
+    known = [(place, best) for place, row in enumerate(rows) if (best := evidence.best_true(row.members)) is not None]
+    if len(known) < len(rows):
+        return None
+    winners = np.stack([best for _, best in known]).argmax(axis=0)
+    return int(np.bincount(winners, minlength=len(rows)).argmax())
 
 
 def _beyond(name: str, value: float, inner: float, upwards: bool) -> tuple[float, ...]:
@@ -97,12 +104,11 @@ def find(evidence: Evidence) -> list[Finding]:
     for edge in edges(evidence):
         values = ", ".join(show(value) if isinstance(value, float) else str(value) for value in edge.beyond)
         side = "largest" if edge.upwards else "smallest"
-        sure = not math.isnan(edge.error)
-        known = f" by {show(edge.gain)}" + (f" (standard error {show(edge.error)})" if sure else "")
+        known = f" by {show(edge.gain)} (with 95 % by {show(edge.at_least)} or more)"
         findings.append(
             Finding(
                 kind="edge_of_space",
-                severity="advice" if sure else "info",
+                severity="advice",
                 title=(
                     f"The best {edge.name} is the {side} that was tried ({show(edge.value)}), and beats "
                     f"{show(edge.neighbour)}{known}"
@@ -113,7 +119,7 @@ def find(evidence: Evidence) -> list[Finding]:
                     "value": edge.value,
                     "neighbour": edge.neighbour,
                     "gain": edge.gain,
-                    "standard_error": edge.error,
+                    "at_least": edge.at_least,
                 },
                 advice=f"Widen the space: also try {edge.name} {values}.",
             )

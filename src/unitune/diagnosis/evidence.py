@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from unitune.diagnosis import thresholds as t
 from unitune.records import Array, Direction, Task, Trial
@@ -37,7 +36,14 @@ class Evidence:
         baseline_loss: The loss of predicting the class shares, or the mean; NaN if unknown.
         n_rows: Rows of the data that were split.
         validation_ratio: Validation rows per training row; 0 where all members see the same rows.
-        tied: Numbers of the trials that are statistically tied with the best, best first; empty if unknown.
+        repeats: How often the folds were repeated in the search.
+        draws: `(draw, trial)` true scores in the objective, as one model of all scores draws them; NaN for trials of
+            which it knows nothing. None where nothing tells luck from quality: then nothing is said of who is better.
+        tolerance: Differences up to this, in units of the objective, do not matter; NaN if unknown.
+        credible: Numbers of the trials of which one is the best with 95 %, likeliest first; empty if unknown.
+        is_settled: Whether the choice among them hardly matters: the expected loss is within the tolerance.
+        to_settle: How many trials to repeat how often until it does; None if unknown, or if no number would do.
+        recommended: The number of the trial that is handed over; None if unknown.
         best_feature, best_feature_score: The single feature that predicts best, and how well (1 is perfectly).
     """
 
@@ -59,7 +65,13 @@ class Evidence:
     baseline_loss: float = math.nan
     n_rows: int = 0
     validation_ratio: float = 0.25
-    tied: tuple[int, ...] = ()
+    repeats: int = 1
+    draws: Array | None = None
+    tolerance: float = math.nan
+    credible: tuple[int, ...] = ()
+    is_settled: bool = False
+    to_settle: tuple[int, int] | None = None
+    recommended: int | None = None
     best_feature: str = ""
     best_feature_score: float = math.nan
 
@@ -77,8 +89,9 @@ class Evidence:
 
     @cached_property
     def winner(self) -> int | None:
-        """The position of the trial with the best mean, of equals the one with fewest parameters; None if none."""
-        return self.best_of(range(len(self.trials)))
+        """The position of the trial that is handed over, or else of the one with the best mean; None if none."""
+        chosen = [place for place, trial in enumerate(self.trials) if trial.number == self.recommended]
+        return chosen[0] if chosen else self.best_of(range(len(self.trials)))
 
     @cached_property
     def mean(self) -> Array:
@@ -130,26 +143,30 @@ class Evidence:
         difference = np.asarray(a, dtype=np.float64) - b
         return difference if self.direction == "maximize" else -difference
 
-    def standard_error(self, a: int, b: int) -> float:
-        """The corrected standard error of the paired difference between two trials; NaN with a single member.
+    def best_true(self, positions: Iterable[int]) -> Array | None:
+        """`(draw,)` how good the truly best of some trials is, greater is better; None where nothing is known."""
+        if self.draws is None:
+            return None
+        mine = self.draws[:, list(positions)]
+        mine = mine[:, np.isfinite(mine).all(axis=0)]
+        if not mine.shape[1]:
+            return None
+        return np.asarray(mine.max(axis=1) if self.direction == "maximize" else -mine.min(axis=1))
 
-        ``std(d) * sqrt(1 / n + n_validation / n_train)``, Nadeau and Bengio (2003).
-        """
-        return float(self.standard_errors(a)[b])
+    def gain(self, first: Iterable[int], second: Iterable[int]) -> Array | None:
+        """`(draw,)` by how much the truly best of some trials is better than that of others; None where unknown."""
+        a, b = self.best_true(first), self.best_true(second)
+        return None if a is None or b is None else a - b
 
-    def standard_errors(self, a: int) -> Array:
-        """`(trial,)`: those of the differences between one trial and every trial."""
-        difference = self.values[a][None, :] - self.values
-        n = difference.shape[1]
-        if n < 2:
-            return np.full(len(difference), np.nan)
-        return np.asarray(difference.std(axis=1, ddof=1) * math.sqrt(1 / n + self.validation_ratio))
+    def is_better(self, first: Iterable[int], second: Iterable[int]) -> bool:
+        """Whether the truly best of some trials is better than that of others, with 95 %."""
+        gain = self.gain(first, second)
+        return gain is not None and float((gain > 0).mean()) >= t.SURE
 
-    @cached_property
-    def critical(self) -> float:
-        """How many standard errors apart two trials must be to differ; NaN with a single member."""
-        n = self.values.shape[1]
-        return float(special.stdtrit(n - 1, t.DIFFERENCE_QUANTILE)) if n > 1 else math.nan
+    def is_no_better(self, first: Iterable[int], second: Iterable[int]) -> bool:
+        """Whether the truly best of some trials is better than that of others by no more than matters, with 95 %."""
+        gain = self.gain(first, second)
+        return gain is not None and float((gain <= self.tolerance).mean()) >= t.SURE
 
     def has(self, name: str) -> bool:
         """Whether the space has a hyperparameter of this name."""

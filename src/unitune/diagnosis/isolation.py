@@ -16,10 +16,11 @@ from unitune.space import Float, Int
 
 @dataclass(frozen=True, kw_only=True)
 class Best:
-    """A value, or the middle of a stretch of a range, and the position of its best trial."""
+    """A value, or the middle of a stretch of a range, the position of its best trial, and those of all its trials."""
 
     value: Any
     position: int
+    members: tuple[int, ...]
 
 
 def isolate(evidence: Evidence, name: str) -> list[Best]:
@@ -41,7 +42,7 @@ def isolate(evidence: Evidence, name: str) -> list[Best]:
     for value, positions in rows:
         best = evidence.best_of(positions)
         if best is not None:
-            found.append(Best(value=value, position=best))
+            found.append(Best(value=value, position=best, members=tuple(positions)))
     return found
 
 

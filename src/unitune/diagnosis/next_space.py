@@ -12,7 +12,7 @@ import numpy as np
 from unitune.diagnosis import thresholds as t
 from unitune.diagnosis.edge import Edge, edges
 from unitune.diagnosis.evidence import MOST_GROUPS, Evidence, family
-from unitune.diagnosis.isolation import is_number, isolate
+from unitune.diagnosis.isolation import Best, is_number, isolate
 from unitune.diagnosis.plateaued_capacity import Knee, knees
 from unitune.records import Finding
 from unitune.space import Float, Int
@@ -97,45 +97,56 @@ def _start(evidence: Evidence, name: str) -> _Plan:
 
 
 def _drop(evidence: Evidence, plans: dict[str, _Plan]) -> None:
-    """Leaves out values whose best trial is significantly worse than the best; ranges shrink to where the tied are."""
+    """Leaves out values that are worse with 95 %; ranges shrink to where nothing is known to be worse."""
     best = evidence.winner
-    if best is None or math.isnan(evidence.critical):
+    if best is None or evidence.draws is None:
         return
-    margin = evidence.critical * evidence.standard_errors(best)
-    behind = evidence.better(evidence.mean[best], evidence.mean)
-    worse = ~(behind <= margin)
+    worse = [evidence.is_better([best], [position]) for position in range(len(evidence.trials))]
     for name in evidence.varying():
         plan = plans[name]
         if plan.domain is not None:
             kept = [
                 trial.configuration[name]
-                for trial, gone in zip(evidence.trials, worse.tolist(), strict=True)
+                for trial, gone in zip(evidence.trials, worse, strict=True)
                 if not gone and name in trial.configuration
             ]
-            _narrow(plan, kept)
+            tried = [trial.configuration[name] for trial in evidence.trials if name in trial.configuration]
+            _narrow(plan, kept, tried)
             continue
         rows = isolate(evidence, name) if len(plan.values) <= MOST_GROUPS else []
+        leading = max(rows, key=lambda row: _level(evidence, row)).members if rows else ()
         for row in rows:
-            if worse[row.position]:
-                loss = float(behind[row.position])
-                plan.drop([row.value], f"{evidence.objective} worse by {loss:.3g} at best")
+            gain = evidence.gain(leading, row.members)
+            if gain is None or not evidence.is_better(leading, row.members):
+                continue
+            if not evidence.is_no_better(leading, row.members):  # by more than matters
+                loss = float(np.median(gain))
+                plan.drop([row.value], f"with 95 % worse, {evidence.objective} by {loss:.3g} at best")
         alive = {str(evidence.space.label(name, row.value)) for row in rows}
         failed = [v for v in plan.values if rows and str(evidence.space.label(name, v)) not in alive]
         plan.drop(failed, "every trial failed")
 
 
-def _narrow(plan: _Plan, kept: list[Any]) -> None:
+def _level(evidence: Evidence, row: Best) -> float:
+    """How good a value is at its best, to expect."""
+    true = evidence.best_true(row.members)
+    return -math.inf if true is None else float(np.median(true))
+
+
+def _narrow(plan: _Plan, kept: list[Any], tried: list[Any]) -> None:
+    """Narrows a range to what was kept, and on both sides to the next that was tried: the best may lie between."""
     domain = plan.domain
-    if domain is None or len(kept) < 2 or len(set(kept)) < 2:
+    if domain is None or not kept:
         return
-    low, high = min(kept), max(kept)
+    low = max((value for value in tried if value < min(kept)), default=domain.low)
+    high = min((value for value in tried if value > max(kept)), default=domain.high)
     if low > domain.low or high < domain.high:
         if domain.step is None:
-            plan.domain = type(domain)(low, high, None, domain.log)
+            plan.domain = type(domain)(low, high, None, domain.log)  # type: ignore[arg-type]
         else:
             inside = [v for v in domain.values() if low <= v <= high]
             plan.domain = type(domain)(inside[0], inside[-1], domain.step, domain.log)  # type: ignore[arg-type]
-        plan.reasons.append(f"narrowed from {_short(domain.low)} to {_short(domain.high)}: what is not clearly worse")
+        plan.reasons.append(f"narrowed from {_short(domain.low)} to {_short(domain.high)}: what is not worse with 95 %")
 
 
 def _widen(plan: _Plan, edge: Edge) -> None:
@@ -151,7 +162,10 @@ def _widen(plan: _Plan, edge: Edge) -> None:
 
 def _cut(plan: _Plan, knee: Knee) -> None:
     if plan.domain is None:
-        plan.drop([row.value for row in knee.wider[1:]], f"no better than {_short(knee.width.value)}")
+        plan.drop(
+            [row.value for row in knee.wider[1:]],
+            f"no better than {_short(knee.width.value)} by more than {max(knee.at_most, 0.0):.2g}",
+        )
 
 
 def _heed(
@@ -218,10 +232,8 @@ def _heed(
         options["class_weight"] = ("balanced", "a class was ignored")
         options["objective"] = ("balanced_accuracy", "a class was ignored")
     if "noise_dominated" in about:
-        needed = float(about["noise_dominated"].evidence["members_needed"])
-        now = max(1.0, float(about["noise_dominated"].evidence["members_per_trial"]))
-        if math.isfinite(needed) and needed <= 20 * now:
-            options["repeats"] = (max(2, math.ceil(needed / now)), "to tell the tied trials apart")
+        if evidence.to_settle is not None and not evidence.is_settled:
+            options["repeats"] = (evidence.repeats + evidence.to_settle[1], "to settle which is the best")
     elif "unstable" in about:
         options["repeats"] = (5, "scores depend on the seed")
 
@@ -259,7 +271,7 @@ def _source(evidence: Evidence, plans: dict[str, _Plan], options: dict[str, tupl
             if n in best.configuration
         )
         mean = f"{evidence.objective} {evidence.mean[evidence.winner]:.4g}"
-        head = _one_line(f"The next search, after trial {best.number} was best ({settings or 'the only one'}: {mean}).")
+        head = _one_line(f"The next search, after trial {best.number} ({settings or 'the only one'}: {mean}).")
     body = "\n".join(lines)
     return (
         f"# {head}\nimport unitune\n\nspace = {{\n{body}\n}}\n\n\n"
@@ -269,16 +281,15 @@ def _source(evidence: Evidence, plans: dict[str, _Plan], options: dict[str, tupl
 
 
 def _models(evidence: Evidence) -> str:
-    """After `compare`: the models that are not clearly worse."""
+    """After `compare`: the models that are not worse than the recommended one with 95 %."""
     best = evidence.winner
     names = [str(trial.configuration.get("model", trial.number)) for trial in evidence.trials]
     keep = names
-    if best is not None and not math.isnan(evidence.critical):
-        behind = evidence.better(evidence.mean[best], evidence.mean)
-        tied = behind <= evidence.critical * evidence.standard_errors(best)
-        keep = [names[i] for i in np.flatnonzero(tied).tolist()]
+    if best is not None:
+        alive = [place for place, trial in enumerate(evidence.trials) if trial.state == "complete"]
+        keep = [names[place] for place in alive if not evidence.is_better([best], [place])]
     return (
-        f"# The models that are not clearly worse than the best.\nimport unitune\n\nkeep = {keep!r}\n\n\n"
+        f"# The models that are not worse than the recommended one with 95 %.\nimport unitune\n\nkeep = {keep!r}\n\n\n"
         'def search(models, x, y=None, **options):\n    """Compares them again; try `repeats=3`, or more epochs."""\n'
         "    return unitune.compare({name: models[name] for name in keep}, x, y, **options)\n"
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import special
 
 from unitune.diagnosis import thresholds as t
 from unitune.diagnosis.evidence import Evidence
@@ -36,74 +35,43 @@ def reliability(values: Array) -> float:
     return max(0.0, 1 - within / between)
 
 
-def tied_with_best(evidence: Evidence) -> tuple[int, ...]:
-    """Numbers of the trials that may be as good as the best: as given, or not significantly behind it."""
-    if evidence.tied:
-        return evidence.tied
-    best = evidence.winner
-    if best is None or evidence.values.shape[1] < 2:
-        return ()
-    behind = evidence.better(evidence.mean[best], evidence.mean)
-    close = np.flatnonzero(behind <= evidence.critical * evidence.standard_errors(best))
-    order = sorted(close.tolist(), key=lambda p: (behind[p], p))
-    return tuple(evidence.trials[p].number for p in order)
-
-
-def repeats_needed(evidence: Evidence) -> float:
-    """Members per trial that would tell the best from the middle of the others; infinity if no number would.
-
-    ``n >= 1 / ((d / (z s))² - n_validation / n_train)``, the corrected t statistic solved for the normal quantile
-    ``z`` of many members, with ``d`` the difference to the median trial and ``s`` the standard deviation of paired
-    differences.
-    """
-    best = evidence.winner
-    if best is None:
-        return math.nan
-    others = [p for p in np.flatnonzero(np.isfinite(evidence.mean)).tolist() if p != best]
-    if not others or evidence.values.shape[1] < 2:
-        return math.nan
-    behind = np.array([float(evidence.better(evidence.mean[best], evidence.mean[p])) for p in others])
-    spread = (evidence.values[best][None, :] - evidence.values[others]).std(axis=1, ddof=1)
-    d, s = float(np.median(behind)), float(np.median(spread))
-    if s == 0:
-        return math.nan
-    left = (d / (float(special.ndtri(t.DIFFERENCE_QUANTILE)) * s)) ** 2 - evidence.validation_ratio
-    return 1 / left if left > 0 else math.inf
-
-
 def find(evidence: Evidence) -> list[Finding]:
-    """One finding, if the ranking is more noise than signal or most trials are tied."""
+    """One finding, if the ranking is more noise than signal or most trials may be the best."""
     complete = np.flatnonzero(np.isfinite(evidence.mean))
     best = evidence.winner
     if best is None or len(complete) < 3 or evidence.values.shape[1] < 2:
         return []
     share = reliability(evidence.complete_values)
-    tied = tied_with_best(evidence)
+    credible = evidence.credible
     noisy = share < t.NOISE_RELIABILITY
-    if not noisy and len(tied) < max(2, t.NOISE_TIED * len(complete)):
+    if not noisy and len(credible) < max(2, t.NOISE_CREDIBLE * len(complete)):
         return []
-    needed = repeats_needed(evidence)
-    now = evidence.values.shape[1]
-    if math.isfinite(needed) and needed <= 20 * now:
-        advice = f"Use {math.ceil(max(needed, now + 1) / now)} times as many repeats (`repeats=`) to settle it, or take"
+    numbers: dict[str, float | str] = {
+        "reliability": share,
+        "credible": len(credible),
+        "complete": len(complete),
+        "members_per_trial": evidence.values.shape[1],
+    }
+    if evidence.is_settled:
+        advice = "It hardly matters: take the recommended trial."
+    elif evidence.to_settle is not None:
+        trials, repeats = evidence.to_settle
+        numbers |= {"trials_to_repeat": trials, "repeats_needed": repeats}
+        more = "one more repeat" if repeats == 1 else f"{repeats} more repeats"
+        advice = (
+            f'Use {more} of the {trials} likeliest to settle it (`spend="repeats"`), or take the recommended trial.'
+        )
     else:
-        advice = "More repeats on these rows would not settle it; take"
+        advice = "More repeats on these rows would not settle it; take the recommended trial."
+    many = f"{len(credible):,} of {len(complete):,} trials may be the best" if credible else ""
+    noise = f"{percent(1 - share)} of the differences between trials is noise" if noisy else ""
     return [
         Finding(
             kind="noise_dominated",
-            severity="advice",
-            title=(
-                f"{len(tied):,} of {len(complete):,} trials are tied with the best"
-                + (f", and {percent(1 - share)} of the differences between trials is noise" if noisy else "")
-            ),
-            trials=tuple(tied) or (evidence.trials[best].number,),
-            evidence={
-                "reliability": share,
-                "tied": len(tied),
-                "complete": len(complete),
-                "members_per_trial": now,
-                "members_needed": needed,
-            },
-            advice=f"{advice} the recommended trial.",
+            severity="info" if evidence.is_settled else "advice",
+            title=", and ".join(part for part in (many, noise) if part),
+            trials=tuple(credible) or (evidence.trials[best].number,),
+            evidence=numbers,
+            advice=advice,
         )
     ]

@@ -1,9 +1,10 @@
-"""The knee: from some width on, more units do not give a better score."""
+"""The knee: from some width on, more units do not give a better score by more than matters."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+
+import numpy as np
 
 from unitune.diagnosis import thresholds as t
 from unitune.diagnosis.evidence import Evidence
@@ -14,14 +15,13 @@ from unitune.records import Finding
 
 @dataclass(frozen=True, kw_only=True)
 class Knee:
-    """The smallest width that is as good as any, those beyond it, and the distance of its best trial to the best."""
+    """The smallest width that is wide enough, those beyond it, and by how much the best of these may be better."""
 
     name: str
     width: Best
     wider: tuple[Best, ...]
     narrower: tuple[Best, ...]
-    loss: float
-    error: float
+    at_most: float
 
 
 def knees(evidence: Evidence) -> list[Knee]:
@@ -31,24 +31,19 @@ def knees(evidence: Evidence) -> list[Knee]:
         rows = isolate(evidence, name)
         if len(rows) < t.KNEE_WIDTHS or not all(is_number(row.value) for row in rows):
             continue
-        best = max(rows, key=lambda row: float(evidence.better(evidence.mean[row.position], 0.0)))
         for index, row in enumerate(rows[:-2]):
-            loss = float(evidence.better(evidence.mean[best.position], evidence.mean[row.position]))
-            error = evidence.standard_error(best.position, row.position)
-            # What is not tied with the best is worse, however wide the difference's own error is.
-            behind = bool(evidence.tied) and evidence.trials[row.position].number not in evidence.tied
-            if not behind and loss <= (0.0 if math.isnan(error) else evidence.critical * error):
-                if not math.isnan(error) or loss == 0:
-                    found.append(
-                        Knee(
-                            name=name,
-                            width=row,
-                            wider=tuple(rows[index + 1 :]),
-                            narrower=tuple(rows[:index]),
-                            loss=loss,
-                            error=error,
-                        )
+            wider = [position for other in rows[index + 1 :] for position in other.members]
+            gain = evidence.gain(wider, row.members)
+            if gain is not None and evidence.is_no_better(wider, row.members):
+                found.append(
+                    Knee(
+                        name=name,
+                        width=row,
+                        wider=tuple(rows[index + 1 :]),
+                        narrower=tuple(rows[:index]),
+                        at_most=float(np.quantile(gain, t.SURE)),
                     )
+                )
                 break
     return found
 
@@ -66,21 +61,20 @@ def find(evidence: Evidence) -> list[Finding]:
                 kind="plateaued_capacity",
                 severity="info",
                 title=(
-                    f"More than {show(knee.width.value)} {knee.name} are not shown to help: up to "
-                    f"{show(widest.value)}, no width is better beyond the noise"
+                    f"More than {show(knee.width.value)} {knee.name} do not help: up to {show(widest.value)}, with "
+                    f"95 % no width is better by more than {show(max(knee.at_most, 0.0))}"
                 ),
                 trials=(trial.number, *(evidence.trials[row.position].number for row in knee.wider)),
                 evidence={
                     "knee": knee.width.value,
                     "score_at_knee": float(evidence.mean[knee.width.position]),
-                    "below_best": knee.loss,
-                    "standard_error": knee.error,
+                    "better_at_most": knee.at_most,
+                    "tolerance": evidence.tolerance,
                     "parameters_of_widest_over_knee": saved,
                 },
                 advice=(
-                    f"{knee.name}={show(knee.width.value)} may be wide enough, with {saved:.1f} times fewer parameters "
-                    "than the widest; repeats would tell"
-                    + (f"; try fewer: `units=[{_fewer(knee.width.value)}]`." if smallest else ".")
+                    f"{knee.name}={show(knee.width.value)} is wide enough, with {saved:.1f} times fewer parameters "
+                    f"than the widest{f'; try fewer: `units=[{_fewer(knee.width.value)}]`.' if smallest else '.'}"
                 ),
             )
         )

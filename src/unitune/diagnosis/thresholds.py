@@ -92,11 +92,9 @@ IGNORED_ROWS = 10
 UNSTABLE_RATIO = 2.5
 UNSTABLE_TRIALS = 4
 
-# Two trials differ if their paired difference is beyond this quantile of the corrected t distribution (Nadeau and
-# Bengio, 2003), the usual two-sided 5 %. It decides what is tied, whether the edge of the space beats its neighbour,
-# and from which width on the score is flat. The rule of one standard error (Breiman et al., "CART", 1984, 3.4.3) is
-# about the error of a score, which is larger than that of a paired difference; and the best of several is best by luck.
-DIFFERENCE_QUANTILE = 0.975
+# "Better" is said with this probability, and so is "no better": better by no more than the tolerance, the region of
+# practical equivalence (Benavoli et al., "Time for a change", JMLR 18, 2017). What is neither is open, and no finding.
+SURE = 0.95
 
 # Capacity: how many widths it takes to see a knee.
 KNEE_WIDTHS = 3
@@ -107,7 +105,7 @@ EDGE_QUARTER = 0.25
 # Noise: reliability is the share of the variance of trial means that is due to the configurations, 1 - 1/F. Below 0.7
 # a ranking is commonly called poor (Nunnally, "Psychometric Theory", 1978); below 0.5 it is more noise than signal.
 NOISE_RELIABILITY = 0.50
-NOISE_TIED = 0.50
+NOISE_CREDIBLE = 0.50
 
 # Suspiciously easy: one feature alone predicts so well ...
 EASY_FEATURE = 0.98

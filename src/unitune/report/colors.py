@@ -11,7 +11,7 @@ from collections.abc import Sequence
 INK, MUTED, GRID = "#1c2126", "#5f6872", "#e4e7ea"
 BLUE, ORANGE, GREY, GREEN = "#2f7fb8", "#d9622b", "#919aa3", "#1f9274"
 TRAIN, VALIDATION = BLUE, ORANGE
-TIED, NOT_TIED, RECOMMENDED = BLUE, GREY, ORANGE
+CREDIBLE, BEHIND, RECOMMENDED = BLUE, GREY, ORANGE
 LAYERS = (BLUE, ORANGE, GREEN, "#a0629a", "#b58a00", "#5b6fc0", "#8c6d5a", GREY)
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid", "dash")
 # One hue, light to dark: the order survives a grey print.

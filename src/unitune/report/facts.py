@@ -13,7 +13,7 @@ from unitune.report.prepared.architecture import Layer
 
 
 class Estimate(Protocol):
-    """What the report reads of an estimate: the mean corrected for the choice, its 95 % interval, the naive mean."""
+    """What the report reads of an estimate: the score to expect, its 95 % interval, and the mean over the folds."""
 
     @property
     def metric(self) -> str: ...  # noqa: D102
@@ -41,11 +41,11 @@ class Facts:
         labels: From a trial's number to what is its own: "units 64, activation gelu".
         settings: The names of the hyperparameters that vary.
         best, recommended: Numbers of trials; None where every trial failed.
-        tied: Numbers of the trials tied with the best, best first; empty where there was nothing to test on.
+        credible: Numbers of the trials of which one is the best with 95 %, likeliest first; empty if unknown.
         conclusion: Three sentences.
-        estimates: From a metric to its estimate corrected for the choice; empty where there is none.
+        estimates: From a metric to what to expect of the recommended trial; empty where nothing tells.
         no_estimate: Why there is none, as a sentence; empty if there is nothing to say.
-        test_scores: From a metric to the winner's score on test rows; empty without test rows.
+        test_scores: From a metric to the recommended trial's score on test rows; empty without test rows.
         history, probes: Of a trial, by its number, in long form.
         best_epoch: Of a trial, by its number.
         kinds: The kinds of findings about a trial, by its number; None where nothing was diagnosed.
@@ -71,7 +71,7 @@ class Facts:
     settings: tuple[str, ...]
     best: int | None
     recommended: int | None
-    tied: tuple[int, ...]
+    credible: tuple[int, ...]
     conclusion: tuple[str, ...]
     history: Callable[[int], pd.DataFrame]
     probes: Callable[[int], pd.DataFrame]

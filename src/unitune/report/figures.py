@@ -64,10 +64,11 @@ def learning_curves_png(
 
 
 def units_by_activation_png(table: pd.DataFrame, *, objective: str, direction: str) -> bytes:
-    """A heat map of the best mean score by units and activation.
+    """A heat map of the score to expect by units and activation.
 
     Args:
-        table: A row for each trial, with the columns `mean`, `units` and `activation` (or `units_1`, `activation_1`).
+        table: A row for each trial, with the columns `mean`, `expected`, `units` and `activation` (or those of
+            layer 1).
         objective: The name of the score.
         direction: Darker is better, whichever that is.
     """
@@ -179,8 +180,8 @@ def draw_grid(figure: Figure, grid: Grid, objective: str, direction: str) -> Non
         )
     aim = "higher" if direction == "maximize" else "lower"
     figure.suptitle(
-        f"Validation {objective} by {_axis_label(grid.column_name)} and {_axis_label(grid.row_name)}\n"
-        f"the best mean in each cell; {aim} is better",
+        f"{objective} to expect by {_axis_label(grid.column_name)} and {_axis_label(grid.row_name)}\n"
+        f"of the best trial in each cell; {aim} is better",
         x=0.012,
         ha="left",
         fontsize=10.5,

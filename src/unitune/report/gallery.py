@@ -35,12 +35,12 @@ class Gallery:
 
     def grid(self) -> Grid | None:
         """Of the heat map."""
-        return units_by_activation(self.facts.table, self.facts.direction, self.facts.tied)
+        return units_by_activation(self.facts.table, self.facts.direction, self.facts.credible)
 
     def interval_rows(self, top: int = TOP) -> tuple[Interval, ...]:
         """Of the intervals."""
         facts = self.facts
-        return intervals(facts.table, facts.labels, tied=facts.tied, recommended=facts.recommended, top=top)
+        return intervals(facts.table, facts.labels, credible=facts.credible, recommended=facts.recommended, top=top)
 
     def panels(self, trial: int | None = None) -> tuple[Panel, ...]:
         """Of the learning curves: loss and metric of one trial, or of the recommended one and the loss of others."""
@@ -92,7 +92,7 @@ class Gallery:
         """Of cost against score."""
         facts = self.facts
         return cost_maps(
-            facts.table, facts.labels, direction=facts.direction, tied=facts.tied, recommended=facts.recommended
+            facts.table, facts.labels, direction=facts.direction, credible=facts.credible, recommended=facts.recommended
         )
 
     def diagram(self) -> Diagram | None:
@@ -114,9 +114,7 @@ class Gallery:
     def intervals(self, top: int = TOP) -> go.Figure:
         """The top trials."""
         facts = self.facts
-        return draw.draw_intervals(
-            self.interval_rows(top), objective=facts.objective, estimate=facts.estimates.get(facts.objective)
-        )
+        return draw.draw_intervals(self.interval_rows(top), objective=facts.objective)
 
     def learning_curves(self, trial: int | None = None) -> go.Figure:
         """Training and validation over the epochs."""

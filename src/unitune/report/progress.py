@@ -57,7 +57,7 @@ class Listener:
         """Called for each finished trial; `best` is the best so far, or None where all failed."""
 
     def on_phase(self, phase: str) -> None:
-        """Called when something else begins that takes a while: `"ties"`, `"refit"` or `"save"`."""
+        """Called when something else begins that takes a while: `"repeats"`, `"refit"` or `"save"`."""
 
     def on_end(self) -> None:
         """Called once, whatever happened, when nothing more will come."""
@@ -141,7 +141,7 @@ class Bar(Listener):
         """Says what is done now that the members are."""
         words = {
             "stopping": "stopping after the networks in training; Ctrl-C again stops at once",
-            "ties": "repeating the tied trials",
+            "repeats": "repeating the trials that may be the best",
             "refit": "refitting the best on all rows",
             "save": "saving",
         }

@@ -55,8 +55,8 @@ def _heatmap(gallery: Gallery) -> Figure:
         return _nothing("neither units nor activations were part of this run")
     figure = _sheet(max(4.8, 2.6 + 0.85 * len(grid.columns)), max(2.4, 1.7 + 0.5 * len(grid.rows)))
     figures.draw_grid(figure, grid, facts.objective, facts.direction)
-    if facts.tied and not grid.tied[np.isfinite(grid.values)].all():
-        for (x0, y0), (x1, y1) in outline(grid.tied):
+    if facts.credible and not grid.credible[np.isfinite(grid.values)].all():
+        for (x0, y0), (x1, y1) in outline(grid.credible):
             figure.axes[0].plot([x0, x1], [y0, y1], color=colors.ORANGE, linewidth=2.5, clip_on=False, zorder=5)
     return figure
 
@@ -65,20 +65,17 @@ def _intervals(gallery: Gallery, top: int = TOP) -> Figure:
     rows, facts = gallery.interval_rows(top), gallery.facts
     if not rows:
         return _nothing("no trial has a score")
-    estimate = facts.estimates.get(facts.objective)
-    labels = ["\n".join(two_lines(row.label)) for row in rows] + (["corrected estimate"] if estimate else [])
+    labels = ["\n".join(two_lines(row.label)) for row in rows]
     figure = _sheet(8, 1.0 + (0.38 if any("\n" in label for label in labels) else 0.27) * len(labels))
     axes = figure.add_subplot()
     for place, row in enumerate(rows):
-        color = colors.RECOMMENDED if row.recommended else colors.TIED if row.tied else colors.NOT_TIED
+        color = colors.RECOMMENDED if row.recommended else colors.CREDIBLE if row.credible else colors.BEHIND
         axes.plot([row.low, row.high], [place, place], color=color, linewidth=1.8)
+        axes.plot(row.mean, place, "o", color=colors.GREY, markerfacecolor="none", markersize=7)
         axes.plot(
-            row.mean, place, "*" if row.recommended else "o", color=color, markersize=11 if row.recommended else 6
+            row.expected, place, "*" if row.recommended else "o", color=color, markersize=11 if row.recommended else 6
         )
         axes.plot(row.train, place, "|", color=colors.GREY, markersize=9)
-    if estimate:
-        axes.plot([estimate.low, estimate.high], [len(rows)] * 2, color=colors.GREEN, linewidth=2.2)
-        axes.plot(estimate.mean, len(rows), "D", color=colors.GREEN, markersize=6)
     _bars(axes, labels, facts.objective)
     return figure
 
@@ -213,10 +210,15 @@ def _pareto(gallery: Gallery) -> Figure:
     figure, places = _panels(len(maps))
     for axes, one in zip(places, maps, strict=True):
         axes.step(one.cost[one.front], one.score[one.front], where="post", color=colors.MUTED, linestyle=":")
-        other = ~one.tied & ~one.recommended
-        axes.plot(one.cost[other], one.score[other], "o", color=colors.NOT_TIED, markerfacecolor="none", markersize=5)
+        other = ~one.credible & ~one.recommended
+        axes.plot(one.cost[other], one.score[other], "o", color=colors.BEHIND, markerfacecolor="none", markersize=5)
         axes.plot(
-            one.cost[one.tied], one.score[one.tied], "o", color=colors.TIED, markersize=6, label="tied with the best"
+            one.cost[one.credible],
+            one.score[one.credible],
+            "o",
+            color=colors.CREDIBLE,
+            markersize=6,
+            label="may be the best",
         )
         axes.plot(
             one.cost[one.recommended],
@@ -235,7 +237,7 @@ def _pareto(gallery: Gallery) -> Figure:
             axes.minorticks_off()
         axes.grid(color=colors.GRID)
         axes.set_axisbelow(True)
-    if maps[0].tied.any():
+    if maps[0].credible.any():
         places[0].legend(frameon=False, fontsize=8)
     return figure
 

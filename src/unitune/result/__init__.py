@@ -1,10 +1,10 @@
 """What a search returns, and what can be done with it later."""
 
-from unitune.result.certainty import ties_of
+from unitune.result.certainty import posterior_of
 from unitune.result.comparison import RunComparison, compare_runs
 from unitune.result.predictions import probabilities
 from unitune.result.saved import load
 from unitune.result.search_result import Result, Source
 from unitune.result.verification import Verification
 
-__all__ = ["Result", "RunComparison", "Source", "Verification", "compare_runs", "load", "probabilities", "ties_of"]
+__all__ = ["Result", "RunComparison", "Source", "Verification", "compare_runs", "load", "posterior_of", "probabilities"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from unitune.diagnosis import Evidence
 from unitune.records import Array, Trial
+from unitune.result.certainty import Certainty
 from unitune.store import Run
 
 _MEMBER = ["trial", "repeat", "fold"]
@@ -21,8 +23,7 @@ def evidence_of(
     members: pd.DataFrame,
     histories: pd.DataFrame,
     probes: pd.DataFrame,
-    *,
-    tied: Sequence[int] = (),
+    certainty: Certainty | None,
 ) -> Evidence:
     """The evidence in a run's tables.
 
@@ -30,7 +31,7 @@ def evidence_of(
         run: The run.
         trials: Its trials.
         members, histories, probes: As `member_table`, `history_table` and `probe_table`.
-        tied: Numbers of the trials that are tied with the best; empty if unknown.
+        certainty: What is known of the complete trials; None where there is none.
     """
     # A trial that was stopped has not shown what it can do.
     trials = [trial for trial in trials if trial.state != "stopped"]
@@ -62,17 +63,38 @@ def evidence_of(
         baseline_loss=_number(data.get("baseline_loss")),
         n_rows=int(data["n_rows"]),
         validation_ratio=float(run.folds["validation_ratio"]),
-        tied=tuple(tied),
+        repeats=int(run.folds["repeats"]),
+        **({} if certainty is None else _certain(certainty, place)),
         best_feature=str(data.get("best_feature") or ""),
         best_feature_score=_number(data.get("best_feature_score")),
     )
+
+
+def _certain(certainty: Certainty, place: dict[int, int]) -> dict[str, Any]:
+    """What the model of all scores says, as numbers; `place` is where each trial stands."""
+    chosen: dict[str, Any] = {"recommended": certainty.recommended.number}
+    if not certainty.is_known:
+        return chosen
+    given = certainty.posterior.draws
+    draws = np.full((len(given), len(place)), np.nan)
+    draws[:, [place[trial.number] for trial in certainty.modelled]] = given
+    several = len(certainty.modelled) > 1
+    worth = certainty.to_settle if several and not certainty.is_settled else None
+    return {
+        **chosen,
+        "draws": draws,
+        "tolerance": certainty.margin,
+        "credible": certainty.credible,
+        "is_settled": certainty.is_settled,
+        "to_settle": None if worth is None else (len(worth.trials), worth.repeats),
+    }
 
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def _histories(histories: pd.DataFrame, index: pd.MultiIndex, longest: int) -> dict[str, Array]:
+def _histories(histories: pd.DataFrame, index: pd.MultiIndex, longest: int) -> dict[str, Any]:
     wanted = {"train": ("loss", "train"), "validation": ("loss", "validation")}
     wanted["learning_rate"] = ("learning_rate", "train")
     found = {}

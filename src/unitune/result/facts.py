@@ -29,10 +29,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a search says in short: its conclusion, the trials tied with the best, what was found, names of trials."""
+    """What a search says in short: its conclusion, the trials that may be the best, what was found, names of trials."""
 
     conclusion: tuple[str, ...]
-    tied: tuple[int, ...]
+    credible: tuple[int, ...]
     findings: tuple[Finding, ...] | None
     labels: Mapping[int, str]
 
@@ -43,7 +43,7 @@ def answer_of(result: Result) -> Answer:
     best = _known(lambda: result.best)[0]
     return Answer(
         conclusion=tuple(_known(lambda: result.conclusion)[0] or _plain_conclusion(result, best)),
-        tied=tuple(_known(lambda: result.tied)[0] or ()),
+        credible=tuple(_known(lambda: result.credible)[0] or ()),
         findings=_known(lambda: tuple(result.findings))[0],
         labels={trial.number: label(result, trial, settings) for trial in result.trials},
     )
@@ -71,7 +71,7 @@ def facts_of(result: Result) -> Facts:
         settings=settings,
         best=best.number if best else None,
         recommended=recommended.number if recommended else None,
-        tied=short.tied,
+        credible=short.credible,
         conclusion=short.conclusion,
         history=result.history,
         probes=result.probes,

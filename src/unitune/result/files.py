@@ -15,7 +15,6 @@ from unitune.stats import OutOfFold
 from unitune.store import Run, write_predictions
 from unitune.store.folder import PROBES, run_tree, write_bytes, write_csv, write_json, write_parquet
 from unitune.store.predictions import PREDICTIONS
-from unitune.store.run import ranked
 
 if TYPE_CHECKING:
     import keras
@@ -44,7 +43,7 @@ def rows_of(run: Run, trials: Sequence[Trial], predictions: OutOfFold | None, ch
     """What not every run has: out-of-fold predictions, and the changes of a one-at-a-time search."""
     writers: Writers = {}
     if predictions is not None:
-        best_first = [trial.number for trial in ranked(trials, run.objective, run.direction)]
+        best_first = [trial.number for trial in run.ranked(trials)]
         writers[PREDICTIONS] = write_predictions(predictions, best_first)
     if run.changes:
         writers["changes.csv"] = write_csv(changes)
@@ -52,7 +51,7 @@ def rows_of(run: Run, trials: Sequence[Trial], predictions: OutOfFold | None, ch
 
 
 def pictures_of(result: Result, *, title: str, epochs: int) -> Writers:
-    """Learning curves of the best trial, and units by activation; drawn as they are written."""
+    """Learning curves of the recommended trial, and units by activation; drawn as they are written."""
     run = result.run
 
     def curves(path: Path) -> None:

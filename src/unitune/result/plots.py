@@ -27,11 +27,11 @@ class Plots:
         self._gallery = Gallery(facts_of(result))
 
     def heatmap(self) -> go.Figure:
-        """The best mean score for each number of units and activation, with intervals; the tied set is outlined."""
+        """The score to expect for each number of units and activation; what may be the best is outlined."""
         return self._gallery.heatmap()
 
     def intervals(self, top: int = 15) -> go.Figure:
-        """The best trials with their 95 % intervals and their training scores, and the corrected estimate.
+        """The top trials: the score to expect with its 95 % interval, the mean over the folds, the training score.
 
         Args:
             top: How many trials.
@@ -59,7 +59,7 @@ class Plots:
         return self._gallery.health_overview()
 
     def marginals(self, hyperparameter: str | None = None) -> go.Figure:
-        """What each value can do: the best trial that has it (the isolation plot), and the mean of all that have it.
+        """What each value can do: the best trial that has it (the isolation plot), and the value over all others.
 
         Args:
             hyperparameter: One that varied; the eight that matter most, if not given.

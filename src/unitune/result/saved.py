@@ -14,7 +14,6 @@ from unitune.models import backend
 from unitune.records import Array, Trial
 from unitune.result.search_result import BEST_MODEL, Result
 from unitune.store import history_table, load_predictions, load_probes, load_run, member_table, probe_table
-from unitune.store.run import ranked
 from unitune.store.unfinished import is_unfinished, open_run_folder, read_run
 
 if TYPE_CHECKING:
@@ -22,18 +21,18 @@ if TYPE_CHECKING:
 
 
 class _Saved:
-    """The best model of a run that was loaded."""
+    """The model of a run that was loaded: that of the trial that was recommended."""
 
-    def __init__(self, folder: Path, best: int) -> None:
+    def __init__(self, folder: Path, number: int | None) -> None:
         self._folder = folder
-        self._best = best
+        self._number = number
 
     def model(self, trial: Trial, epochs: int, learning_rates: Array) -> keras.Model:
         """Loads `best.keras`."""
-        if trial.number != self._best:
+        if self._number is not None and trial.number != self._number:
             raise RunFolderError(
-                "A run that was loaded has the model of its best trial only",
-                f"trial {trial.number} was asked for, the best is {self._best}",
+                "A run that was loaded has the model of its recommended trial only",
+                f"trial {trial.number} was asked for, {BEST_MODEL} is of trial {self._number}",
                 "Run the search again to train others.",
             )
         path = self._folder / BEST_MODEL
@@ -81,7 +80,7 @@ def _load_unfinished(folder: Path) -> Result:
         members=lambda: member_table(blocks),
         histories=lambda: history_table(blocks),
         probes=lambda: probe_table(blocks),
-        source=_Saved(folder, ranked(trials, run.objective, run.direction)[0].number),
+        source=_Saved(folder, None),
         folder=folder,
     )
 
@@ -95,7 +94,7 @@ def load(folder: str | Path) -> Result:
         folder: The run folder.
 
     Returns:
-        Its `Result`, with the model of the best trial.
+        Its `Result`, with the model of the recommended trial.
 
     Raises:
         RunFolderError: There is no run in the folder, or it cannot be read.
@@ -104,7 +103,9 @@ def load(folder: str | Path) -> Result:
     if is_unfinished(place):
         return _load_unfinished(place)
     run, trials, members, histories = load_run(place)
-    best = ranked(trials, run.objective, run.direction)[0].number if trials else 0
+    if run.recommended is None and trials:
+        # Older versions handed over the trial of the highest mean, and its model is what the folder holds.
+        run = replace(run, recommended=run.ranked(trials)[0].number)
     return Result(
         run=run,
         trials=trials,
@@ -112,6 +113,6 @@ def load(folder: str | Path) -> Result:
         histories=lambda: histories,
         probes=lambda: load_probes(place),
         predictions=lambda: load_predictions(place),
-        source=_Saved(place, best),
+        source=_Saved(place, run.recommended),
         folder=place,
     )

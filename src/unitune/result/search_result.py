@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -21,17 +19,20 @@ from unitune.errors import DataError, OptionError, RunFolderError, SaveError, Tr
 from unitune.models.metrics import METRICS
 from unitune.records import Array, Finding, Trial
 from unitune.result.certainty import Certainty
+from unitune.result.conclusion import conclude
+from unitune.result.effects import interplay, marginals
 from unitune.result.engines import not_fused
 from unitune.result.evidence import evidence_of
 from unitune.result.files import pictures_of, rows_of, saving, tables_of, trees_of
 from unitune.result.kept import Kept, KeptModels
 from unitune.result.new_rows import Predicted, predict_rows
+from unitune.result.shown import html_of, with_certainty
 from unitune.result.summary import summary_of
 from unitune.result.verification import Verification, verify_members
 from unitune.stats import Estimate, OutOfFold
 from unitune.store import Run, check_folder, probe_table, save_beside, save_files, trials_table
 from unitune.store.folder import write_bytes
-from unitune.store.run import gap, ranked, varying
+from unitune.store.run import gap, varying
 
 if TYPE_CHECKING:
     import keras
@@ -171,9 +172,9 @@ class Result:
 
     @cached_property
     def _evidence(self) -> Evidence:
-        # Where every trial failed nothing is tied, and why they failed is a finding.
-        tied = self.tied if any(trial.state == "complete" for trial in self._trials) else ()
-        return evidence_of(self._run, self._trials, self._members, self._histories, self._probes, tied=tied)
+        # Where every trial failed nothing is certain, and why they failed is a finding.
+        certainty = self._certainty if any(trial.state == "complete" for trial in self._trials) else None
+        return evidence_of(self._run, self._trials, self._members, self._histories, self._probes, certainty)
 
     @property
     def best(self) -> Trial:
@@ -182,69 +183,80 @@ class Result:
         Raises:
             TrainingError: Every trial failed.
         """
-        first = ranked(self._trials, self._run.objective, self._run.direction)[0]
+        first = self._run.ranked(self._trials)[0]
         if first.state != "complete":
             raise TrainingError(f"All {len(self._trials):,} trials failed. The first: {first.failure}.")
         return first
 
     @property
-    def tied(self) -> tuple[int, ...]:
-        """Numbers of the trials that cannot be told apart from the best, best first; the best is one of them.
+    def credible(self) -> tuple[int, ...]:
+        """Numbers of the trials of which one is the truly best with 95 %, the likeliest first: the smallest such set.
 
-        By the corrected resampled t-test on the out-of-fold predictions, with a correction for many comparisons
-        (`unitune.stats.ties`). On one hold-out set by a paired bootstrap of its rows. All, where nothing can be said.
+        By one model of all scores together (docs/explanation/statistics.md). All, where nothing tells.
         """
-        return self._certainty.tied
+        return self._certainty.credible
+
+    tied = credible  # The name that it had; what was tied then was only not shown to be worse.
 
     @property
     def recommended(self) -> Trial:
         """The cheapest trial that gives nothing away: the fewest parameters, then the least time.
 
-        Of those whose *expected loss* is within a quarter of the standard error of a score of the smallest. The
-        expected loss is how much worse than the truly best a trial is, on average over what is not known, by one model
-        of all scores together (docs/explanation/statistics.md). Times that differ by less than a factor of two, or less
-        than a second a member, count as equal.
+        Of those whose *expected loss* is within `tolerance` of the smallest. The expected loss is how much worse than
+        the truly best a trial is, on average over what is not known, by one model of all scores together
+        (docs/explanation/statistics.md). Times that differ by less than a factor of two, or less than a second a
+        member, count as equal. `model()`, `predict()`, the saved `best.keras` and the estimators of `unitune.sklearn`
+        are this trial's.
         """
         return self._certainty.recommended
 
     @property
-    def estimate(self) -> Estimate:
-        """What the best trial can be expected to score on new rows in the objective.
+    def tolerance(self) -> float:
+        """What may be given away for a cheaper trial, in units of the objective: as `tune(tolerance=...)` said, or a
+        quarter of the standard error of a score. With 0 the recommended trial has the smallest expected loss.
+        """
+        return self._certainty.tolerance
 
-        Its own mean score is too good, because it was chosen for it. `mean` is corrected for that, `low` and `high`
-        bound its 95 % interval, `method` says how, and `naive` is the score as it was.
+    @property
+    def estimate(self) -> Estimate:
+        """What the recommended trial can be expected to score on new rows in the objective.
+
+        Its own mean score is a little too good, because it was chosen for it. `mean` and the 95 % interval from `low`
+        to `high` are by the model of all scores, `method` says so or names nested cross-validation, and `naive` is the
+        score as it was. `low` and `high` are NaN where nothing tells them.
 
         Raises:
-            RunFolderError: The run is of an older version, which did not keep what this needs.
+            RunFolderError: Each trial has one score, and its predictions were not kept.
         """
         return self.estimates[self._run.objective]
 
     @property
     def estimates(self) -> dict[str, Estimate]:
-        """The corrected score of the best trial in every metric, as `estimate`."""
+        """What to expect of the recommended trial in every metric, as `estimate`."""
         return dict(self._certainty.estimates)
 
     @cached_property
     def conclusion(self) -> tuple[str, str, str]:
-        """The answer in three sentences: what wins and ties, what to expect of it, and which to take."""
+        """The answer in three sentences: which trial to take, what to expect of it, and what is open."""
         from unitune.result.facts import label
 
         settings = tuple(varying(self._run.space))
-        return self._certainty.conclusion(lambda trial: label(self, trial, settings))
+        return conclude(self._certainty, lambda trial: label(self, trial, settings))
 
     def interplay(self) -> pd.DataFrame:
         """How much of the variation in score is due to each hyperparameter, to pairs of them, to folds and seeds.
 
-        On a complete grid by analysis of variance, otherwise by functional ANOVA on a random forest.
+        By functional analysis of variance of the draws of the model of all scores: over the trials of a complete grid,
+        otherwise over a sample of the space.
 
         Returns:
             Columns `term` (`"units"`, `"units x activation"`, ..., `"folds"`, `"seeds and the rest"`), `share` (they
             add up to 1), and its 95 % interval `low`, `high`.
 
         Raises:
-            OptionError: Nothing varied, or there are too few trials.
+            OptionError: Nothing varied, or each trial has one score and its predictions were not kept.
         """
-        return self._certainty.interplay()
+        return interplay(self._certainty)
 
     def marginals(self, name: str) -> pd.DataFrame:
         """What a hyperparameter does, over the others and with the best of the others.
@@ -253,13 +265,15 @@ class Result:
             name: A hyperparameter that varied.
 
         Returns:
-            A row for each value (eight bins of many numbers), with columns `value`, `n_trials`; `mean`, `low`, `high`
-            of all its trials; `best_trial`, `best_mean`, `best_low`, `best_high` of the best of them.
+            A row for each value (eight bins of many numbers), with columns `value`, `n_trials`; `mean`, `low`, `high`:
+            the true score to expect with this value and its 95 % interval, over all its trials on a complete grid, and
+            otherwise over a sample of the space, the same for all values; `best_trial`, `best_mean`, `best_low`,
+            `best_high` of the best of its trials.
 
         Raises:
-            OptionError: It did not vary.
+            OptionError: It did not vary, or as in `interplay`.
         """
-        return self._certainty.marginals(name)
+        return marginals(self._certainty, name)
 
     @cached_property
     def _certainty(self) -> Certainty:
@@ -273,10 +287,13 @@ class Result:
             everything: Also fixed hyperparameters, and the scores in all metrics.
 
         Returns:
-            Columns `rank`, `trial`, `mean`, `low`, `high` (95 % interval), `std`, `train`, `gap` (positive: worse on
-            validation rows than on training rows), `tied` (with the best), `pick` (`"best"`, `"recommended"`, both or
-            neither), the hyperparameters that vary, `parameters`, `seconds`, `engine` (`"fused"`, `"vmapped"` or
-            `"solo"`), and `engine_reason` where any trial could not be fused.
+            Columns `rank`, `trial`, `mean` over the folds; by the model of all scores `expected`, the true score to
+            expect, with its 95 % interval from `low` to `high`, `p_best`, the probability that the trial is the best,
+            and `expected_loss`, how much worse than the best it is on average; `std` over the folds, `train`, `gap`
+            (positive: worse on validation rows than on training rows), `credible` (whether it is in `Result.credible`),
+            `pick` (`"best"`, `"recommended"`, both or neither), the hyperparameters that vary, `parameters`, `seconds`,
+            `engine` (`"fused"`, `"vmapped"` or `"solo"`), and `engine_reason` where any trial could not be fused. What
+            is not known is NaN.
         """
         if metric is not None and metric not in self._run.metrics:
             raise OptionError(
@@ -285,16 +302,8 @@ class Result:
                 f"Use one of {', '.join(self._run.metrics)}.",
             )
         frame = trials_table(self._trials, self._run, metric=metric, everything=everything)
-        tied: tuple[int, ...] = ()
-        picks: dict[int, str] = {}
-        if any(trial.state == "complete" for trial in self._trials):
-            tied, picks = self.tied, {self.best.number: "best"}
-            chosen = self.recommended.number
-            picks[chosen] = "best, recommended" if chosen in picks else "recommended"
-        place = int(frame.columns.get_loc("gap")) + 1
-        frame.insert(place, "tied", frame["trial"].isin(tied))
-        frame.insert(place + 1, "pick", [picks.get(number, "") for number in frame["trial"]])
-        return frame
+        complete = any(trial.state == "complete" for trial in self._trials)
+        return with_certainty(frame, self._certainty if complete else None, metric)
 
     def pareto(self, objectives: Sequence[str] | None = None) -> pd.DataFrame:
         """The trials that no other beats in all objectives, the best in the first one first.
@@ -318,7 +327,7 @@ class Result:
         """The histories of a trial's members, in long form.
 
         Args:
-            trial: A trial or its number; the best if not given.
+            trial: A trial or its number; the recommended one if not given.
 
         Returns:
             Columns `trial`, `fold`, `repeat`, `epoch`, `metric`, `split`, `value`.
@@ -331,7 +340,7 @@ class Result:
         """What was measured inside a trial's networks, in long form; empty for members that were trained one by one.
 
         Args:
-            trial: A trial or its number; the best if not given.
+            trial: A trial or its number; the recommended one if not given.
 
         Returns:
             Columns `trial`, `fold`, `repeat`, `epoch`, `layer`, `probe`, `value`. Epochs and layers count from 1. Of
@@ -347,7 +356,7 @@ class Result:
         return long.reset_index(drop=True)
 
     def members(self, trial: Trial | int | None = None) -> pd.DataFrame:
-        """A row for each member of a trial (of the best, if not given): scores, epochs, seconds, failure."""
+        """A row for each member of a trial (of the recommended, if not given): scores, epochs, seconds, failure."""
         number = self._find(trial).number
         return self._members[self._members["trial"] == number].reset_index(drop=True)
 
@@ -355,7 +364,7 @@ class Result:
         """The weights of a trial's members, of a search with `keep=`.
 
         Args:
-            trial: A trial or its number; the best if not given.
+            trial: A trial or its number; the recommended one if not given.
 
         Returns:
             From a fold and repeat to the member's weights, in the order of `keras.Model.get_weights()` of its network
@@ -388,11 +397,11 @@ class Result:
         Preprocessing is inside. A trial is trained once and then kept.
 
         Args:
-            trial: A trial or its number; the best if not given.
+            trial: A trial or its number; the recommended one if not given.
 
         Raises:
             TrainingError: The trial failed, or cannot be trained on all rows.
-            RunFolderError: The run was loaded, and only its best model was saved.
+            RunFolderError: The run was loaded, and only the model of the recommended trial was saved.
         """
         chosen = self._find(trial)
         if chosen.state != "complete":
@@ -409,7 +418,7 @@ class Result:
 
         Args:
             rows: As `x` of `unitune.tune`: an array, a frame, or the path or address of a table.
-            trial: A trial or its number; the best if not given.
+            trial: A trial or its number; the recommended one if not given.
             reading: `separator`, `decimal`, `encoding` and `header` of a CSV file, where they are not those of the run.
 
         Returns:
@@ -441,21 +450,21 @@ class Result:
 
     @cached_property
     def test_scores(self) -> pd.DataFrame | None:
-        """Train, validation and test score of the best trial in each metric; None without `test_data`.
+        """Train, validation and test score of the recommended trial in each metric; None without `test_data`.
 
         Train and validation scores are means over the folds, the test score is of `model()`. The gaps are positive
         where the score gets worse: from train to validation, and from validation to test.
         """
         try:
-            scores = dict(self._run.test_scores) or self._source.test_scores(self.best, self.model)
-        except TrainingError:  # the winner cannot be refitted: `save` says so
+            scores = dict(self._run.test_scores) or self._source.test_scores(self.recommended, self.model)
+        except TrainingError:  # the trial cannot be refitted: `save` says so
             scores = {}
         if not scores:
             return None
-        best = self.best
+        chosen = self.recommended
         rows = {}
         for metric in self._run.metrics:
-            score, test = best.scores[metric], scores[metric]
+            score, test = chosen.scores[metric], scores[metric]
             direction = METRICS[metric].direction
             rows[metric] = {
                 "train": score.train,
@@ -470,7 +479,7 @@ class Result:
         """Trains a trial again with plain `fit`, on the same folds and seeds, and compares every epoch.
 
         Args:
-            trial: A trial or its number; the best if not given.
+            trial: A trial or its number; the recommended one if not given.
 
         Raises:
             RunFolderError: The run was loaded, so its rows are not at hand; `unitune.verify` takes them.
@@ -509,12 +518,12 @@ class Result:
 
     def summary(self) -> dict[str, Any]:
         """The run in one tree: what `summary.json` holds."""
-        return summary_of(self, self._members, epochs=self._median_best_epoch(self.best), ties=self._certainty.ties)
+        return summary_of(self, self._members, epochs=self._median_best_epoch(self.recommended))
 
     def save(self, folder: str | Path | None = None, *, overwrite: bool = False) -> Path:
-        """Saves the run, its best model and its pictures.
+        """Saves the run, the model of the recommended trial (`best.keras`) and its pictures.
 
-        Where the best trial cannot be trained on all rows, the rest is saved, and the notes say why.
+        Where that trial cannot be trained on all rows, the rest is saved, and the notes say why.
 
         Args:
             folder: The run folder; a new one in `runs/`, named by date and time, if not given.
@@ -547,13 +556,14 @@ class Result:
         model = self._model_or_note()
         tests = self.test_scores
         page = self._report_or_note(place.name)
-        run = self._run if tests is None else replace(self._run, test_scores=tests["test"].to_dict())
+        run = replace(self._run, recommended=self.recommended.number)
+        run = run if tests is None else replace(run, test_scores=tests["test"].to_dict())
         return {
             **tables_of(self, self._members, self._histories, self._probes),
             **trees_of(run, self._trials, self.summary()),
             **rows_of(run, self._trials, self._certainty.predictions, self.changes),
             **({} if model is None else {BEST_MODEL: saving(model)}),
-            **pictures_of(self, title=self._title(), epochs=self._median_best_epoch(self.best)),
+            **pictures_of(self, title=self._title(), epochs=self._median_best_epoch(self.recommended)),
             **({REPORT: write_bytes(page.encode())} if page else {}),
         }
 
@@ -580,36 +590,24 @@ class Result:
             return None
 
     def _title(self) -> str:
-        best = self.best
-        settings = [f"{name} {self._run.space.label(name, best.configuration[name])}" for name in self._shown(best)]
-        return ", ".join(settings) or f"trial {best.number}"
-
-    def _shown(self, trial: Trial) -> list[str]:
-        return [name for name in varying(self._run.space) if name in trial.configuration]
+        chosen = self.recommended
+        shown = [name for name in varying(self._run.space) if name in chosen.configuration]
+        settings = [f"{name} {self._run.space.label(name, chosen.configuration[name])}" for name in shown]
+        return ", ".join(settings) or f"trial {chosen.number}"
 
     def _repr_html_(self) -> str:
         """The table, for notebooks."""
-        frame = self.table()
-        shown = frame.head(50)
-        for name in ("mean", "low", "high", "std", "train", "gap"):
-            shown = shown.assign(**{name: [("–" if math.isnan(value) else f"{value:.4f}") for value in shown[name]]})
-        shown = shown.assign(seconds=[f"{value:.2f}" for value in shown["seconds"]])
-        rest = f"<p>and {len(frame) - 50:,} more trials</p>" if len(frame) > 50 else ""
-        aim = "highest" if self._run.direction == "maximize" else "lowest"
-        head = f"{len(self._trials):,} trials, {self._run.folds['kind']}; the {aim} {self._run.objective} is best"
-        body = shown.to_html(index=False, na_rep="–", border=0)
-        return f"<p><b>{html.escape(head)}</b></p>{body}{rest}"
+        return html_of(self)
 
     def __repr__(self) -> str:
         try:
-            best = self.best
+            chosen = self.recommended
         except TrainingError:
             return f"<Result: {len(self._trials):,} trials, all failed>"
-        score = best.scores[self._run.objective]
-        interval = "" if math.isnan(score.low) else f" [{score.low:.4g}, {score.high:.4g}]"
+        mean = chosen.scores[self._run.objective].mean
         return (
-            f"<Result: {len(self._trials):,} trials, best is trial {best.number} "
-            f"({self._title()}) with {self._run.objective} {score.mean:.4g}{interval}>"
+            f"<Result: {len(self._trials):,} trials, recommended is trial {chosen.number} "
+            f"({self._title()}) with {self._run.objective} {mean:.4g}>"
         )
 
     @cached_property
@@ -626,7 +624,7 @@ class Result:
 
     def _find(self, trial: Trial | int | None) -> Trial:
         if trial is None:
-            return self.best
+            return self.recommended
         number = trial.number if isinstance(trial, Trial) else trial
         for known in self._trials:
             if known.number == number:

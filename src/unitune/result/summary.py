@@ -10,21 +10,19 @@ import pandas as pd
 from unitune.errors import RunFolderError
 from unitune.records import Trial
 from unitune.result.engines import not_fused, reasons
-from unitune.stats import Ties
 from unitune.store.folder import plain
 
 if TYPE_CHECKING:
     from unitune.result.search_result import Result
 
 
-def summary_of(result: Result, members: pd.DataFrame, *, epochs: int, ties: Ties) -> dict[str, Any]:
+def summary_of(result: Result, members: pd.DataFrame, *, epochs: int) -> dict[str, Any]:
     """The run in one tree.
 
     Args:
         result: Of a search in which a trial is complete.
         members: A row for each member, as `Result.members` has them, of all trials.
-        epochs: For which the best trial is trained on all rows.
-        ties: What was found out about ties.
+        epochs: For which the recommended trial is trained on all rows.
     """
     run, trials, best, recommended = result.run, result.trials, result.best, result.recommended
     score = best.scores[run.objective]
@@ -45,11 +43,9 @@ def summary_of(result: Result, members: pd.DataFrame, *, epochs: int, ties: Ties
             "trial": best.number,
             "configuration": run.space.labels(best.configuration),
             "mean": score.mean,
-            "interval": [score.low, score.high],
             "std": score.std,
             "train": score.train,
             "n_parameters": best.n_parameters,
-            "epochs": epochs,
             "scores": {name: other.mean for name, other in best.scores.items()},
         },
         "recommended": {
@@ -57,8 +53,11 @@ def summary_of(result: Result, members: pd.DataFrame, *, epochs: int, ties: Ties
             "configuration": run.space.labels(recommended.configuration),
             "mean": recommended.scores[run.objective].mean,
             "n_parameters": recommended.n_parameters,
+            "epochs": epochs,
+            "scores": {name: other.mean for name, other in recommended.scores.items()},
         },
-        "tied": {"trials": list(result.tied), "method": ties.method},
+        "tolerance": run.tolerance if run.tolerance is not None else result.tolerance,
+        "credible": list(result.credible),
         "estimate": _estimates(result),
         "conclusion": list(result.conclusion),
         "spent": dict(run.spent),

@@ -2,7 +2,7 @@
 
 from unitune.stats.corrected import Estimate, bbc_cv, corrected_estimates
 from unitune.stats.design import Design, design_of
-from unitune.stats.effects import effect_marginals, effect_shares
+from unitune.stats.effects import effect_marginals, effect_shares, sample_of
 from unitune.stats.forest import Axis, forest_shares
 from unitune.stats.intervals import Summary, summarise
 from unitune.stats.marginals import Marginal, marginals
@@ -43,6 +43,7 @@ __all__ = [
     "nothing_known",
     "repeats_to_settle",
     "row_noise",
+    "sample_of",
     "summarise",
     "tied_after_endless_repeats",
     "tied_by_rows",

@@ -47,7 +47,7 @@ def effect_shares(posterior: Posterior, space: Space, configurations: Sequence[M
         parts, total = _on_grid(posterior.draws, codes)
     else:
         parts, total = _on_sample(posterior, space, names)
-    whole = total + posterior.fold_variance + posterior.rest_variance
+    whole = np.maximum(total + posterior.fold_variance + posterior.rest_variance, 1e-300)  # all may be equal
     known = {name: part / whole for name, part in parts.items()}
     if posterior.n_members.max() > 1:
         known[FOLDS] = posterior.fold_variance / whole
@@ -87,9 +87,9 @@ def _on_grid(draws: Array, codes: Mapping[str, Array]) -> tuple[dict[str, Array]
 
 
 def _on_sample(posterior: Posterior, space: Space, names: Sequence[str]) -> tuple[dict[str, Array], Array]:
-    base = _sample(space, SAMPLE)
+    base = sample_of(space)
     values = {name: _values(space, name) for name in names}
-    points = [space.active(one) for one in _sample(space, 4 * SAMPLE)]
+    points = [space.active(one) for one in sample_of(space, 4 * SAMPLE)]
     whole = posterior.at(design_of(space, points), thin=True)
     total = whole.var(axis=1)
     singles: dict[str, Array] = {}
@@ -118,8 +118,13 @@ def _means(posterior: Posterior, space: Space, points: Sequence[Mapping[str, Any
     return np.asarray(draws.reshape(len(draws), -1, size).mean(axis=2))
 
 
-def _sample(space: Space, n: int) -> list[dict[str, Any]]:
-    """Values of all hyperparameters, also of those that others switch off, from all over the space."""
+def sample_of(space: Space, n: int = SAMPLE) -> list[dict[str, Any]]:
+    """Values of all hyperparameters, also of those that others switch off, from all over the space.
+
+    Args:
+        space: The space.
+        n: How many configurations; a power of two.
+    """
     unit = qmc.Sobol(max(1, len(space)), seed=SEED).random(n)
     return [{h.name: h.domain.from_unit(float(u)) for h, u in zip(space, row, strict=True)} for row in unit]
 

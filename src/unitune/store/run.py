@@ -40,10 +40,12 @@ class Run:
         test_scores: The refitted winner's score on the test rows in each metric; empty without test rows.
         logits: Numbers of trials whose models predict logits.
         changes: What each change of a one-at-a-time search did, as rows of a table.
-        spent: What `spend="ties"` did: `rounds`, `members`, and `reason`, a sentence; empty if nothing.
+        spent: What `spend="repeats"` did: `rounds`, `members`, and `reason`, a sentence; empty if nothing.
         nested: From a metric to the estimate of nested cross-validation (`mean`, `low`, `high`, `method`, `naive`);
             empty without `nested`.
         objectives: All objectives with their directions, where there are several; the first ranks the trials.
+        tolerance: What may be given away for a cheaper trial, in units of the objective; None for the usual.
+        recommended: The number of the trial whose model was saved; None before.
     """
 
     objective: str
@@ -70,6 +72,13 @@ class Run:
     spent: Mapping[str, Any] = field(default_factory=dict)
     nested: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     objectives: tuple[tuple[str, Direction], ...] = ()
+    tolerance: float | None = None
+    recommended: int | None = None
+
+    def ranked(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Its trials from best to worst; those that were repeated further come first, as `ranked` says why."""
+        searched = int(self.folds["n_folds"]) * int(self.folds["repeats"])
+        return ranked(trials, self.objective, self.direction, searched=searched if self.spent.get("members") else 0)
 
     def to_json(self) -> dict[str, Any]:
         """The record as a tree of JSON values."""
@@ -88,19 +97,19 @@ class Run:
         return cls(**values)
 
 
-def ranked(trials: Sequence[Trial], objective: str, direction: Direction) -> list[Trial]:
+def ranked(trials: Sequence[Trial], objective: str, direction: Direction, *, searched: int = 0) -> list[Trial]:
     """The trials from best to worst: by mean score, then fewer parameters, then number; failed ones last.
 
-    Where only the tied trials were repeated, those that were not come after them: they were shown to be worse, and the
-    luck that chose the first was averaged out of the repeated ones alone.
+    Where some trials were repeated, those with no more than the `searched` members come after them: they were not worth
+    it, and the luck that chose the first was averaged out of the repeated ones alone.
     """
     sign = -1.0 if direction == "maximize" else 1.0
 
-    def place(trial: Trial) -> tuple[bool, int, float, int, int]:
+    def place(trial: Trial) -> tuple[bool, bool, float, int, int]:
         mean = trial.scores[objective].mean if trial.state == "complete" else math.nan
         missing = math.isnan(mean)
-        n_members = 0 if missing else len(trial.scores[objective].values)
-        return missing, -n_members, 0.0 if missing else sign * mean, trial.n_parameters, trial.number
+        once = not missing and len(trial.scores[objective].values) <= searched
+        return missing, once, 0.0 if missing else sign * mean, trial.n_parameters, trial.number
 
     return sorted(trials, key=place)
 
@@ -139,7 +148,7 @@ def trials_table(
     """
     shown = metric or run.objective
     names = list(run.space.names) if everything else varying(run.space)
-    order = ranked(trials, run.objective, run.direction)
+    order = run.ranked(trials)
     nothing = Score(metric=shown, mean=math.nan, std=math.nan, low=math.nan, high=math.nan, train=math.nan, values=())
     columns: dict[str, list[Any]] = {
         name: [] for name in ("rank", "trial", "mean", "low", "high", "std", "train", "gap")

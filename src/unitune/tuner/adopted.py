@@ -58,6 +58,7 @@ def compare(
     class_weight: Any = None,
     normalize: Any = False,
     shuffle: bool = True,
+    tolerance: float | None = None,
     engine: str = "auto",
     executor: Any = None,
     seed: int = 0,
@@ -86,8 +87,8 @@ def compare(
         normalize: Whether rows are normalised before they reach a model. Not by default: a model gets the rows as
             they are, as in its own `fit`.
         shuffle: Whether the rows are shuffled before each epoch.
-        engine, executor, seed, out, name, overwrite, resume, store, keep, progress, callbacks: As in `unitune.tune`.
-            A run goes on only with models that have the weights with which it began: build them after
+        tolerance, engine, executor, seed, out, name, overwrite, resume, store, keep, progress, callbacks: As in
+            `unitune.tune`. A run goes on only with models that have the weights with which it began: build them after
             `keras.utils.set_random_seed`, or load them.
 
     Returns:
@@ -102,7 +103,7 @@ def compare(
     """
     call = {key: value for key, value in locals().items() if value is not None and key not in ("models", "x", "y")}
     started = time.perf_counter()
-    check_options(repeats=repeats, trials=None, time_limit_s=None, seed=seed, patience=patience)
+    check_options(repeats=repeats, trials=None, time_limit_s=None, seed=seed, patience=patience, tolerance=tolerance)
     check_number("epochs", epochs, low=1, whole=True)
     check_number("batch_size", batch_size, low=1, whole=True)
     if not isinstance(models, Mapping) or not models or not all(isinstance(key, str) for key in models):
@@ -188,6 +189,7 @@ def compare(
             store=store,
             resume=resume,
             keep=keep,
+            tolerance=None if tolerance is None else float(tolerance),
             settings={
                 **{key: value for key, value in recorded_call(call).items() if key in TRAINING},
                 "models": {key: describe(one.blueprint, one.training) for key, one in networks.items()},

@@ -88,6 +88,7 @@ def tune(
     time_limit_s: float | None = None,
     target_score: float | None = None,
     spend: str | None = None,
+    tolerance: float | None = None,
     nested: int | None = None,
     engine: str = "auto",
     executor: Any = None,
@@ -165,8 +166,11 @@ def tune(
         epoch_limit: Epochs at most, over all networks; no trial is started that could exceed them.
         time_limit_s: Seconds at most; no trial is started that is not expected to end in time.
         target_score: Begin no further trials once one has reached this mean score in the objective.
-        spend: `"ties"`: what the search leaves of the budget (a third is kept where it would use all) goes to repeats
-            of the trials that are tied with the best, until they are told apart or repeats would not help.
+        spend: `"repeats"`: what the search leaves of the budget (a third is kept where it would use all) goes to
+            repeats of the trials for which they are worth most, until the expected loss is within the tolerance.
+        tolerance: What may be given away, in units of the objective, for a cheaper trial (`Result.recommended`), 0 or
+            more; a quarter of the standard error of a score if not given. 0 takes the trial of the smallest expected
+            loss.
         nested: Outer folds of nested cross-validation, from 2: the whole search again inside each, its winner trained
             on the outer training rows and scored on the others. `Result.estimate` is then this, at `nested` times the
             cost; a time limit is shared, and other limits hold for each search.
@@ -204,7 +208,9 @@ def tune(
     call = {key: value for key, value in locals().items() if value is not None and key != "rows"}
     started = time.perf_counter()
     function = function_of(call, rows)
-    check_options(repeats=repeats, trials=trials, time_limit_s=time_limit_s, seed=seed, patience=patience)
+    check_options(
+        repeats=repeats, trials=trials, time_limit_s=time_limit_s, seed=seed, patience=patience, tolerance=tolerance
+    )
     check_spend(spend)
     check_nested(nested, cv=cv, validation_data=validation_data)
     check_engine(engine)
@@ -255,6 +261,7 @@ def tune(
                 time_limit_s=share,
                 time_ordered=time_ordered,
                 spend=spend,
+                tolerance=tolerance,
                 budget=budget,
                 seed=seed,
             )
@@ -282,6 +289,7 @@ def tune(
             settings=training_settings(call) | _network_settings(function, problem),
             budget=budget,
             objectives=goal.objectives if goal.more else (),
+            tolerance=None if tolerance is None else float(tolerance),
         )
 
 

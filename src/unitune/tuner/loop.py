@@ -49,8 +49,8 @@ class Network:
 class Searched:
     """What the loop leaves behind: trials and members, the numbers of trials with logits, and how it ended.
 
-    `more_folds` are those of repeats beyond the problem's, which `spend="ties"` trained. `proposing_s` are the seconds
-    that the strategy took, `waited_s` those of them in which nothing was trained.
+    `more_folds` are those of repeats beyond the problem's, which `spend="repeats"` trained. `proposing_s` are the
+    seconds that the strategy took, `waited_s` those of them in which nothing was trained.
     """
 
     trials: list[Trial] = field(default_factory=list)

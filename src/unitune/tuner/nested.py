@@ -53,6 +53,7 @@ def nested_estimates(
     time_limit_s: float | None,
     time_ordered: bool,
     spend: str | None,
+    tolerance: float | None,
     seed: int,
     budget: Budget | None = None,
 ) -> dict[str, dict[str, Any]]:
@@ -63,7 +64,7 @@ def nested_estimates(
         nested: Outer folds; stratified, grouped or in the order of time, as the inner ones.
         pose: From rows to the problem that a search is about.
         strategy: A new strategy, and its limit in trials.
-        space, engine, spend, seed, budget: Of the search.
+        space, engine, spend, tolerance, seed, budget: Of the search.
         time_limit_s: Of each search.
         time_ordered: Whether outer folds, too, train on earlier rows.
 
@@ -97,10 +98,11 @@ def nested_estimates(
             folder=None,
             overwrite=False,
             spend=spend,
+            tolerance=tolerance,
             budget=budget,
         )
         refitter = Refitter(problem=inner.problem, network=inner.network, test_data=held_out)
-        predictions = refitter.predictions(result.best, result.model(), held_out)
+        predictions = refitter.predictions(result.recommended, result.model(), held_out)
         metrics, direction = inner.problem.metrics, inner.problem.direction
         cells.append(
             Cell(fold=fold.fold, repeat=0, rows=fold.validation, trials=np.zeros(1, dtype=int), predictions=predictions)

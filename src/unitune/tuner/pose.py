@@ -197,7 +197,9 @@ def _further(data: Dataset, given: Any, what: str) -> Dataset:
     return like(data, given, what=what)
 
 
-def check_options(*, repeats: Any, trials: Any, time_limit_s: Any, seed: Any, patience: Any) -> None:
+def check_options(
+    *, repeats: Any, trials: Any, time_limit_s: Any, seed: Any, patience: Any, tolerance: Any = None
+) -> None:
     """Refuses numbers that are out of range.
 
     Raises:
@@ -211,6 +213,10 @@ def check_options(*, repeats: Any, trials: Any, time_limit_s: Any, seed: Any, pa
         check_number("patience", patience, low=0, whole=True)
     if time_limit_s is not None:
         check_number("time_limit_s", time_limit_s, low=0)
+    if tolerance is not None:
+        check_number("tolerance", tolerance, low=0)
+        if tolerance == float("inf"):
+            raise OptionError("`tolerance` must be finite", f"got {tolerance!r}", "Give it in units of the objective.")
 
 
 def check_number(name: str, value: Any, *, low: float, whole: bool = False) -> None:

@@ -37,7 +37,7 @@ from unitune.tuner.predictions import out_of_fold
 from unitune.tuner.problem import Problem
 from unitune.tuner.recorder import Recorder
 from unitune.tuner.refit import Refitter
-from unitune.tuner.spend import KEPT_FOR_TIES, spend_on_ties
+from unitune.tuner.spend import KEPT_FOR_REPEATS, spend_on_repeats
 
 if TYPE_CHECKING:
     import keras
@@ -85,6 +85,7 @@ def run(
     keep: int = 0,
     budget: Budget | None = None,
     objectives: Sequence[tuple[str, Direction]] = (),
+    tolerance: float | None = None,
 ) -> Result:
     """Searches, puts the result together, and saves it where a folder was given.
 
@@ -92,8 +93,9 @@ def run(
     `store`. `resume` goes on with a run that is there, provided that `settings`, arguments that decide what is trained,
     and all else is the same. `keep` says of how many of the best trials the members' weights are kept.
 
-    With `spend="ties"` a search that would use its whole budget leaves a third of it for repeats of the tied trials.
-    `budget` has limits beside trials and time; `objectives` are all of them, where there are several.
+    With `spend` a search that would use its whole budget leaves a third of it for repeats. `tolerance` is what may be
+    given away for a cheaper trial. `budget` has limits beside trials and time; `objectives` are all of them, where
+    there are several.
     """
     phases = _Phases(last=started, seconds={})
     phases.end("data")
@@ -101,9 +103,9 @@ def run(
     first_limit, first_time_s = limit, time_limit_s
     if spend:
         if limit is not None and limit < size:
-            first_limit = max(1, round(limit * (1 - KEPT_FOR_TIES)))
+            first_limit = max(1, round(limit * (1 - KEPT_FOR_REPEATS)))
         if time_limit_s is not None:
-            first_time_s = time_limit_s * (1 - KEPT_FOR_TIES)
+            first_time_s = time_limit_s * (1 - KEPT_FOR_REPEATS)
     most = [n for n in (first_limit, (budget or Budget()).trials(problem.n_members)) if n is not None]
     n_trials = int(min([*most, size])) if most or size != float("inf") else None
     plan = Plan(
@@ -138,6 +140,7 @@ def run(
         notes=(*notes, *strategy.notes),
         nested=nested or {},
         objectives=tuple(objectives),
+        tolerance=tolerance,
     )
     session = None
     if folder is not None:
@@ -186,10 +189,12 @@ def run(
                 raise TrainingError(f"All {len(found.trials):,} trials failed. The first: {reason}.")
             spent: Mapping[str, Any] = {}
             if spend:
-                _tell(listeners, "ties")
-                spent = spend_on_ties(
+                _tell(listeners, "repeats")
+                spent = spend_on_repeats(
                     problem,
                     found,
+                    space=space,
+                    tolerance=tolerance,
                     network=network,
                     engine=engine,
                     trials=limit,
@@ -199,7 +204,7 @@ def run(
                     recorder=recorder,
                     interrupted=lambda: interruption.asked,
                 )
-                phases.end("ties")
+                phases.end("repeats")
         left_out = found.left_out
         if found.interrupted and session is not None:
             left_out += f" `unitune resume {folder}` goes on."

@@ -1,4 +1,4 @@
-"""`spend="ties"`: what is left of the budget goes to repeats of the trials that are tied with the best."""
+"""`spend="repeats"`: what is left of the budget goes to repeats of the trials for which they are worth most."""
 
 from __future__ import annotations
 
@@ -14,33 +14,38 @@ from unitune.errors import OptionError
 from unitune.models.metrics import ATTAINABLE
 from unitune.records import Score, Trial
 from unitune.report.progress import Listener
-from unitune.result import ties_of
-from unitune.stats import summarise, tied_after_endless_repeats
+from unitune.result import posterior_of
+from unitune.space import Space
+from unitune.stats import Posterior, next_repeats, repeats_to_settle, summarise
 from unitune.store.run import ranked
 from unitune.tuner.loop import Network, Searched, jobs_of, tell_members
 from unitune.tuner.predictions import out_of_fold
 from unitune.tuner.problem import Problem
 from unitune.tuner.recorder import Recorder, trained
 
-MOST_REPEATS = 10
-KEPT_FOR_TIES = 1 / 3
-"""The share of the budget that a search which would use all of it leaves for ties."""
+MOST_ROUNDS = 20
+KEPT_FOR_REPEATS = 1 / 3
+"""The share of the budget that a search which would use all of it leaves for repeats."""
+MOST_MODELLED = 500
+"""Trials beyond these, from the best, are not repeated."""
 
 
 def check_spend(spend: Any) -> None:
     """Refuses what is no way to spend.
 
     Raises:
-        OptionError: It is not `"ties"`.
+        OptionError: It is not `"repeats"`, nor `"ties"`, as it was called.
     """
-    if spend not in (None, "ties"):
-        raise OptionError('`spend` must be "ties"', f"got {spend!r}", "Leave it out to search only.")
+    if spend not in (None, "repeats", "ties"):
+        raise OptionError('`spend` must be "repeats"', f"got {spend!r}", "Leave it out to search only.")
 
 
-def spend_on_ties(
+def spend_on_repeats(
     problem: Problem,
     found: Searched,
     *,
+    space: Space,
+    tolerance: float | None,
     network: Callable[[Mapping[str, Any]], Network],
     engine: Engine,
     trials: int | None,
@@ -50,19 +55,22 @@ def spend_on_ties(
     recorder: Recorder,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Repeats the tied trials, round by round, until they are told apart, the budget is gone, or it would not help.
+    """Repeats trials, round by round, until the expected loss is within the tolerance or the budget is gone.
 
-    A round trains each tied trial once more on new folds and seeds. At most 10 repeats are added.
+    A round trains those trials once more, on new folds and seeds, whose repeats take most off the expected loss for
+    each network (`unitune.stats.next_repeats`). There are 20 rounds at most.
 
     Args:
         problem: What the search was about.
         found: What it left behind; its trials, members and folds are extended.
+        space: In which its trials lie.
+        tolerance: Of the expected loss, in units of the objective; the usual one if None or 0.
         network, engine, listeners, recorder, interrupted: As in the search.
         trials: The budget in trials, of which those that were searched are spent; a trial is worth `n_members` members.
         time_limit_s, started: The budget in seconds, and when it began to run.
 
     Returns:
-        `rounds`, `members` and `reason`, a sentence that says why it ended.
+        `rounds`, `members` and `reason`, a sentence that says why it ended, and what it would have cost to go on.
     """
     members_left = float("inf") if trials is None else (trials - len(found.trials)) * problem.n_members
     rounds = members = 0
@@ -76,33 +84,30 @@ def spend_on_ties(
     while True:
         if interrupted():
             found.interrupted = True
-            return spent("Stopped by the user while the tied trials were repeated.")
-        tied = _tied(problem, found)
-        if not tied:
+            return spent("Stopped by the user while trials were repeated.")
+        order = _modelled(problem, found)
+        if len(order) < 2:
             return spent("")
-        if len(tied) == 1:
-            after = f" after {rounds} more repeats" if rounds else ""
-            return spent(f"The tied set is settled{after}: one trial is left.")
-        if rounds and not _would_settle(problem, found, tied):
-            return spent(f"{len(tied)} trials stay tied, and more repeats would not tell them apart.")
-        if rounds >= MOST_REPEATS:
-            return spent(f"{len(tied)} trials are still tied after {rounds} more repeats, which is the most.")
-        per_round = len(tied) * problem.n_folds
+        posterior = _posterior(problem, found, space, order)
+        margin = tolerance or posterior.tolerance
+        if float(posterior.expected_loss.min()) <= margin:
+            after = f" after {members:,} more networks" if rounds else ""
+            return spent(f"The choice is settled{after}: the expected loss is within {margin:.2g}.")
+        further = next_repeats(posterior, members=problem.n_folds, tolerance=margin, seed=problem.seed)
+        per_round = len(further.trials) * problem.n_folds
         late = time_limit_s is not None and (
             time.perf_counter() - started + (slowest or _seconds_per_member(found)) * per_round > time_limit_s
         )
-        if per_round > members_left or late:
-            return spent(f"{len(tied)} trials are still tied, and the budget is spent.")
-        number = problem.repeats + rounds
-        further = problem.repeat(number)
-        if further is None:
-            return spent("")
+        if per_round > members_left or late or rounds >= MOST_ROUNDS:
+            ended = f"{rounds} rounds of repeats are the most" if rounds >= MOST_ROUNDS else "The budget is spent"
+            return spent(f"{ended}, and {_cost(problem, posterior, margin)}.")
         begun = time.perf_counter()
+        chosen = [order[place] for place in further.trials]
         try:
-            _repeat(
-                further,
+            done = _repeat_each(
+                problem,
                 found,
-                tied,
+                chosen,
                 network=network,
                 engine=engine,
                 listeners=listeners,
@@ -111,10 +116,52 @@ def spend_on_ties(
             )
         except KeyboardInterrupt:
             found.interrupted = True
-            return spent("Stopped by the user while the tied trials were repeated.")
+            return spent("Stopped by the user while trials were repeated.")
+        if not done:
+            return spent("")
         rounds, members = rounds + 1, members + per_round
         members_left -= per_round
         slowest = max(slowest, (time.perf_counter() - begun) / per_round)
+
+
+def _modelled(problem: Problem, found: Searched) -> list[Trial]:
+    complete = [trial for trial in found.trials if trial.state == "complete"]
+    return ranked(complete, problem.objective, problem.direction)[:MOST_MODELLED]
+
+
+def _posterior(problem: Problem, found: Searched, space: Space, order: Sequence[Trial]) -> Posterior:
+    return posterior_of(
+        order,
+        out_of_fold(problem, found),
+        problem.objective,
+        problem.direction,
+        space=space,
+        n_folds=problem.n_folds,
+        validation_ratio=problem.validation_ratio,
+        seed=problem.seed,
+    )
+
+
+def _cost(problem: Problem, posterior: Posterior, margin: float) -> str:
+    """What it would take to settle the choice."""
+    worth = repeats_to_settle(posterior, members=problem.n_folds, tolerance=margin, seed=problem.seed)
+    if worth is None:
+        return "repeats on these rows would not bring the expected loss within the tolerance"
+    networks = worth.repeats * len(worth.trials) * problem.n_folds
+    return f"{networks:,} more networks would settle the choice in {100 * worth.settled:.0f} of 100 cases"
+
+
+def _repeat_each(problem: Problem, found: Searched, chosen: Sequence[Trial], **how: Any) -> bool:
+    """Trains each trial once more, on the folds of its own next repeat; False where there is no further repeat."""
+    by_number: dict[int, list[Trial]] = {}
+    for trial in chosen:
+        by_number.setdefault(len(trial.scores[problem.objective].values) // problem.n_folds, []).append(trial)
+    for number, those in sorted(by_number.items()):
+        further = problem.repeat(number)
+        if further is None:
+            return False
+        _repeat(further, found, those, **how)
+    return True
 
 
 def _seconds_per_member(found: Searched) -> float:
@@ -122,49 +169,10 @@ def _seconds_per_member(found: Searched) -> float:
     return sum(float(block.elapsed_s.sum()) for block in blocks) / max(1, sum(len(block.trial) for block in blocks))
 
 
-def _tied(problem: Problem, found: Searched) -> list[Trial]:
-    """The trials that are tied with the best, best first."""
-    order = [t for t in ranked(found.trials, problem.objective, problem.direction) if t.state == "complete"]
-    if not order:
-        return []
-    ties = ties_of(
-        order,
-        out_of_fold(problem, found),
-        problem.objective,
-        problem.direction,
-        validation_ratio=problem.validation_ratio,
-        seed=problem.seed,
-    )
-    # One that was told apart before and could be taken for tied now is not let in again: it lacks the repeats between.
-    most = max((len(trial.scores[problem.objective].values) for trial in order), default=0)
-    return [
-        trial
-        for trial, is_tied in zip(order, ties.tied, strict=True)
-        if is_tied and len(trial.scores[problem.objective].values) == most
-    ]
-
-
-def _would_settle(problem: Problem, found: Searched, tied: Sequence[Trial]) -> bool:
-    """Whether any of the tied would be told apart by endless repeats, going by the differences so far."""
-    predictions = out_of_fold(problem, found)
-    numbers = [trial.number for trial in tied]
-    if predictions is None or not set(numbers) <= set(predictions.numbers.tolist()):
-        return True
-    still = tied_after_endless_repeats(
-        predictions.only(numbers),
-        problem.objective,
-        problem.direction,
-        best=0,
-        validation_ratio=problem.validation_ratio,
-        seed=problem.seed,
-    )
-    return not bool(still.all())
-
-
 def _repeat(
     problem: Problem,
     found: Searched,
-    tied: Sequence[Trial],
+    chosen: Sequence[Trial],
     *,
     network: Callable[[Mapping[str, Any]], Network],
     engine: Engine,
@@ -174,11 +182,11 @@ def _repeat(
 ) -> None:
     """Trains trials once more, on the problem's folds, and extends what was found. All or nothing."""
     collector = problem.collector()
-    tied = sorted(tied, key=lambda trial: trial.number)
-    networks = [network(trial.configuration) for trial in tied]
-    numbers = [trial.number for trial in tied]
+    chosen = sorted(chosen, key=lambda trial: trial.number)
+    networks = [network(trial.configuration) for trial in chosen]
+    numbers = [trial.number for trial in chosen]
     batch = collector.start(
-        numbers, [t.configuration for t in tied], [t.n_parameters for t in tied], [one.logits for one in networks]
+        numbers, [t.configuration for t in chosen], [t.n_parameters for t in chosen], [one.logits for one in networks]
     )
     seeds = {(fold, repeat): seed for fold, repeat, seed in problem.places}
     again: dict[int, Trial] = {}
@@ -193,13 +201,14 @@ def _repeat(
     ):
         tell_members(listeners, block, seeds)
         again |= {trial.number: trial for trial in finished}
-    if len(again) < len(tied):
+    if len(again) < len(chosen):
         raise KeyboardInterrupt
     found.trials[:] = [
         extended(trial, again[trial.number], problem) if trial.number in again else trial for trial in found.trials
     ]
     found.blocks += collector.blocks
-    found.more_folds += problem.folds
+    known = {(fold.fold, fold.repeat) for fold in found.more_folds}
+    found.more_folds += [fold for fold in problem.folds if (fold.fold, fold.repeat) not in known]
 
 
 def extended(trial: Trial, more: Trial, problem: Problem) -> Trial:

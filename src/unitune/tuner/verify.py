@@ -1,4 +1,4 @@
-"""`verify`: was a saved run's best trial trained as plain `fit` would have trained it?"""
+"""`verify`: was a saved run's recommended trial trained as plain `fit` would have trained it?"""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def verify(folder: str | Path, x: Any = None, y: Any = None, *, trial: int | Non
         folder: The run folder.
         x: The rows of the run, as they were given to `tune`; not needed where they came from a file.
         y: The target, if it was given apart.
-        trial: The number of the trial; the best if not given.
+        trial: The number of the trial; the recommended one if not given.
 
     Raises:
         RunFolderError: There is no run in the folder.
@@ -31,7 +31,9 @@ def verify(folder: str | Path, x: Any = None, y: Any = None, *, trial: int | Non
     """
     result = load(folder)
     posed = _posed_again(result, x, y)
-    chosen = next((one for one in result.trials if one.number == trial), None) if trial is not None else result.best
+    chosen = (
+        next((one for one in result.trials if one.number == trial), None) if trial is not None else result.recommended
+    )
     if chosen is None:
         raise OptionError("`trial` must be the number of a trial", f"got {trial!r}", f"There are {len(result.trials)}.")
     network = posed.network(chosen.configuration)

@@ -10,7 +10,6 @@ from unitune.records import Configuration, Trial
 from unitune.result import Result, load
 from unitune.search import value_in
 from unitune.space import Space
-from unitune.store.run import ranked
 from unitune.tuner.problem import Problem
 
 
@@ -29,7 +28,7 @@ def warm_trials(earlier: Result | str | Path, problem: Problem, space: Space) ->
     if problem.objective not in result.run.metrics:
         return (), f"Nothing was taken from {where}: it has no {problem.objective}."
     taken = []
-    for trial in ranked(result.trials, problem.objective, problem.direction):
+    for trial in result.run.ranked(result.trials):
         configuration = _in_space(space, trial.configuration)
         if configuration is not None and trial.state != "stopped":
             taken.append(_with(trial, configuration))

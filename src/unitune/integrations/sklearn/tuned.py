@@ -35,6 +35,7 @@ _PARAMETERS = """
         folds, repeats, cv, validation_split: How a configuration is validated.
         normalize: Whether features are normalised inside the model.
         strategy, trials, time_limit_s, spend: How the space is searched, and for how long.
+        tolerance: What may be given away for a cheaper network, in units of the objective.
         engine: `"auto"`, `"fused"` or `"solo"`.
         executor: Where networks are trained: on threads, or by Ray.
         progress: Whether to tell how it goes, on standard error.
@@ -43,8 +44,8 @@ _PARAMETERS = """
 _ATTRIBUTES = """
     Attributes:
         result_: The whole answer, a `unitune.Result`: `result_.table()`, `result_.findings`, `result_.report()`, ...
-        best_params_: The configuration of the recommended trial, whose network predicts: of those that cannot be told
-            apart from the best the cheapest. It is trained on all rows.
+        best_params_: The configuration of the recommended trial, whose network predicts: of those whose expected loss
+            is within the tolerance the cheapest. It is trained on all rows.
         weights_: Its weights, in the order of `keras.Model.get_weights()`.
         model_: Its network as a plain `keras.Model`.
         n_features_in_, feature_names_in_: As in scikit-learn."""
@@ -181,6 +182,7 @@ class UnituneClassifier(Classifier, Tuned):  # noqa: D101
         trials: int | None = None,
         time_limit_s: float | None = None,
         spend: str | None = None,
+        tolerance: float | None = None,
         engine: str = "auto",
         executor: Any = None,
         progress: bool = False,
@@ -213,6 +215,7 @@ class UnituneClassifier(Classifier, Tuned):  # noqa: D101
         self.trials = trials
         self.time_limit_s = time_limit_s
         self.spend = spend
+        self.tolerance = tolerance
         self.engine = engine
         self.executor = executor
         self.progress = progress
@@ -260,6 +263,7 @@ class UnituneRegressor(Regressor, Tuned):  # noqa: D101
         trials: int | None = None,
         time_limit_s: float | None = None,
         spend: str | None = None,
+        tolerance: float | None = None,
         engine: str = "auto",
         executor: Any = None,
         progress: bool = False,
@@ -291,6 +295,7 @@ class UnituneRegressor(Regressor, Tuned):  # noqa: D101
         self.trials = trials
         self.time_limit_s = time_limit_s
         self.spend = spend
+        self.tolerance = tolerance
         self.engine = engine
         self.executor = executor
         self.progress = progress

@@ -19,11 +19,9 @@ from unitune.report.prepared.pareto import CostMap
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-    from unitune.report.facts import Estimate
-
 
 def draw_heatmap(grid: Grid | None, *, objective: str, direction: str, recommended: int | None = None) -> go.Figure:
-    """Units x activation: darker is better, the tied set is outlined, a star marks the recommended trial."""
+    """Units x activation: darker is better, what may be the best is outlined, a star marks the recommended trial."""
     if grid is None:
         return theme.nothing("Neither units nor activations were part of this run.")
     scale = colors.SCALE if direction == "maximize" else colors.SCALE[::-1]
@@ -46,11 +44,11 @@ def draw_heatmap(grid: Grid | None, *, objective: str, direction: str, recommend
         hoverongaps=False,
     )
     _write_cells(figure, grid, scale, recommended)
-    # Where all cells are tied a border round everything says nothing.
-    lines = outline(grid.tied) if not grid.tied[np.isfinite(grid.values)].all() else ()
+    # Where any cell may be the best a border round everything says nothing.
+    lines = outline(grid.credible) if not grid.credible[np.isfinite(grid.values)].all() else ()
     if lines:
         path = " ".join(f"M {x0},{y0} L {x1},{y1}" for (x0, y0), (x1, y1) in lines)
-        figure.add_shape(type="path", path=path, line={"color": colors.ORANGE, "width": 3}, name="tied")
+        figure.add_shape(type="path", path=path, line={"color": colors.ORANGE, "width": 3}, name="credible")
     return figure
 
 
@@ -76,13 +74,13 @@ def _hovers(grid: Grid, objective: str) -> list[list[str]]:
             f"trial {grid.trial[row, column]}"
             + (f", the best of {grid.n_trials[row, column]} in this cell" if many else ""),
         ]
-        return "<br>".join([*lines, *(["tied with the best"] if grid.tied[row, column] else [])])
+        return "<br>".join([*lines, *(["may be the best"] if grid.credible[row, column] else [])])
 
     return [[hover(row, column) for column in range(len(grid.columns))] for row in range(len(grid.rows))]
 
 
 def _write_cells(figure: go.Figure, grid: Grid, scale: Sequence[str], recommended: int | None) -> None:
-    """The mean in each cell, and below it the interval, which a narrow page leaves out."""
+    """The score in each cell, and below it the interval, which a narrow page leaves out."""
     finite = grid.values[np.isfinite(grid.values)]
     number = short_format(finite)
     least, span = float(finite.min()), float(np.ptp(finite))
@@ -101,74 +99,56 @@ def _write_cells(figure: go.Figure, grid: Grid, scale: Sequence[str], recommende
             figure.add_annotation(text=f"{number(low)}–{number(high)}", yshift=-9, name="interval", **place)
 
 
-def draw_intervals(
-    rows: Sequence[Interval], *, objective: str, estimate: Estimate | None = None, standardised: bool = False
-) -> go.Figure:
-    """The top trials, best at the top: mean and 95 % interval, the training score as a ring, the corrected estimate
-    of the best below a line."""
+def draw_intervals(rows: Sequence[Interval], *, objective: str) -> go.Figure:
+    """The top trials, best at the top: the score to expect with its 95 % interval, a ring for the mean over the folds
+    and a tick for the training score."""
     if not rows:
         return theme.nothing("No trial has a score.")
-    number = score_format([value for row in rows for value in (row.mean, row.low, row.high)])
+    number = score_format([value for row in rows for value in (row.expected, row.low, row.high)])
     figure = theme.figure(
-        height=92
-        + (38 if any(len(two_lines(row.label)) > 1 for row in rows) else 30) * (len(rows) + (estimate is not None)),
+        height=92 + (38 if any(len(two_lines(row.label)) > 1 for row in rows) else 30) * len(rows),
         margin={"l": 20, "r": 16, "t": 34, "b": 52},
         xaxis={"title": {"text": theme.safe(objective)}, "nticks": 6},
         yaxis={"showgrid": False, "fixedrange": True},
     )
-    rest = "not tied" if any(row.tied for row in rows) else "mean of the folds"
+    others = [row for row in rows if not row.recommended]
     groups = (
         ("recommended", colors.RECOMMENDED, "star", 13, [row for row in rows if row.recommended]),
-        ("tied with the best", colors.TIED, "circle", 9, [row for row in rows if row.tied and not row.recommended]),
-        (rest, colors.NOT_TIED, "circle", 9, [row for row in rows if not row.tied and not row.recommended]),
+        ("may be the best", colors.CREDIBLE, "circle", 9, [row for row in others if row.credible]),
+        ("other trials", colors.BEHIND, "circle", 9, [row for row in others if not row.credible]),
     )
     place = {row.trial: index for index, row in enumerate(rows)}
-    figure.add_scatter(
-        x=[row.train for row in rows],
-        y=list(place.values()),
-        mode="markers",
-        name="training score",
-        marker={"symbol": "line-ns-open", "size": 10, "color": colors.GREY, "line": {"width": 1.5}},
-        hovertemplate="training %{x:.4f}<extra></extra>",
-    )
+    for name, symbol, values in (
+        ("mean over the folds", "circle-open", [row.mean for row in rows]),
+        ("training score", "line-ns-open", [row.train for row in rows]),
+    ):
+        figure.add_scatter(
+            x=values,
+            y=list(place.values()),
+            mode="markers",
+            name=name,
+            marker={"symbol": symbol, "size": 10, "color": colors.GREY, "line": {"width": 1.5}},
+            hovertemplate=f"{name} %{{x:.4f}}<extra></extra>",
+        )
     for name, color, symbol, size, group in groups:
         if not group:
             continue
         figure.add_scatter(
-            x=[row.mean for row in group],
+            x=[row.expected for row in group],
             y=[place[row.trial] for row in group],
             error_x=_errors(group),
             mode="markers",
             name=name,
             marker={"symbol": symbol, "size": size, "color": color},
             hovertext=[
-                f"<b>{theme.safe(row.label)}</b><br>{number(row.mean)} [{number(row.low)}, {number(row.high)}]"
-                f"<br>trial {row.trial}"
+                f"<b>{theme.safe(row.label)}</b><br>{number(row.expected)}"
+                + (f" [{number(row.low)}, {number(row.high)}]" if np.isfinite(row.low) else "")
+                + f"<br>trial {row.trial}"
                 for row in group
             ],
             hovertemplate="%{hovertext}<extra></extra>",
         )
     ticks = ["<br>".join(map(theme.safe, two_lines(row.label))) for row in rows]
-    if estimate is not None:
-        ticks.append("<b>corrected estimate</b>")
-        figure.add_scatter(
-            x=[estimate.mean],
-            y=[len(rows)],
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": [estimate.high - estimate.mean],
-                "arrayminus": [estimate.mean - estimate.low],
-                "thickness": 2.5,
-                "width": 5,
-                "color": colors.GREEN,
-            },
-            mode="markers",
-            name="best, corrected for the choice",
-            marker={"symbol": "diamond", "size": 11, "color": colors.GREEN},
-            hovertemplate=f"{number(estimate.mean)} [{number(estimate.low)}, {number(estimate.high)}]<extra></extra>",
-        )
-        figure.add_hline(y=len(rows) - 0.5, line={"color": colors.rgba(colors.GREY, 0.4), "width": 1})
     figure.update_yaxes(
         tickvals=list(range(len(ticks))),
         ticktext=ticks,
@@ -184,8 +164,8 @@ def _errors(group: Sequence[Interval]) -> dict[str, Any]:
     return {
         "type": "data",
         "symmetric": False,
-        "array": [0.0 if row is None else row.high - row.mean for row in known],
-        "arrayminus": [0.0 if row is None else row.mean - row.low for row in known],
+        "array": [0.0 if row is None else row.high - row.expected for row in known],
+        "arrayminus": [0.0 if row is None else row.expected - row.low for row in known],
         "thickness": 1.8,
         "width": 0,
     }
@@ -268,13 +248,13 @@ def draw_pareto(maps: Sequence[CostMap], *, objective: str) -> go.Figure:
     for column, one in enumerate(maps, 1):
         kinds = (
             (
-                "not tied" if one.tied.any() else "trial",
-                colors.NOT_TIED,
+                "other trials" if one.credible.any() else "trial",
+                colors.BEHIND,
                 "circle-open",
                 7,
-                ~one.tied & ~one.recommended,
+                ~one.credible & ~one.recommended,
             ),
-            ("tied with the best", colors.TIED, "circle", 8, one.tied & ~one.recommended),
+            ("may be the best", colors.CREDIBLE, "circle", 8, one.credible & ~one.recommended),
             ("recommended", colors.RECOMMENDED, "star", 14, one.recommended),
         )
         figure.add_scatter(

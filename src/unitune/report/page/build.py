@@ -14,6 +14,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import jinja2
+import numpy as np
 from markupsafe import Markup, escape
 
 from unitune.report.draw.parts import architecture_svg, term_name
@@ -40,6 +41,8 @@ SECTIONS = {
     "trials": "All trials",
     "how": "How it was run",
 }
+RANGE = "95 % interval"
+BORDER = "The line encloses those of which one is the best of all with 95 %. "
 SEVERITIES = {"warning": "Warning", "advice": "Advice", "info": "Note"}
 
 
@@ -153,7 +156,7 @@ def _plot(
 
 
 def _recommended(facts: Facts, chosen: int | None) -> dict[str, Any] | None:
-    """The recommended trial: its settings and its scores, with the corrected estimate in each metric."""
+    """The recommended trial: its settings, and in each metric what to expect of it and what it scored."""
     if chosen is None:
         return None
     trial = facts.trials[chosen]
@@ -172,25 +175,16 @@ def _recommended(facts: Facts, chosen: int | None) -> dict[str, Any] | None:
             {
                 "metric": metric,
                 "estimate": "" if estimate is None else number(estimate.mean),
-                "estimate_interval": ""
-                if estimate is None or math.isnan(estimate.low)
-                else f"{number(estimate.low)} to {number(estimate.high)}",
+                "interval": "" if estimate is None else _range(number, estimate.low, estimate.high),
                 "mean": number(score.mean),
-                "interval": "" if math.isnan(score.low) else f"{number(score.low)} to {number(score.high)}",
                 "train": number(score.train),
                 "test": number(facts.test_scores[metric]) if metric in facts.test_scores else "",
             }
         )
     main = facts.estimates.get(facts.objective)
     score = trial.scores[facts.objective]
-    is_best = chosen == facts.best
-    corrected = main if is_best else None
-    mean, low, high = (one := corrected or score).mean, one.low, one.high
+    mean, low, high = (main.mean, main.low, main.high) if main is not None else (score.mean, math.nan, math.nan)
     number = score_format([mean, low, high])
-    of_best = ""
-    if main is not None and not is_best:
-        spread = "" if math.isnan(main.low) else f" ({number(main.low)} to {number(main.high)})"
-        of_best = f"The best, corrected for the choice: {number(main.mean)}{spread}"
     return {
         "label": facts.labels[chosen],
         "number": chosen,
@@ -202,13 +196,11 @@ def _recommended(facts: Facts, chosen: int | None) -> dict[str, Any] | None:
             ("best epoch", str(facts.best_epoch(chosen))),
         ],
         "scores": scores,
-        "headline": f"{facts.objective}, {'corrected' if corrected else 'mean over the folds'}",
+        "headline": f"{facts.objective} {'to expect' if main is not None else 'as it was'}",
         "mean": number(mean),
-        "interval": "" if math.isnan(low) else f"{number(low)} to {number(high)}",
-        "of_best": of_best,
-        "corrected": main is not None,
+        "interval": _range(number, low, high),
         "method": main.method if main is not None else "",
-        "is_best": is_best,
+        "is_best": chosen == facts.best,
         "has_test": bool(facts.test_scores),
     }
 
@@ -220,27 +212,30 @@ def _heatmap(gallery: Gallery) -> Plot | None:
     number = score_format(grid.values.ravel())
     cells = [(r, c) for r in range(len(grid.rows)) for c in range(len(grid.columns)) if grid.trial[r, c]]
     best = (max if facts.direction == "maximize" else min)(cells, key=lambda cell: float(grid.values[cell]))
-    n_tied = int(grid.tied.sum())
+    n = int(grid.credible.sum())
     aim = "higher" if facts.direction == "maximize" else "lower"
-    tied = f" {n_tied} of {len(cells)} cells are tied with the best." if facts.tied else ""
-    all_tied = bool(facts.tied) and n_tied == len(cells)
-    border = "All cells are tied with the best. " if all_tied else "The line encloses the tied set. " * bool(facts.tied)
+    border = ""
+    if facts.credible:
+        border = "Any of the cells may be the best. " if n == len(cells) else BORDER
+    below = ", and below it the range that holds it with 95 %" if np.isfinite(grid.low).any() else ""
     return _plot(
         "heatmap",
         gallery.heatmap(),
-        f"Heat map of mean validation {facts.objective} by {axis_name(grid.row_name)} and "
+        f"Heat map of the {facts.objective} to expect by {axis_name(grid.row_name)} and "
         f"{axis_name(grid.column_name)}. Best: {grid.rows[best[0]]} with {grid.columns[best[1]]}, "
-        f"{number(float(grid.values[best]))}.{tied}",
-        f"Mean validation {facts.objective}, {aim} is better (darker), with its 95 % interval below. {border}"
-        + "★ is the recommended configuration." * (facts.recommended is not None),
-        (axis_name(grid.row_name), axis_name(grid.column_name), facts.objective, "95 % interval", "tied"),
+        f"{number(float(grid.values[best]))}. {n} of {len(cells)} cells may be the best.",
+        f"The {facts.objective} to expect on new rows ({aim} is better, and darker){below}. It is worked out from the "
+        f"scores of all trials together, so that neighbours support each other. {border}"
+        + "★ is the recommended configuration."
+        * (facts.recommended is not None),
+        (axis_name(grid.row_name), axis_name(grid.column_name), f"{facts.objective} to expect", RANGE, "may be best"),
         [
             (
                 grid.rows[r],
                 grid.columns[c],
                 number(float(grid.values[r, c])),
                 _range(number, float(grid.low[r, c]), float(grid.high[r, c])),
-                "yes" if grid.tied[r, c] else "no",
+                "yes" if grid.credible[r, c] else "no",
             )
             for r, c in cells
         ],
@@ -255,28 +250,29 @@ def _intervals(gallery: Gallery) -> Plot | None:
     rows, facts = gallery.interval_rows(), gallery.facts
     if not rows:
         return None
-    number = score_format([row.mean for row in rows])
-    corrected = facts.estimates.get(facts.objective)
-    last = (
-        " The green diamond is the best trial's score corrected for having been chosen as the best of all."
-        if corrected is not None
-        else ""
+    number = score_format([value for row in rows for value in (row.expected, row.mean)])
+    known = any(math.isfinite(row.low) for row in rows)
+    line = (
+        "The line holds the score on new rows with 95 %, the point is the score to expect" if known else "The point is "
     )
+    line += "" if known else "the score to expect"
     return _plot(
         "intervals",
         gallery.intervals(),
-        f"The best {len(rows)} trials by {facts.objective}, from {number(rows[0].mean)} ({rows[0].label}) to "
-        f"{number(rows[-1].mean)} ({rows[-1].label}); {sum(row.tied for row in rows)} of them are tied with the best.",
-        "Mean and 95 % interval over the folds; a tick is the score on the training rows. "
-        f"Intervals that overlap do not by themselves mean a tie: trials are compared fold by fold.{last}",
-        ("configuration", facts.objective, "95 % interval", "training", "tied"),
+        f"The top {len(rows)} trials by {facts.objective}: {number(rows[0].expected)} is to expect of {rows[0].label}, "
+        f"{number(rows[-1].expected)} of {rows[-1].label}; {sum(row.credible for row in rows)} of them may be best.",
+        f"{line}; a ring is the mean over the folds as it was, a tick the score on the training rows. The point lies "
+        "nearer to the middle than the ring: what stands out in a few folds is in part luck. Luck of the rows moves "
+        "all trials alike, so lines that overlap do not by themselves mean that two trials are as good.",
+        ("configuration", "to expect", RANGE, "mean over the folds", "training", "may be best"),
         [
             (
                 row.label,
-                number(row.mean),
+                number(row.expected),
                 _range(number, row.low, row.high),
+                number(row.mean),
                 number(row.train),
-                "yes" if row.tied else "no",
+                "yes" if row.credible else "no",
             )
             for row in rows
         ],
@@ -378,9 +374,9 @@ def _interplay(gallery: Gallery) -> Plot | None:
         f"Shares of the variation in score. {term_name(first.term)} accounts for {first.share:.0%}. "
         + ", ".join(f"{term_name(one.term)} {one.share:.0%}" for one in shares[1:])
         + ".",
-        "How much of the variation in score between all networks of this run is due to each hyperparameter, to their "
-        "interplay, and to folds and seeds; whiskers are 95 % intervals.",
-        ("term", "share", "95 % interval"),
+        "How much of the variation in score between networks is due to each hyperparameter, to their interplay, and to "
+        "folds and seeds. Whiskers hold the share with 95 %; one that begins at 0 may be nothing.",
+        ("term", "share", RANGE),
         [
             (
                 term_name(one.term),
@@ -418,9 +414,9 @@ def _marginals(gallery: Gallery) -> Plot | None:
         "marginals",
         gallery.marginals(),
         f"What each hyperparameter does to {facts.objective}. " + " ".join(words),
-        "What each value can do: the best trial that has it, the other hyperparameters chosen for it, and the mean of "
-        "all trials that have it, with 95 % intervals. All panels have the same scale." + rest,
-        ("value", "best trial", "95 % interval", "mean of all", "95 % interval", "trials"),
+        "What each value can do: the score to expect of the best trial that has it, the other hyperparameters chosen "
+        "for it, and of the value over all others, with 95 % intervals. All panels have the same scale." + rest,
+        ("value", "best trial", RANGE, "over all others", RANGE, "trials"),
         rows,
     )
 

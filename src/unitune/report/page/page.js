@@ -133,17 +133,17 @@
   }
 
   const field = document.getElementById("filter");
-  const tied = document.getElementById("only-tied");
+  const credible = document.getElementById("only-credible");
   function filter() {
     const tests = field.value.toLowerCase().trim().split(/\s+/).filter(Boolean).map(test);
     let shown = 0;
     for (const row of body.rows) {
-      const keep = tests.every((holds) => holds(row)) && !(tied && tied.checked && !row.classList.contains("tied"));
+      const keep = tests.every((holds) => holds(row)) && !(credible && credible.checked && !row.classList.contains("credible"));
       row.hidden = !keep;
       shown += keep;
     }
     document.getElementById("shown").textContent = `${shown} of ${body.rows.length}`;
   }
   field.addEventListener("input", filter);
-  if (tied) tied.addEventListener("change", filter);
+  if (credible) credible.addEventListener("change", filter);
 })();

@@ -1,4 +1,4 @@
-"""Units x activation: the best mean score in each cell, its interval, and the outline of the tied set."""
+"""Units x activation: the score to expect in each cell, its interval, and the outline of what may be the best."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ class Grid:
     Attributes:
         rows, columns: Labels of the cells.
         row_name, column_name: The two hyperparameters.
-        values: The best mean of each cell, NaN where there is no trial.
+        values: The score to expect of each cell's best trial, NaN where there is none; its mean over the folds where
+            nothing is known beyond it.
         low, high: The 95 % interval of that trial.
         trial: Its number, 0 where there is none.
         n_trials: How many trials are in the cell.
-        tied: Whether that trial is statistically tied with the best.
+        credible: Whether that trial may be the best of all.
     """
 
     rows: tuple[str, ...]
@@ -38,19 +39,19 @@ class Grid:
     high: Array
     trial: Array
     n_trials: Array
-    tied: Array
+    credible: Array
 
 
-def units_by_activation(table: pd.DataFrame, direction: str, tied: Collection[int] = ()) -> Grid | None:
-    """The best mean score for each number of units and activation.
+def units_by_activation(table: pd.DataFrame, direction: str, credible: Collection[int] = ()) -> Grid | None:
+    """The score to expect for each number of units and activation.
 
     Other hyperparameters are at their best in each cell. Many numbers of units are put into ranges of equal counts.
 
     Args:
         table: A row for each trial: `trial`, `mean`, `units` and `activation` (or `units_1`, `activation_1`), and
-            `low` and `high` where there are intervals.
+            `expected`, `low` and `high` where they are known.
         direction: `"maximize"` or `"minimize"`.
-        tied: Numbers of the trials that are tied with the best.
+        credible: Numbers of the trials that may be the best.
 
     Returns:
         The grid; None where the table has neither units nor activations.
@@ -63,15 +64,16 @@ def units_by_activation(table: pd.DataFrame, direction: str, tied: Collection[in
     column_labels, column_of = _cells(complete[columns])
     shape = len(row_labels), len(column_labels)
     values, low, high = (np.full(shape, np.nan) for _ in range(3))
-    trial, n_trials, are_tied = np.zeros(shape, int), np.zeros(shape, int), np.zeros(shape, bool)
-    records = complete.reindex(columns=["trial", "mean", "low", "high"]).itertuples(index=False)
+    trial, n_trials, is_credible = np.zeros(shape, int), np.zeros(shape, int), np.zeros(shape, bool)
+    known = complete.reindex(columns=["trial", "mean", "expected", "low", "high"])
+    records = known.assign(expected=known["expected"].fillna(known["mean"])).itertuples(index=False)
     sign = 1.0 if direction == "maximize" else -1.0
     for row, column, record in zip(row_of, column_of, records, strict=True):
         cell = row, column
         n_trials[cell] += 1
-        if np.isnan(values[cell]) or sign * record.mean > sign * values[cell]:
-            values[cell], low[cell], high[cell] = record.mean, record.low, record.high
-            trial[cell], are_tied[cell] = record.trial, record.trial in tied
+        if np.isnan(values[cell]) or sign * record.expected > sign * values[cell]:
+            values[cell], low[cell], high[cell] = record.expected, record.low, record.high
+            trial[cell], is_credible[cell] = record.trial, record.trial in credible
     return Grid(
         rows=row_labels,
         columns=column_labels,
@@ -82,7 +84,7 @@ def units_by_activation(table: pd.DataFrame, direction: str, tied: Collection[in
         high=high,
         trial=trial,
         n_trials=n_trials,
-        tied=are_tied,
+        credible=is_credible,
     )
 
 

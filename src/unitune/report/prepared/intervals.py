@@ -1,4 +1,4 @@
-"""The top trials with their intervals, and the estimate that is corrected for the choice among them."""
+"""The top trials: what to expect of each on new rows, with its interval."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ TOP = 15
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """One line: a trial's mean score with its 95 % interval, and its training score."""
+    """One line: the score to expect of a trial with its 95 % interval, its mean over the folds, its training score.
+
+    `expected` is the mean over the folds, and `low` and `high` are NaN, where nothing is known beyond it.
+    """
 
     trial: int
     label: str
+    expected: float
     mean: float
     low: float
     high: float
     train: float
-    tied: bool
+    credible: bool
     recommended: bool
 
 
@@ -29,16 +33,16 @@ def intervals(
     table: pd.DataFrame,
     labels: Mapping[int, str],
     *,
-    tied: Collection[int] = (),
+    credible: Collection[int] = (),
     recommended: int | None = None,
     top: int = TOP,
 ) -> tuple[Interval, ...]:
     """The best trials of a ranked table, best first; the recommended one is among them.
 
     Args:
-        table: A row for each trial, from best to worst: `trial`, `mean`, `low`, `high`, `train`.
+        table: A row for each trial, from best to worst: `trial`, `mean`, `train`, and `expected`, `low`, `high`.
         labels: From a trial's number to its name.
-        tied: Numbers of the trials that are tied with the best.
+        credible: Numbers of the trials that may be the best.
         recommended: The number of the recommended trial.
         top: How many.
     """
@@ -50,12 +54,13 @@ def intervals(
         Interval(
             trial=int(row.trial),
             label=labels[int(row.trial)],
+            expected=float(row.mean if np.isnan(row.expected) else row.expected),
             mean=float(row.mean),
             low=float(row.low),
             high=float(row.high),
             train=float(row.train),
-            tied=int(row.trial) in tied,
+            credible=int(row.trial) in credible,
             recommended=int(row.trial) == recommended,
         )
-        for row in shown[["trial", "mean", "low", "high", "train"]].itertuples(index=False)
+        for row in shown.reindex(columns=["trial", "mean", "expected", "low", "high", "train"]).itertuples(index=False)
     )

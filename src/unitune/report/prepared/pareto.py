@@ -22,7 +22,7 @@ class CostMap:
         cost, score: Of each trial.
         trial: Its number.
         labels: Its name.
-        tied, recommended, front: Whether it is in the tied set; recommended; on the Pareto front.
+        credible, recommended, front: Whether it is in the credible set; recommended; on the Pareto front.
     """
 
     cost_name: str
@@ -30,7 +30,7 @@ class CostMap:
     score: Array
     trial: Array
     labels: tuple[str, ...]
-    tied: Array
+    credible: Array
     recommended: Array
     front: Array
 
@@ -67,7 +67,7 @@ def cost_maps(
     labels: Mapping[int, str],
     *,
     direction: str,
-    tied: Collection[int] = (),
+    credible: Collection[int] = (),
     recommended: int | None = None,
 ) -> tuple[CostMap, ...]:
     """A map for each cost: parameters, and seconds.
@@ -76,7 +76,7 @@ def cost_maps(
         table: A row for each trial: `trial`, `mean`, `parameters`, `seconds`.
         labels: From a trial's number to its name.
         direction: Of the score.
-        tied: Numbers of the trials that are tied with the best.
+        credible: Numbers of the trials that may be the best.
         recommended: The number of the recommended trial.
     """
     complete = table[np.isfinite(table["mean"])]
@@ -92,7 +92,7 @@ def cost_maps(
                 score=score,
                 trial=numbers,
                 labels=tuple(labels[int(number)] for number in numbers),
-                tied=np.isin(numbers, list(tied)),
+                credible=np.isin(numbers, list(credible)),
                 recommended=numbers == (-1 if recommended is None else recommended),
                 front=pareto_front(cost, score, direction),
             )

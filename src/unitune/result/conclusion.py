@@ -1,0 +1,86 @@
+"""The answer in three sentences: what to take, what to expect of it, and what is open."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from unitune.errors import RunFolderError
+from unitune.records import Trial
+from unitune.result.certainty import Certainty
+
+
+def conclude(certainty: Certainty, name_of: Callable[[Trial], str]) -> tuple[str, str, str]:
+    """The three sentences.
+
+    Args:
+        certainty: What is known of the run's trials.
+        name_of: What a trial is called.
+    """
+    return _take(certainty, name_of), _expect(certainty), _open(certainty)
+
+
+def _take(certainty: Certainty, name_of: Callable[[Trial], str]) -> str:
+    objective = certainty.run.objective
+    best, chosen = certainty.modelled[0], certainty.recommended
+    n = len(certainty.ranked)
+    score, mean = best.scores[objective].mean, chosen.scores[objective].mean
+    if n == 1 and not certainty.n_stopped:
+        return f"One trial was trained, {name_of(best)}: its {objective} is {score:.4g}."
+    many = f"{n:,} trials"
+    if certainty.n_stopped:
+        many = f"{n + certainty.n_stopped:,} trials, {certainty.n_stopped:,} of which were stopped early"
+    head = f"Take {name_of(chosen)} (trial {chosen.number}): "
+    if chosen.number == best.number:
+        return f"{head}of {many} it has the best {objective}, {mean:.4g}."
+    head = f"{head}of {many}, trial {best.number} has the best {objective}, {score:.4g} and not {mean:.4g}, but "
+    if chosen.n_parameters >= best.n_parameters:
+        return f"{head}the scores of all together speak for this one."
+    lost = certainty.posterior.expected_loss
+    return (
+        f"{head}this one has {chosen.n_parameters:,} parameters instead of {best.n_parameters:,}, and lies on average "
+        f"{lost[certainty.place]:.2g} behind the truly best where that one lies {lost[0]:.2g}."
+    )
+
+
+def _expect(certainty: Certainty) -> str:
+    objective = certainty.run.objective
+    try:
+        one = certainty.estimates[objective]
+    except RunFolderError:
+        return f"This {objective} is that of a winner, and so likely a little better than on new rows."
+    spread = "" if math.isnan(one.low) else f" (95 % interval {one.low:.4g} to {one.high:.4g})"
+    head = f"On new rows expect {_article(objective)} {objective} of {one.mean:.4g}{spread}"
+    if certainty.run.nested:
+        head += ", by nested cross-validation"
+    if len(certainty.modelled) == 1:
+        return f"{head}."
+    loss = certainty.posterior.loss_at_most(certainty.place)
+    return f"{head}; that is at most {loss:.2g} worse than the truly best of them, with 95 %."
+
+
+def _open(certainty: Certainty) -> str:
+    spent = f" {certainty.run.spent['reason']}" if certainty.run.spent.get("reason") else ""
+    if not certainty.is_known:
+        return "With one score for each trial nothing tells a difference from luck; folds (`folds=5`) would."
+    n = len(certainty.credible)
+    if n == 1:
+        sure = "Nothing is open" if len(certainty.modelled) > 1 else "There was nothing to choose from"
+        return f"{sure}.{spent}" if len(certainty.modelled) == 1 else f"{sure}: no other trial may be the best.{spent}"
+    which = f"Which of {n:,} trials is the truly best is open"
+    lost = float(certainty.posterior.expected_loss[certainty.place])
+    if certainty.is_settled:
+        return f"{which}, and hardly matters: with this one you lose {lost:.2g} on average.{spent}"
+    worth = certainty.to_settle
+    if worth is None:
+        return f"{which}, and repeats on these rows would not settle it: that takes more rows.{spent}"
+    more = "one more repeat" if worth.repeats == 1 else f"{worth.repeats} more repeats"
+    now = int(certainty.run.folds["repeats"])
+    return (
+        f"{which}: {more} of the {len(worth.trials)} likeliest would settle it in {100 * worth.settled:.0f} of 100 "
+        f"cases (`repeats={now + worth.repeats}`).{spent}"
+    )
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "aeiou" or word in ("rmse", "r2", "f1", "mae") else "a"
