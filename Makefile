@@ -36,7 +36,7 @@ format: $(STAMP)  ## Format the code, and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 
 clean:  ## Remove the environment and everything generated; runs are kept
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .unitune_cache build dist
 	find src tests bench examples -name __pycache__ -type d -exec rm -rf {} +
 
 # The environment is made anew where what it is made from has changed.

@@ -12,16 +12,21 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from typing import Any
 
 from bench.detail import DETAILS
 from bench.jobs import JOBS
 
 
-def measure(kind: str, name: str) -> Any:
-    """One measurement in a new process, so that every compilation counts."""
+def measure(kind: str, name: str, cache: str = "off") -> Any:
+    """One measurement in a new process, so that every compilation counts that is not in the cache."""
     done = subprocess.run(
-        [sys.executable, "-m", "bench", "--worker", kind, name], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "bench", "--worker", kind, name],
+        env={**os.environ, "UNITUNE_CACHE": cache},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise SystemExit(f"bench: {kind} {name} failed:\n{done.stderr[-2000:]}")
@@ -37,16 +42,23 @@ def work(kind: str, name: str) -> Any:
 
 def table(names: list[str], repeats: int) -> None:
     """Prints the table, a row as soon as it is measured."""
-    print(f"{os.cpu_count()} cores; medians of {repeats}; whole calls, every compilation included")
-    print("| job | peer | peer, s | Unitune, s | ratio | at least | aim |")
-    print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    print(
+        f"{os.cpu_count()} cores; medians of {repeats}; whole calls; cold: every compilation included; warm: once more"
+    )
+    print("| job | peer | peer, s | cold, s | ratio | warm, s | ratio | at least | aim |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
     for name in names:
         job = JOBS[name]
-        pairs = [(measure("peer", name) / job.share, measure("ours", name)) for _ in range(repeats)]
-        peer, ours = (statistics.median(side) for side in zip(*pairs, strict=True))
-        ratio = statistics.median(a / b for a, b in pairs)
+        rounds = []
+        for _ in range(repeats):
+            peer = measure("peer", name) / job.share
+            with tempfile.TemporaryDirectory() as cache:
+                rounds.append((peer, measure("ours", name, cache), measure("ours", name, cache)))
+        peer, cold, warm = (statistics.median(side) for side in zip(*rounds, strict=True))
+        ratio, warm_ratio = (statistics.median(one[0] / one[k] for one in rounds) for k in (1, 2))
         print(
-            f"| {job.name} | {job.peer_name} | {peer:,.0f} | {ours:.2f} | {ratio:,.0f} | {job.at_least} | {job.aim} |",
+            f"| {job.name} | {job.peer_name} | {peer:,.0f} | {cold:.2f} | {ratio:,.0f} "
+            f"| {warm:.2f} | {warm_ratio:,.0f} | {job.at_least} | {job.aim} |",
             flush=True,
         )
 

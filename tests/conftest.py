@@ -17,6 +17,8 @@ import pytest
 # Before the first import of either: TensorFlow reads its log level once, and Matplotlib its backend.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "agg")
+# The test processes share the programs that they compile, and leave the user's alone.
+os.environ.setdefault("UNITUNE_CACHE", str(Path(__file__).parents[1] / ".unitune_cache"))
 
 
 class Server:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,6 +21,14 @@ class Backend(Protocol):
 
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Compiles a function of nested tensors."""
+        ...
+
+    def naming(self, digest: bytes) -> AbstractContextManager[None]:
+        """While a program is traced: names inside it that are the same in each process, so that it is found on disk.
+
+        Args:
+            digest: Of the program's key.
+        """
         ...
 
     def gradient(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from unitune.engine.device import here
 from unitune.engine.program import Program
 from unitune.engine.program_key import Backend, ProgramKey
+from unitune.models import program_cache
 from unitune.models.backend import quiet_first_compile
 
 _MAX_PROGRAMS = 256
@@ -49,8 +51,10 @@ def compile_once(program: Program, *arguments: Any) -> None:
         return
     with entry.lock:
         if place not in entry.ready:
-            with quiet_first_compile():
+            digest = hashlib.sha256(repr(program.key).encode()).digest()
+            with quiet_first_compile(), program.backend.naming(digest):
                 program.run(*arguments)
+            program_cache.seal()
             entry.ready.add(place)
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from unitune.engine.lift.base import Tensor
+
+_NUMBERS = threading.local()
+_TRACED: dict[int, Iterator[int]] = {}
 
 
 class TensorFlowBackend:
@@ -20,6 +26,22 @@ class TensorFlowBackend:
 
         # A partial of its own: TensorFlow counts retracings by code object, and would warn of many programs.
         return tf.function(partial(function), jit_compile=True, autograph=False)  # type: ignore[no-any-return]
+
+    @contextmanager
+    def naming(self, digest: bytes) -> Iterator[None]:
+        """TensorFlow numbers functions and branches in the order in which a process makes them, and these names are
+        part of what is compiled. Here they are numbered from the program's digest on."""
+        import tensorflow as tf
+
+        _number_by_thread()
+        tf.compat.v1.get_default_graph()  # each thread's own has a number, which is drawn at first use
+        start = int.from_bytes(digest[:5]) << 20  # tensors have such numbers, too, of 64 bits
+        # No number is given twice in a process: a program that is traced again has the next ones.
+        _NUMBERS.of_program = _TRACED.setdefault(start, itertools.count(start))
+        try:
+            yield
+        finally:
+            _NUMBERS.of_program = None
 
     def gradient(
         self, loss: Callable[[list[Tensor]], tuple[Tensor, Any]], weights: list[Tensor]
@@ -166,6 +188,22 @@ class TensorFlowBackend:
             (block, tf.zeros_like(block), spread(mixed[2]), spread(mixed[3])),
         )
         return lanes, lane
+
+
+def _number_by_thread() -> None:
+    """Lets TensorFlow take its unique numbers from `_NUMBERS` in a thread that traces a program, and only there."""
+    from tensorflow.python.framework import ops
+
+    usual = getattr(ops, "uid", None)
+    if usual is None or hasattr(usual, "usual"):
+        return
+
+    def uid() -> int:
+        numbers = getattr(_NUMBERS, "of_program", None)
+        return int(next(numbers) if numbers is not None else usual())
+
+    uid.usual = usual  # type: ignore[attr-defined]
+    ops.uid = uid
 
 
 def _uniform_of(lanes: Sequence[Tensor], lane: Tensor, dtype: str) -> Tensor:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from unitune.errors import OptionError
+from unitune.models import program_cache
 
 _lock = threading.Lock()
 _first_compile = threading.Lock()
@@ -61,6 +62,7 @@ def ensure() -> ModuleType:
     """
     loaded = sys.modules.get("keras")
     if loaded is not None and hasattr(loaded, "Model"):
+        program_cache.start(str(loaded.config.backend()))
         return loaded
     with _lock:
         chosen = _choose()
@@ -70,8 +72,11 @@ def ensure() -> ModuleType:
         os.environ.setdefault("ABSL_MIN_LOG_LEVEL", "3")
         if "tensorflow" not in sys.modules and not any(isinstance(f, _QuietTensorFlow) for f in sys.meta_path):
             sys.meta_path.insert(0, _QuietTensorFlow())
+        if chosen == "tensorflow":  # which reads its flags early
+            program_cache.start(chosen)
         with _quiet_stderr():
             keras = importlib.import_module("keras")
+        program_cache.start(chosen)
         _announced.set()
         return keras
 

@@ -1,0 +1,118 @@
+"""Compiled programs on disk: who finds them, what is damaged, where they lie."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from unitune.models import program_cache
+
+WORKER = """
+import json, sys
+import numpy as np
+import unitune
+from unitune.models.backend import ensure
+ensure()
+x = np.random.default_rng(0).normal(size=(int(sys.argv[1]), 5)).astype("float32")
+result = unitune.tune(x, x[:, 0] > 0, units=[4, 8], activations=["relu"], epochs=3, folds=2, seed=1)
+facts = {
+    "scores": [list(trial.scores["accuracy"].values) for trial in result.trials],
+    "engines": [trial.engine for trial in result.trials],
+}
+print(json.dumps(facts))
+"""
+
+
+def search(cache: str, *, backend: str = "tensorflow", rows: int = 120, flags: str = "") -> dict:
+    environment = {**os.environ, "UNITUNE_CACHE": cache, "KERAS_BACKEND": backend, "TF_XLA_FLAGS": flags}
+    done = subprocess.run(
+        [sys.executable, "-c", WORKER, str(rows)], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def programs(folder: Path) -> dict[str, tuple[int, int]]:
+    """The entries, and which file each is: one that was compiled anew is another file."""
+    return {
+        path.name: (path.stat().st_ino, path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.name.endswith((".pb", "-cache"))
+    }
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_another_process_and_other_data_find_what_was_compiled_and_a_damaged_entry_is_compiled_anew(backend, tmp_path):
+    place = tmp_path / "a cache"
+    first = search(str(place), backend=backend)
+    made = programs(place)
+    assert first["engines"] == ["fused", "fused"]
+    assert made
+    assert search(str(place), backend=backend) == first
+    assert search(str(place), backend=backend, rows=126)["engines"] == ["fused", "fused"]
+    assert programs(place) == made
+
+    for number, path in enumerate(sorted(place.rglob("*"))):
+        if path.name in made:
+            content = path.read_bytes()
+            path.write_bytes(content[: len(content) // 2] if number % 2 else content[::-1])
+    damaged = programs(place)
+    assert search(str(place), backend=backend) == first
+    assert programs(place).keys() == made.keys()
+    assert programs(place) != damaged
+
+
+def test_its_folders_are_the_users_alone(tmp_path):
+    place = tmp_path / "cache"
+    place.mkdir(mode=0o777)
+    search(str(place))
+    folders = [place, *(path for path in place.rglob("*") if path.is_dir())]
+    assert len(folders) == 3
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folders} == {0o700}
+
+
+def test_it_can_be_turned_off_and_a_cache_of_the_users_own_stays(tmp_path):
+    own = tmp_path / "own"
+    flags = f"--tf_xla_persistent_cache_directory={own} --tf_xla_persistent_cache_device_types=CPU"
+    search("off", flags=flags)
+    assert programs(own)
+    search(str(tmp_path / "ours"), flags=flags)
+    assert not programs(tmp_path / "ours")
+
+
+def test_a_place_that_cannot_be_written_is_no_error(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    assert search(str(tmp_path / "file"))["engines"] == ["fused", "fused"]
+
+
+@pytest.mark.parametrize("word", ["off", "0", "No", " false "])
+def test_words_that_turn_it_off(word, monkeypatch):
+    monkeypatch.setenv("UNITUNE_CACHE", word)
+    assert program_cache.cache_folder() is None
+
+
+def test_the_place_is_the_users_cache_folder_or_the_one_that_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("UNITUNE_CACHE", "~/elsewhere")
+    assert program_cache.cache_folder() == Path.home() / "elsewhere"
+    monkeypatch.delenv("UNITUNE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    found = program_cache.cache_folder()
+    assert found is not None
+    assert found.name == "unitune"
+    if sys.platform == "linux":
+        assert found == tmp_path / "unitune"
+
+
+def test_the_oldest_go_first(tmp_path):
+    for number, name in enumerate("cab"):
+        path = tmp_path / name
+        path.write_bytes(bytes(100))
+        os.utime(path, (number, number))
+    program_cache.trim(tmp_path, limit_bytes=250)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+    program_cache.trim(tmp_path, limit_bytes=0)
+    assert not list(tmp_path.iterdir())
