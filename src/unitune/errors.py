@@ -80,6 +80,15 @@ class SaveError(UnituneError, OSError):
 class TrainingError(UnituneError):
     """No trial could be trained."""
 
+    @classmethod
+    def of_all(cls, n_trials: int, first: str = "") -> TrainingError:
+        """The error where every trial failed; `first` is why the first one did."""
+        if n_trials == 0:
+            return cls("No trial was finished before a limit ended the search.")
+        if n_trials == 1:
+            return cls(f"The only trial failed: {first}.")
+        return cls(f"All {n_trials:,} trials failed. The first: {first}.")
+
 
 def suggest(name: str, known: Iterable[str], *, label: str = "Known") -> str:
     """A remedy for an unknown name: the close matches, and all known names where there are few.

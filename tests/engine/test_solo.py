@@ -7,7 +7,7 @@ import pytest
 from unitune.data.arrays import Split
 from unitune.engine.contract import Job
 from unitune.engine.order import epoch_order
-from unitune.engine.solo import SoloEngine, fit_member, member_model, predict
+from unitune.engine.solo import SoloEngine, fit_member, member_model, predict, reason_of
 from unitune.models.blueprint import (
     Blueprint,
     EarlyStopping,
@@ -211,3 +211,13 @@ def test_the_global_generators_are_left_alone():
 def test_nothing_is_printed(capfd):
     list(SoloEngine().train([a_job(a_training(epochs=1))], [a_split()]))
     assert capfd.readouterr().out == ""
+
+
+def test_a_failure_inside_a_layer_says_what_was_raised_there():
+    def broken(values):
+        raise ValueError("my activation is broken. Mend it.")
+
+    with pytest.raises(ValueError, match="broken") as raised:
+        keras.layers.Dense(2, activation=broken)(np.zeros((1, 2)))
+    assert reason_of(raised.value) == "ValueError: my activation is broken. Mend it (in Dense.call())"
+    assert reason_of(ValueError("")) == "ValueError"

@@ -1,9 +1,11 @@
 import io
 
+import pytest
 from rich.console import Console
 
+from unitune.errors import OptionError, TrainingError
 from unitune.records import Member, Score, Trial
-from unitune.report.progress import Bar, Lines, Plan, describe, make_progress, score_text
+from unitune.report.progress import Bar, Lines, Listener, Plan, all_listeners, describe, make_progress, score_text
 
 PLAN = Plan(
     objective="accuracy",
@@ -70,3 +72,29 @@ def test_an_end_without_a_start_is_fine():
 def test_a_terminal_gets_a_bar_and_a_pipe_gets_lines():
     assert make_progress(False) == []
     assert isinstance(make_progress(True, file=io.StringIO())[0], Lines)
+
+
+def test_listeners_are_one_or_a_list_of_them():
+    one = Listener()
+    assert all_listeners(False, one) == all_listeners(False, (one,)) == [one]
+    with pytest.raises(OptionError, match=r"must be a list of `unitune\.Listener` objects, but got `3`"):
+        all_listeners(False, 3)
+    with pytest.raises(OptionError, match=r"got one of `int`\. Derive your class from `unitune\.Listener`"):
+        all_listeners(False, [one, 3])
+
+
+def test_callbacks_of_keras_are_sent_where_they_belong():
+    keras = pytest.importorskip("keras")
+
+    class Mine(keras.callbacks.Callback):
+        pass
+
+    for callback in (keras.callbacks.EarlyStopping(), Mine()):
+        with pytest.raises(OptionError, match=r"`HyperModel\.fit`, or use `patience=`"):
+            all_listeners(False, [callback])
+
+
+def test_failures_of_all_are_counted():
+    assert str(TrainingError.of_all(1, "it diverged")) == "The only trial failed: it diverged."
+    assert str(TrainingError.of_all(1200, "it diverged")) == "All 1,200 trials failed. The first: it diverged."
+    assert "limit" in str(TrainingError.of_all(0))

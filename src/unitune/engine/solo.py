@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import math
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 ROWS_PER_PREDICTION = 8_192
 MEMBERS_PER_COLLECTION = 10
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")  # Keras writes in bold
+_PASSED_ON = re.compile(r"Exception encountered when calling (.+?)\.?")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -401,7 +404,10 @@ def _last_rate(keras: Any, optimizer: Any) -> float:
 
 
 def reason_of(error: Exception) -> str:
-    """An exception as one line for the user."""
-    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+    """An exception as one line for the user: what was raised inside a layer, not that Keras passed it on."""
+    lines = [line.strip() for line in _STYLE.sub("", str(error)).splitlines() if line.strip()]
     text = lines[0] if lines else ""
-    return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__
+    passed_on = _PASSED_ON.fullmatch(text)
+    if passed_on and len(lines) > 1:
+        text = f"{lines[1].rstrip('.')} (in {passed_on[1]})"
+    return f"{type(error).__name__}: {text.rstrip('.')}"[:300] if text else type(error).__name__

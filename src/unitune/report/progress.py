@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import IO, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from unitune.errors import OptionError
 from unitune.records import Member, Trial
 
 SECONDS_BETWEEN_LINES = 5.0
@@ -232,6 +233,32 @@ def make_progress(progress: bool, *, file: IO[str] | None = None, words: Callabl
         return []
     console = Console(file=file, stderr=file is None)
     return [Bar(console, words=words) if console.is_terminal else Lines(console, words=words)]
+
+
+def all_listeners(progress: bool, callbacks: Iterable[Listener]) -> list[Listener]:
+    """The user's listeners, after one that shows the progress, if that is wanted.
+
+    Raises:
+        OptionError: One is no `Listener`; callbacks of Keras are named as such.
+    """
+    if isinstance(callbacks, Listener):
+        callbacks = (callbacks,)
+    if not isinstance(callbacks, Iterable):
+        raise OptionError("`callbacks` must be a list of `unitune.Listener` objects", f"got `{callbacks!r}`")
+    listeners = list(callbacks)
+    for one in listeners:
+        if isinstance(one, Listener):
+            continue
+        remedy = "Derive your class from `unitune.Listener`."
+        if any(kind.__module__.partition(".")[0] == "keras" for kind in type(one).__mro__):
+            remedy = (
+                "Callbacks of Keras belong to one `fit`: give them in `HyperModel.fit`, or use `patience=` for early "
+                "stopping; `unitune.RandomSearch(...).search(..., callbacks=[...])` takes them for all trials."
+            )
+        raise OptionError(
+            "`callbacks` must hold `unitune.Listener` objects", f"got one of `{type(one).__name__}`", remedy
+        )
+    return [*make_progress(progress), *listeners]
 
 
 def _escape(text: str) -> str:

@@ -185,7 +185,7 @@ class Result:
         """
         first = self._run.ranked(self._trials)[0]
         if first.state != "complete":
-            raise TrainingError(f"All {len(self._trials):,} trials failed. The first: {first.failure}.")
+            raise TrainingError.of_all(len(self._trials), first.failure)
         return first
 
     @property

@@ -17,7 +17,7 @@ from unitune.models.adopt import adopt, check_compiled, input_keys, predicts_log
 from unitune.models.blueprint import EarlyStopping
 from unitune.models.description import describe, fingerprint
 from unitune.models.source import LiveModel
-from unitune.report.progress import Listener, make_progress
+from unitune.report.progress import Listener, all_listeners
 from unitune.result import Result
 from unitune.search import Grid
 from unitune.space import Choice, Hyperparameter, Space
@@ -180,7 +180,7 @@ def compare(
             limit=None,
             time_limit_s=None,
             started=started,
-            listeners=[*make_progress(progress), *callbacks],
+            listeners=all_listeners(progress, callbacks),
             notes=notes,
             tests=tests,
             command=describe_call("compare", {"models": list(models), **call}),

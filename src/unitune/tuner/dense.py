@@ -17,7 +17,7 @@ from unitune.models.activations import base_name
 from unitune.models.dense import blueprint, dense_space, training
 from unitune.models.heads import head
 from unitune.models.initializers import suits
-from unitune.report.progress import Listener, make_progress
+from unitune.report.progress import Listener, all_listeners
 from unitune.result import Result
 from unitune.search import Given, Goal, Strategy, make_strategy
 from unitune.space import Space
@@ -244,7 +244,7 @@ def tune(
         return make_strategy(strategy, space, goal=goal, seed=seed, trials=trials, ends=ends, given=given)
 
     chosen, limit = strategy_made()
-    listeners = [*make_progress(progress), *callbacks]
+    listeners = all_listeners(progress, callbacks)
     with engine_on(engine, executor) as chosen_engine:
         if function is not None:
             chosen_engine = function.failing(chosen_engine)

@@ -182,11 +182,11 @@ def run(
             if strategy.learns:
                 phases.seconds |= {"proposing": found.proposing_s, "waited for proposals": found.waited_s}
             if not any(trial.state == "complete" for trial in found.trials):
-                reason = found.trials[0].failure if found.trials else "no trial was finished"
+                reason = found.trials[0].failure if found.trials else ""
                 if session is not None and not found.interrupted:
                     session.discard()
                     session = None
-                raise TrainingError(f"All {len(found.trials):,} trials failed. The first: {reason}.")
+                raise TrainingError.of_all(len(found.trials), reason)
             spent: Mapping[str, Any] = {}
             if spend:
                 _tell(listeners, "repeats")
