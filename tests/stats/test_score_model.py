@@ -9,11 +9,9 @@ from unitune.space.space import Condition
 from unitune.stats import (
     RowNoise,
     design_of,
-    effect_shares,
     model_scores,
     next_repeats,
     repeats_to_settle,
-    variance_shares,
 )
 
 UNITS, ACTIVATIONS = (4, 8, 16, 32, 64, 128), ("relu", "tanh", "gelu", "sigmoid")
@@ -118,18 +116,6 @@ def test_conditions_ranges_and_choices_of_numbers_become_positions():
     assert found["learning_rate"] == (True, pytest.approx([0.5, 1.0]))
     assert found["units_2"] == (True, pytest.approx([np.nan, 0.5], nan_ok=True))
     assert found["flag"] == (False, [0.0, 1.0])
-
-
-def test_shares_agree_with_the_analysis_of_variance_on_a_complete_grid():
-    units = np.array([UNITS.index(c["units"]) for c in CONFIGURATIONS])
-    activation = np.array([ACTIVATIONS.index(c["activation"]) for c in CONFIGURATIONS])
-    for seed in range(5):
-        values, posterior = grid_posterior(seed)
-        ours = {one.term: one for one in effect_shares(posterior, GRID, CONFIGURATIONS)}
-        theirs = {one.term: one for one in variance_shares({"units": units, "activation": activation}, values)}
-        assert list(ours) == list(theirs)
-        for term, one in ours.items():
-            assert theirs[term].low - 0.01 <= one.share <= theirs[term].high + 0.01
 
 
 def test_repeats_are_worth_most_on_the_contenders_and_fewer_settle_a_wider_tolerance():

@@ -77,8 +77,8 @@ def _open(certainty: Certainty) -> str:
     more = "one more repeat" if worth.repeats == 1 else f"{worth.repeats} more repeats"
     now = int(certainty.run.folds["repeats"])
     return (
-        f"{which}: {more} of the {len(worth.trials)} likeliest would settle it in {100 * worth.settled:.0f} of 100 "
-        f"cases (`repeats={now + worth.repeats}`).{spent}"
+        f"{which}: {more} of the {len(worth.trials)} likeliest would settle it (`repeats={now + worth.repeats}`), in "
+        f"four of five cases at least.{spent}"
     )
 
 

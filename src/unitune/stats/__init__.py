@@ -2,21 +2,18 @@
 
 from unitune.stats.corrected import Estimate, bbc_cv, corrected_estimates
 from unitune.stats.design import Design, design_of
-from unitune.stats.effects import effect_marginals, effect_shares, sample_of
-from unitune.stats.forest import Axis, forest_shares
+from unitune.stats.effects import Marginal, effect_marginals, effect_shares, sample_of
 from unitune.stats.intervals import Summary, summarise
-from unitune.stats.marginals import Marginal, marginals
 from unitune.stats.out_of_fold import Cell, OutOfFold
 from unitune.stats.paired import PairedTest, corrected_t_test
 from unitune.stats.posterior import Posterior
 from unitune.stats.rows import RowNoise, row_noise
 from unitune.stats.score_model import model_scores
-from unitune.stats.ties import Ties, nothing_known, tied_after_endless_repeats, tied_by_rows, tied_with_best
+from unitune.stats.ties import Ties, tied_by_rows, tied_with_best
 from unitune.stats.value import Worth, next_repeats, repeats_to_settle, worth_of
-from unitune.stats.variance import Share, is_complete, variance_shares
+from unitune.stats.variance import Share, is_complete
 
 __all__ = [
-    "Axis",
     "Cell",
     "Design",
     "Estimate",
@@ -35,19 +32,14 @@ __all__ = [
     "design_of",
     "effect_marginals",
     "effect_shares",
-    "forest_shares",
     "is_complete",
-    "marginals",
     "model_scores",
     "next_repeats",
-    "nothing_known",
     "repeats_to_settle",
     "row_noise",
     "sample_of",
     "summarise",
-    "tied_after_endless_repeats",
     "tied_by_rows",
     "tied_with_best",
-    "variance_shares",
     "worth_of",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,6 @@ from scipy.stats import qmc
 from unitune.records import Array
 from unitune.space import Space
 from unitune.stats.design import Design, design_of
-from unitune.stats.marginals import Marginal
 from unitune.stats.posterior import Posterior
 from unitune.stats.variance import FOLDS, REST, Share, is_complete, pairs_in_order
 
@@ -20,6 +20,29 @@ SAMPLE = 64
 VALUES = 6
 """So many values of a range are looked at."""
 SEED = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Marginal:
+    """The trials of one value of a hyperparameter.
+
+    Attributes:
+        value: The number of the value.
+        n_trials: How many trials have it.
+        mean, low, high: The true score to expect with it over the others, and its 95 % interval.
+        best: The index of the trial of the smallest expected loss among these.
+        best_mean, best_low, best_high: What to expect of it: the other hyperparameters are chosen for this value.
+    """
+
+    value: int
+    n_trials: int
+    mean: float
+    low: float
+    high: float
+    best: int
+    best_mean: float
+    best_low: float
+    best_high: float
 
 
 def effect_shares(posterior: Posterior, space: Space, configurations: Sequence[Mapping[str, Any]]) -> tuple[Share, ...]:

@@ -211,52 +211,10 @@ def tied_by_rows(
     return _decide(p, best, level, ONE_SET if single else BY_ROWS)
 
 
-def tied_after_endless_repeats(
-    predictions: OutOfFold, metric: str, direction: Direction, *, best: int, validation_ratio: float, seed: int = 0
-) -> Array:
-    """Which trials would still be tied if the folds were repeated without end and the differences stayed as they are.
-
-    Repeats average out seeds and the ways to split, but they validate on the same rows: with ``v_1`` the variance by
-    rows of one repeat's mean difference and ``v_R`` that of all R, ``(R v_R - v_1) / (R - 1)`` is what stays, and of
-    the networks' variance ``v * validation_ratio``.
-
-    Args:
-        predictions: Of the trials that are tied now, each on the same folds and repeats; two repeats or more.
-        metric, direction, best, validation_ratio, seed: As in `tied_by_rows`.
-
-    Returns:
-        `(trial,)`.
-    """
-    sign = 1.0 if direction == "maximize" else -1.0
-    n_bags = min(BAGS, max(50, LARGE // len(predictions.y)))
-    bags = np.concatenate([rows_once(predictions), resamples(predictions, n_bags, np.random.default_rng(seed))])
-    scores = sign * cell_scores(predictions, metric, bags)
-    d = scores[:, [best], :] - scores
-    repeat = np.array([cell.repeat for cell in predictions.cells])
-    repeats = np.unique(repeat)
-    v_all = np.var(nanmean(d[1:]), axis=0, ddof=1)
-    each = [np.var(nanmean(d[1:, :, repeat == number]), axis=0, ddof=1) for number in repeats]
-    v_one, n = np.mean(each, axis=0), len(repeats)
-    v_rows = np.maximum(0.0, (n * v_all - v_one) / max(n - 1, 1))
-    by_fold = np.var(d[0], axis=1, ddof=1) if d.shape[2] > 1 else np.zeros(d.shape[1])
-    v_networks = np.maximum(0.0, by_fold - nanmean(_variance(d[1:]))) * validation_ratio
-    mean = nanmean(d[0])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        statistic = np.where(mean == 0, 0.0, mean / np.sqrt(v_rows + v_networks))
-    p = 2 * special.ndtr(-np.abs(statistic))
-    p[best] = np.nan
-    return _decide(p, best, LEVEL, BY_ROWS).tied
-
-
 def _variance(bags: Array) -> Array:
     """Over the first axis; NaN where all is NaN."""
     mean = bags.mean(axis=0)
     return np.asarray(((bags - mean) ** 2).sum(axis=0) / (len(bags) - 1))
-
-
-def nothing_known(n_trials: int) -> Ties:
-    """All trials tied, because nothing tells them apart."""
-    return Ties(tied=np.ones(n_trials, dtype=bool), p=np.full(n_trials, np.nan), method=NOTHING)
 
 
 def _decide(p: Array, best: int, level: float, method: str) -> Ties:

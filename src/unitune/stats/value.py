@@ -10,6 +10,11 @@ from unitune.stats.posterior import Posterior
 
 MOST = 50
 """No more repeats than this are thought of."""
+CAREFUL = 2
+"""So many times the repeats that the prediction asks for are advised, ..."""
+ROOM = 0.75
+"""... and only where the expected loss is predicted to be within this share of the tolerance: without both, advice that
+was followed in simulated searches settled too few of them."""
 CANDIDATES = 40
 OUTCOMES, TRUTHS = 128, 256
 SURE = 0.85
@@ -112,29 +117,31 @@ def next_repeats(posterior: Posterior, *, members: int, tolerance: float | None 
 def repeats_to_settle(
     posterior: Posterior, *, members: int, tolerance: float | None = None, sure: float = SURE, seed: int = 0
 ) -> Worth | None:
-    """How many repeats of the contenders bring the expected loss within the tolerance; None if fifty do not.
+    """How many repeats of the contenders settle the choice; None if fifty do not.
+
+    After them the trial of the smallest expected loss is within the tolerance of the truly best. In simulated searches
+    that followed the advice that held in more than 80 %.
 
     Args:
         posterior, members, tolerance, seed: As in `worth_of`.
-        sure: The probability that it is settled then.
+        sure: The predicted probability that it is settled then.
     """
+    margin = posterior.tolerance if tolerance is None else tolerance
     order = _contenders(posterior)
-    low, high = 0, 1
-    found = None
-    while high <= MOST:
-        one = worth_of(posterior, order, members=members, repeats=high, tolerance=tolerance, seed=seed)
-        if one.settled >= sure:
-            found = one
-            break
-        low, high = high, 2 * high if high < MOST <= 2 * high - 1 or 2 * high <= MOST else MOST + 1
-    while found is not None and high - low > 1:
+
+    def after(repeats: int) -> Worth:
+        return worth_of(posterior, order, members=members, repeats=repeats, tolerance=ROOM * margin, seed=seed)
+
+    most = MOST // CAREFUL
+    tried = [one for one in (1, 2, 4, 8, 16, most) if one <= most]
+    high = next((one for one in tried if after(one).settled >= sure), None)
+    if high is None:
+        return None
+    low = max((one for one in tried if one < high), default=0)
+    while high - low > 1:
         middle = (low + high) // 2
-        one = worth_of(posterior, order, members=members, repeats=middle, tolerance=tolerance, seed=seed)
-        if one.settled >= sure:
-            found, high = one, middle
-        else:
-            low = middle
-    return found
+        low, high = (low, middle) if after(middle).settled >= sure else (middle, high)
+    return worth_of(posterior, order, members=members, repeats=CAREFUL * high, tolerance=margin, seed=seed)
 
 
 def _contenders(posterior: Posterior) -> list[int]:

@@ -148,7 +148,7 @@ def _cost(problem: Problem, posterior: Posterior, margin: float) -> str:
     if worth is None:
         return "repeats on these rows would not bring the expected loss within the tolerance"
     networks = worth.repeats * len(worth.trials) * problem.n_folds
-    return f"{networks:,} more networks would settle the choice in {100 * worth.settled:.0f} of 100 cases"
+    return f"{networks:,} more networks would settle the choice, in four of five cases at least"
 
 
 def _repeat_each(problem: Problem, found: Searched, chosen: Sequence[Trial], **how: Any) -> bool:

@@ -217,7 +217,9 @@ def _heatmap(gallery: Gallery) -> Plot | None:
     border = ""
     if facts.credible:
         border = "Any of the cells may be the best. " if n == len(cells) else BORDER
-    below = ", and below it the range that holds it with 95 %" if np.isfinite(grid.low).any() else ""
+    below = (
+        ", and below it, where there is room, the range that holds it with 95 %" if np.isfinite(grid.low).any() else ""
+    )
     return _plot(
         "heatmap",
         gallery.heatmap(),
