@@ -23,7 +23,7 @@ import numpy as np
 
 from bench.searches import DATA, FOLDS, REPEATS, SPACES, Trained, load, save, space_of, train
 from unitune.models.metrics import ATTAINABLE
-from unitune.stats import OutOfFold, Posterior, corrected_estimates, design_of, model_scores, row_noise
+from unitune.stats import OutOfFold, Posterior, design_of, model_scores, row_noise
 
 Array = np.ndarray
 READINGS = {"5 folds": FOLDS, "5 folds x 3": FOLDS * REPEATS, "hold-out": 1}
@@ -43,7 +43,6 @@ class Measured:
         stated: The expected loss of the recommended.
         covers: Whether the 95 % interval of the recommended holds its true score.
         covers_all: The share of all trials' intervals that hold theirs.
-        estimate: Whether the interval of the corrected estimate of the best does; NaN where it is not made.
         claims, false: Pairs of which one is said to be better, or that are said to be practically equal; and how many
             of these are not so.
     """
@@ -57,17 +56,16 @@ class Measured:
     stated: float
     covers: float
     covers_all: float
-    estimate: float
     claims: float
     false: float
 
 
-def posterior_of(trained: Trained, reading: str, *, seed: int = 0) -> tuple[Posterior, OutOfFold]:
-    """The posterior of a search read in one way, and the predictions that it used."""
+def posterior_of(trained: Trained, reading: str, *, seed: int = 0) -> Posterior:
+    """The posterior of a search read in one way."""
     n = READINGS[reading]
     kept = trained.predictions
     predictions = OutOfFold(task=kept.task, y=kept.y, numbers=kept.numbers, cells=kept.cells[:n])
-    posterior = model_scores(
+    return model_scores(
         trained.values[:, :n],
         trained.direction,
         fold=np.arange(n) % FOLDS,
@@ -78,19 +76,17 @@ def posterior_of(trained: Trained, reading: str, *, seed: int = 0) -> tuple[Post
         rows=row_noise(predictions, trained.metric, seed=seed),
         seed=seed,
     )
-    return posterior, predictions
 
 
-def measure(trained: Trained, reading: str, *, tolerance: float | None = None, estimates: bool = True) -> Measured:
+def measure(trained: Trained, reading: str, *, tolerance: float | None = None) -> Measured:
     """Reads a search in one way, and compares with the truth.
 
     Args:
         trained: The search.
         reading: One of `READINGS`.
         tolerance: In standard errors of a score; the usual one if not given.
-        estimates: Whether the corrected estimate is measured too, which is slow.
     """
-    posterior, predictions = posterior_of(trained, reading)
+    posterior = posterior_of(trained, reading)
     sign = 1.0 if trained.direction == "maximize" else -1.0
     truth, gains = trained.truth, sign * trained.truth
     values = trained.values[:, : READINGS[reading]]
@@ -112,14 +108,6 @@ def measure(trained: Trained, reading: str, *, tolerance: float | None = None, e
     low, high = np.quantile(draws, [0.025, 0.975], axis=0)
     inside = (low <= truth) & (truth <= high)
     credible = posterior.credible()
-    estimate = np.nan
-    if estimates:
-        one = corrected_estimates(predictions, [trained.metric], trained.direction, n_bags=200)[trained.metric]
-        # The same allowance, in quadrature.
-        wider = np.hypot(1.0, 1.96 * np.hypot(*off) / max((one.high - one.low) / 2, 1e-12))
-        estimate = float(
-            one.mean - (one.mean - one.low) * wider <= truth[best] <= one.mean + (one.high - one.mean) * wider
-        )
     claims, false = _claims(posterior, pick, gains, 2 * off[0])
     return Measured(
         best=float((gains.max() - gains[best]) / unit),
@@ -131,7 +119,6 @@ def measure(trained: Trained, reading: str, *, tolerance: float | None = None, e
         stated=float(posterior.expected_loss[pick] / unit),
         covers=float(inside[pick]),
         covers_all=float(inside.mean()),
-        estimate=estimate,
         claims=float(claims),
         false=float(false),
     )
@@ -157,7 +144,7 @@ def _claims(posterior: Posterior, pick: int, gains: Array, slack: float) -> tupl
 
 HEAD = (
     "| searches | best | recommended | stated | one s.e. rule | parameters | credible set | holds best "
-    "| interval | estimate | false claims |"
+    "| interval | false claims |"
 )
 
 
@@ -170,7 +157,7 @@ def line(name: str, found: Iterable[Measured]) -> str:
         f"| {name} ({len(rows)}) | {mean['best']:.3f} | {mean['recommended']:.3f} | {mean['stated']:.3f} "
         f"| {mean['one_se']:.3f} | {np.exp(mean['parameters']):.2f} | {100 * mean['size']:.0f} % "
         f"| {100 * mean['holds']:.0f} % | {100 * mean['covers']:.0f} % ({100 * mean['covers_all']:.0f} %) "
-        f"| {100 * mean['estimate']:.0f} % | {100 * false:.1f} % |"
+        f"| {100 * false:.1f} % |"
     )
 
 

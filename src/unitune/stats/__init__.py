@@ -1,8 +1,8 @@
 """Statistics on the scores of trials: one model of all of them, intervals, the winner's corrected score."""
 
-from unitune.stats.corrected import Estimate, bbc_cv, corrected_estimates
 from unitune.stats.design import Design, design_of
 from unitune.stats.effects import Marginal, effect_marginals, effect_shares, sample_of
+from unitune.stats.estimate import Estimate
 from unitune.stats.intervals import Summary, summarise
 from unitune.stats.out_of_fold import Cell, OutOfFold
 from unitune.stats.paired import PairedTest, corrected_t_test
@@ -26,8 +26,6 @@ __all__ = [
     "Summary",
     "Ties",
     "Worth",
-    "bbc_cv",
-    "corrected_estimates",
     "corrected_t_test",
     "design_of",
     "effect_marginals",

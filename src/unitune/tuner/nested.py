@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +12,11 @@ from unitune.data.dataset import Dataset
 from unitune.data.folds import make_folds
 from unitune.engine.contract import Engine
 from unitune.errors import OptionError
+from unitune.models.metrics import ATTAINABLE, METRICS, evaluate
+from unitune.records import Array
 from unitune.search import Strategy
 from unitune.space import Space
-from unitune.stats import Cell, OutOfFold, corrected_estimates
+from unitune.stats import Cell, OutOfFold, model_scores, row_noise
 from unitune.tuner.budget import Budget
 from unitune.tuner.pose import check_number
 from unitune.tuner.refit import Refitter
@@ -69,16 +70,14 @@ def nested_estimates(
         time_ordered: Whether outer folds, too, train on earlier rows.
 
     Returns:
-        From each metric to `mean`, `low`, `high`, `method`; pooled over the outer folds by their mean, with a bootstrap
-        of their rows for the interval. It is that of the procedure, and does not have the spread that other outer folds
-        would give.
+        From each metric to `mean`, `low`, `high`, `method`: the outer folds as one trial of the model of scores. It is
+        that of the procedure, and does not have the whole spread that other outer folds would give.
 
     Source: Varma and Simon, "Bias in error estimation when using cross-validation for model selection", BMC
         Bioinformatics 7 (2006).
     """
-    cells = []
-    metrics: tuple[str, ...] = ()
-    direction = "maximize"
+    cells: list[Cell] = []
+    scores: list[Mapping[str, Array]] = []
     for fold in make_folds(data, folds=nested, time_ordered=time_ordered, seed=seed):
         inner, held_out = pose(data.take(fold.train)), data.take(fold.validation)
         chosen, limit = strategy()
@@ -103,7 +102,7 @@ def nested_estimates(
         )
         refitter = Refitter(problem=inner.problem, network=inner.network, test_data=held_out)
         predictions = refitter.predictions(result.recommended, result.model(), held_out)
-        metrics, direction = inner.problem.metrics, inner.problem.direction
+        scores.append(evaluate(inner.problem.metrics, held_out.y, predictions, held_out.sample_weight, task=data.task))
         cells.append(
             Cell(fold=fold.fold, repeat=0, rows=fold.validation, trials=np.zeros(1, dtype=int), predictions=predictions)
         )
@@ -118,9 +117,18 @@ def nested_estimates(
         weight=data.sample_weight,
         groups=groups,
     )
-    found: Mapping[str, Any] = corrected_estimates(outer, metrics, direction, seed=seed)  # type: ignore[arg-type]
+    found = {}
+    for metric in scores[0]:
+        values = np.array([[float(one[metric][0]) for one in scores]])
+        posterior = model_scores(
+            values,
+            METRICS[metric].direction,
+            validation_ratio=1 / (nested - 1),
+            attainable=ATTAINABLE.get(metric, (-np.inf, np.inf)),
+            rows=row_noise(outer, metric, seed=seed),
+            seed=seed,
+        )
+        low, high = posterior.interval()
+        found[metric] = {"mean": float(posterior.mean[0]), "low": float(low[0]), "high": float(high[0])}
     method = f"nested cross-validation with {nested} outer folds"
-    return {
-        name: {key: value for key, value in asdict(one).items() if key in ("mean", "low", "high")} | {"method": method}
-        for name, one in found.items()
-    }
+    return {name: {**one, "method": method} for name, one in found.items()}
