@@ -20,4 +20,6 @@ for model in models.values():
     model.compile(optimizer="adam", loss="binary_crossentropy", metrics=["accuracy"])
 
 result = unitune.compare(models, x_train, y_train, validation_data=(x_val, y_val), epochs=10)
-print(result.table().to_string())
+table = result.table()[["model", "mean", "expected", "low", "high", "p_best", "expected_loss", "pick"]]
+print(table.round(3).to_string())
+print(*result.conclusion, sep="\n")

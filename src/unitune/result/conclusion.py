@@ -33,13 +33,13 @@ def _take(certainty: Certainty, name_of: Callable[[Trial], str]) -> str:
     head = f"Take {name_of(chosen)} (trial {chosen.number}): "
     if chosen.number == best.number:
         return f"{head}of {many} it has the best {objective}, {mean:.4g}."
-    head = f"{head}of {many}, trial {best.number} has the best {objective}, {score:.4g} and not {mean:.4g}, but "
+    head += f"its {objective} of {mean:.4g} is not the highest of {many}, {score:.4g} (trial {best.number}), but "
     if chosen.n_parameters >= best.n_parameters:
-        return f"{head}the scores of all together speak for this one."
+        return f"{head}the scores of all together speak for it."
     lost = certainty.posterior.expected_loss
     return (
-        f"{head}this one has {chosen.n_parameters:,} parameters instead of {best.n_parameters:,}, and lies on average "
-        f"{lost[certainty.place]:.2g} behind the truly best where that one lies {lost[0]:.2g}."
+        f"{head}it has {chosen.n_parameters:,} parameters instead of {best.n_parameters:,}, and lies on average "
+        f"{lost[certainty.place]:.2g} behind the truly best, where trial {best.number} lies {lost[0]:.2g}."
     )
 
 
@@ -63,22 +63,24 @@ def _open(certainty: Certainty) -> str:
     spent = f" {certainty.run.spent['reason']}" if certainty.run.spent.get("reason") else ""
     if not certainty.is_known:
         return "With one score for each trial nothing tells a difference from luck; folds (`folds=5`) would."
+    if len(certainty.modelled) == 1:
+        return "There was nothing to choose from."
+    limits = "".join(f" {sentence}" for sentence in certainty.posterior.limits)
     n = len(certainty.credible)
     if n == 1:
-        sure = "Nothing is open" if len(certainty.modelled) > 1 else "There was nothing to choose from"
-        return f"{sure}.{spent}" if len(certainty.modelled) == 1 else f"{sure}: no other trial may be the best.{spent}"
+        return f"Nothing is open: with 95 % no other trial is better.{spent}{limits}"
     which = f"Which of {n:,} trials is the truly best is open"
     lost = float(certainty.posterior.expected_loss[certainty.place])
     if certainty.is_settled:
-        return f"{which}, and hardly matters: with this one you lose {lost:.2g} on average.{spent}"
+        return f"{which}, and hardly matters: with this one you lose {lost:.2g} on average.{spent}{limits}"
     worth = certainty.to_settle
     if worth is None:
-        return f"{which}, and repeats on these rows would not settle it: that takes more rows.{spent}"
+        return f"{which}, and repeats on these rows would not settle it: that takes more rows.{spent}{limits}"
     more = "one more repeat" if worth.repeats == 1 else f"{worth.repeats} more repeats"
     now = int(certainty.run.folds["repeats"])
     return (
         f"{which}: {more} of the {len(worth.trials)} likeliest would settle it (`repeats={now + worth.repeats}`), in "
-        f"four of five cases at least.{spent}"
+        f"four of five cases at least.{spent}{limits}"
     )
 
 

@@ -85,7 +85,7 @@ def _why_not_fused(trials: tuple[Trial, ...], members_per_trial: int) -> dict[st
 
 
 def _estimates(result: Result) -> dict[str, Any] | None:
-    """The corrected estimates; None where the run did not keep what they need."""
+    """What to expect of the recommended trial; None where nothing tells."""
     try:
         return {name: plain(asdict(one)) for name, one in result.estimates.items()}
     except RunFolderError:

@@ -1,4 +1,4 @@
-"""Statistics on the scores of trials: one model of all of them, intervals, the winner's corrected score."""
+"""Statistics on the scores of trials: one model of all of them, and intervals of single ones."""
 
 from unitune.stats.design import Design, design_of
 from unitune.stats.effects import Marginal, effect_marginals, effect_shares, sample_of

@@ -1,4 +1,4 @@
-"""Predictions of rows that a network did not see, of many trials: what the corrected estimate is computed from."""
+"""Predictions of rows that a network did not see, of many trials: what tells the luck of rows."""
 
 from __future__ import annotations
 
