@@ -10,10 +10,10 @@ import pytest
 import unitune
 from unitune.engine.contract import Outcome
 from unitune.errors import OptionError
+from unitune.models.dense import dense_space
 from unitune.models.metrics import METRICS
 from unitune.search import Random
 from unitune.search.tpe import Tpe
-from unitune.tuner.dense import dense_space
 
 RANGES = {"units": "2:64", "learning_rates": "1e-4:1e-1:log"}
 

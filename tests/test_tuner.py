@@ -257,7 +257,7 @@ def test_ctrl_c_while_the_best_is_refitted_keeps_the_search(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("unitune.tuner.refit.fit_member", stop)
+        patch.setattr("unitune.tuner.refit.Refitter._as_a_member", stop)
         found = quick(*classes(), units=2, out=tmp_path, name="cut")
     assert found.interrupted
     assert not (tmp_path / "cut" / "best.keras").exists()
@@ -269,7 +269,7 @@ def test_a_winner_that_cannot_be_refitted_leaves_the_rest(tmp_path):
         raise MemoryError("no room")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("unitune.tuner.refit.fit_member", fail)
+        patch.setattr("unitune.tuner.refit.Refitter._as_a_member", fail)
         found = quick(*classes(), units=2, out=tmp_path, name="cut")
     assert "could not be refitted" in found.notes[-1]
     assert "MemoryError" in unitune.load(tmp_path / "cut").notes[-1]

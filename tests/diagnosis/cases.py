@@ -221,6 +221,10 @@ def built(kind, seed, noise=0.01):
         case "plateaued_capacity":
             units = (4, 16, 64, 256)
             return search([{"units": u} for u in units], scores=(0.7, 0.9, 0.9, 0.9), tolerance=0.03, **shared)
+        case "linear_as_good":
+            return search(references={"linear": (0.91, 0.9, 0.89, 0.92, 0.9)}, **shared)
+        case "boosting_ahead":
+            return search(references={"linear": (0.7,) * 5, "boosting": (0.97, 0.98, 0.99, 0.98, 0.97)}, **shared)
         case "suspiciously_easy":
             return search(best_feature="diagnosis_code", best_feature_score=0.998, **shared)
     raise ValueError(kind)

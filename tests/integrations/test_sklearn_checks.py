@@ -19,7 +19,7 @@ from unitune.sklearn import (
 )
 
 sys.path.insert(0, str(Path(__file__).parent))
-from quick_engine import QuickEngine, quick_fit
+from quick_engine import QuickEngine
 
 MINI_BATCHES = "rows of weight 0 are still part of the mini-batches, whose loss is a mean over their rows"
 
@@ -77,7 +77,7 @@ SMALL = {"units": [8, 16], "activations": "tanh", "folds": 2, "random_state": 0}
 def _quick(monkeypatch):
     """What these estimators add to `tune` is under test, and not training."""
     monkeypatch.setattr("unitune.tuner.dense.engine_on", lambda *_: nullcontext(QuickEngine()))
-    monkeypatch.setattr("unitune.tuner.refit.fit_member", quick_fit)
+    monkeypatch.setattr("unitune.tuner.refit.Refitter._engine", lambda _: QuickEngine())
 
 
 @pytest.mark.usefixtures("_quick")

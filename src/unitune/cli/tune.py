@@ -100,7 +100,9 @@ def command(
         Text, _option(WHAT, "Kernel initializers; auto suits the activation.", metavar="VALUES")
     ] = None,
     batch_sizes: Annotated[Text, _option(WHAT, "Rows per step.", metavar="VALUES")] = None,
-    epochs: Annotated[Text, _option(WHAT, "Epochs at most.", metavar="VALUES")] = None,
+    epochs: Annotated[
+        Text, _option(WHAT, "Epochs at most; if not given, until it is learnt.", metavar="VALUES")
+    ] = None,
     patience: Annotated[
         int | None, _option(WHAT, "Stop after so many epochs without improvement; best weights are kept.")
     ] = None,
@@ -123,6 +125,9 @@ def command(
     test_data: Annotated[Text, _option(HOW, "A table that is looked at once, at the end.")] = None,
     sample_weight: Annotated[Text, _option(HOW, "A column of weights.")] = None,
     class_weight: Annotated[Text, _option(HOW, "balanced, or weights: yes=2,no=1.")] = None,
+    target_scale: Annotated[
+        Text, _option(DATA, "auto, standard or log: the scale on which a number is learnt; predictions are in its own.")
+    ] = None,
     normalize: Annotated[Text, _option(DATA, "auto, true or false: bring numbers to mean 0 and deviation 1.")] = None,
     separator: Annotated[Text, _option(DATA, SEPARATOR)] = None,
     decimal: Annotated[Text, _option(DATA, DECIMAL)] = None,
@@ -156,6 +161,9 @@ def command(
         _option(SEARCH, "What may be given away for a cheaper network, in units of the objective; 0: nothing."),
     ] = None,
     nested: Annotated[int | None, _option(SEARCH, "Nested cross-validation with so many outer folds.")] = None,
+    references: Annotated[
+        Text, _option(SEARCH, "Simpler models to show beside the trials: majority,linear,boosting, auto or none.")
+    ] = None,
     engine: Annotated[Text, _option(SEARCH, "auto, fused or solo.")] = None,
     ray: Annotated[
         Text,

@@ -94,6 +94,16 @@ def names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+def references(text: str) -> str | list[str]:
+    """`auto`, `none`, or names of simpler models with commas between.
+
+    Example:
+        >>> references("none"), references("majority,linear")
+        ('none', ['majority', 'linear'])
+    """
+    return text if text in ("auto", "none") else names(text)
+
+
 def splitter(text: str) -> Any:
     """A splitter of `sklearn.model_selection`, from its name and arguments.
 
@@ -149,6 +159,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "baseline": baseline,
     "enqueue": enqueue,
     "objectives": names,
+    "references": references,
     "cv": splitter,
 }
 

@@ -49,6 +49,8 @@ def show(result: Result, *, as_json: bool = False, top: int = TOP) -> None:
     if table["expected"].notna().any():
         console.print(Padding(Text(MEANING, style="dim"), (0, 0, 1, 1)))
     score, number = chosen.scores[result.objective], _format_of(table)
+    if len(result.references):
+        console.print(Padding(_references(result, number), (0, 0, 1, 2)), soft_wrap=True)
     lines = [f"[bold]Recommended:[/] {escape(_settings(result))} (trial {chosen.number})"]
     lines.append(
         f"  {result.objective} {number(score.mean)} over the folds, {number(score.train)} on its training rows"
@@ -68,6 +70,13 @@ def show(result: Result, *, as_json: bool = False, top: int = TOP) -> None:
         report = result.folder / "report.html"
         if report.exists():
             console.print(f"[bold]Report:[/] {escape(str(report))}", soft_wrap=True)
+
+
+def _references(result: Result, number: Callable[[float], str]) -> str:
+    """What simpler models score, on one line."""
+    rows = result.references.to_dict("records")
+    each = [f"{row['reference']} {number(row['mean'])}" for row in rows]
+    return f"[dim]Simpler models on the same folds (not ranked): {escape(', '.join(each))}[/]"
 
 
 def show_verification(verification: Verification, *, as_json: bool = False) -> None:

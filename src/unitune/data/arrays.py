@@ -24,6 +24,7 @@ class Split:
         w_train, w_val: `(row,)` weights, or None. Class weights are in `w_train` only.
         y_scale, y_offset: `(output,)`; a regression's prediction in the user's units is
             `prediction * y_scale + y_offset`. None where nothing was scaled.
+        y_log: Whether that is its logarithm.
     """
 
     fold: int
@@ -36,6 +37,7 @@ class Split:
     w_val: Array | None = None
     y_scale: Array | None = None
     y_offset: Array | None = None
+    y_log: bool = False
 
 
 def as_inputs(x: Rows) -> tuple[Array, ...]:

@@ -38,6 +38,7 @@ class Dataset:
         groups: int64 `(row,)`, rows of the same number stay together in a fold; or None.
         class_weight: `"balanced"`, or float64 `(class,)` in the order of `classes`, or None.
         normalize: Whether features are normalised inside the model; `"auto"`: unless they are already.
+        log_target: Whether networks learn the logarithm of a regression's target.
         target_name: The name of the target column, or `"y"`.
         target_form: How numbers of the target are written, where they are text (`cells.POINT`, `cells.COMMA`).
         ids: Columns of a table that are kept beside the predictions, and are no features.
@@ -56,6 +57,7 @@ class Dataset:
     groups: Array | None = None
     class_weight: Array | Literal["balanced"] | None = None
     normalize: bool | Literal["auto"] = "auto"
+    log_target: bool = False
     target_name: str = "y"
     target_form: str = ""
     ids: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ from unitune.diagnosis import (
     overfit,
     plateaued_capacity,
     saturation,
+    simpler_model,
     suspiciously_easy,
     too_few_epochs,
     underfit,
@@ -44,7 +45,10 @@ RULES: tuple[Rule, ...] = (
     underfit.RULE,
     too_few_epochs.RULE,
 )
-SEARCH_KINDS = ("suspiciously_easy", "edge_of_space", "noise_dominated", "plateaued_capacity")
+SEARCH_KINDS = (
+    *("suspiciously_easy", "linear_as_good", "boosting_ahead"),
+    *("edge_of_space", "noise_dominated", "plateaued_capacity"),
+)
 KINDS: tuple[str, ...] = (*(rule.kind for rule in RULES), *SEARCH_KINDS)
 """Every kind of finding."""
 
@@ -73,7 +77,7 @@ def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
         elif best is None and found.any():
             findings.append(_of_trial(evidence, rule, signs, found, int(found.argmax())))
         findings += summarise(evidence, rule, signs, found)
-    for search in (suspiciously_easy, edge, noise_dominated, plateaued_capacity):
+    for search in (suspiciously_easy, simpler_model, edge, noise_dominated, plateaued_capacity):
         findings += search.find(evidence)
     return tuple(sorted(findings, key=lambda finding: _SEVERITY[finding.severity]))
 

@@ -44,6 +44,7 @@ class Evidence:
         is_settled: Whether the choice among them hardly matters: the expected loss is within the tolerance.
         to_settle: How many trials to repeat how often until it does; None if unknown, or if no number would do.
         recommended: The number of the trial that is handed over; None if unknown.
+        references: From the kind of a simpler model to its scores in the objective, ordered as the trials' own.
         best_feature, best_feature_score: The single feature that predicts best, and how well (1 is perfectly).
     """
 
@@ -72,6 +73,7 @@ class Evidence:
     is_settled: bool = False
     to_settle: tuple[int, int] | None = None
     recommended: int | None = None
+    references: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     best_feature: str = ""
     best_feature_score: float = math.nan
 

@@ -25,7 +25,11 @@ from unitune.engine.program_key import ProgramKey
 from unitune.engine.reading import Reading
 from unitune.engine.reuse import KnownPrograms
 from unitune.engine.state import Paused
+from unitune.models.blueprint import Training
 from unitune.records import Array
+
+PATIENCES = 4
+"""With early stopping networks train for about so many times their patience, where that follows from the rows."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -133,11 +137,24 @@ def make_plan(
 
 
 def _steps(jobs: Sequence[Job], members: Array, rows: Rows) -> dict[int, int]:
-    """Training steps of each member, if it runs to its last epoch."""
+    """Training steps that each member is expected to take."""
     return {
-        int(i): jobs[i].training.epochs * math.ceil(rows.train[jobs[i].split] / jobs[i].training.batch_size)
+        int(i): expected_epochs(jobs[i].training) * math.ceil(rows.train[jobs[i].split] / jobs[i].training.batch_size)
         for i in members
     }
+
+
+def expected_epochs(training: Training) -> int:
+    """All epochs, or with early stopping so many times its patience, if that is less.
+
+    Example:
+        >>> from unitune.models.blueprint import EarlyStopping, OptimizerSpec
+        >>> adam = OptimizerSpec(class_name="Adam", learning_rate=0.001)
+        >>> expected_epochs(Training(optimizer=adam, loss="mse", epochs=500, early_stopping=EarlyStopping(patience=10)))
+        40
+    """
+    early = training.early_stopping
+    return training.epochs if early is None else min(training.epochs, PATIENCES * max(1, early.patience))
 
 
 def _compile_s(key: ProgramKey) -> float:

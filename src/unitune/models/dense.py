@@ -250,7 +250,9 @@ def blueprint(configuration: Mapping[str, Any], head: Head) -> Blueprint:
     return Blueprint(layers=tuple(chain))
 
 
-def training(configuration: Mapping[str, Any], head: Head, *, patience: int | None = None) -> Training:
+def training(
+    configuration: Mapping[str, Any], head: Head, *, patience: int | None = None, min_delta: float = 0.0
+) -> Training:
     """How a configuration is trained.
 
     Args:
@@ -258,6 +260,7 @@ def training(configuration: Mapping[str, Any], head: Head, *, patience: int | No
         head: Gives the loss and the metrics of each epoch.
         patience: Epochs without a lower `val_loss` after which training stops and the best weights are restored; None
             trains all epochs.
+        min_delta: By how much it has to be lower.
 
     Example:
         >>> from unitune.models.heads import head
@@ -277,5 +280,5 @@ def training(configuration: Mapping[str, Any], head: Head, *, patience: int | No
         epochs=configuration.get("epochs", 10),
         schedule=schedule,
         plateau=plateau,
-        early_stopping=None if patience is None else EarlyStopping(patience=patience),
+        early_stopping=None if patience is None else EarlyStopping(patience=patience, min_delta=min_delta),
     )

@@ -266,7 +266,12 @@ def fit(dataset: Dataset, train_rows: Array, *, flatten: bool = True) -> Preproc
 
 
 def assemble(
-    preprocessor: Preprocessor, core: keras.Model, y_scale: Array | None = None, y_offset: Array | None = None
+    preprocessor: Preprocessor,
+    core: keras.Model,
+    y_scale: Array | None = None,
+    y_offset: Array | None = None,
+    *,
+    y_log: bool = False,
 ) -> keras.Model:
     """One plain Keras model from raw rows to predictions in the user's units.
 
@@ -277,6 +282,7 @@ def assemble(
         preprocessor: What was learnt.
         core: The trained network, from prepared features to its output.
         y_scale, y_offset: `(output,)`, as in `Split`; None for classes.
+        y_log: As in `Split`: the exponential of that is predicted.
 
     Returns:
         A functional model. Arrays: one input `(row, feature...)`, or several under their names. Tables: a dict of
@@ -309,6 +315,8 @@ def assemble(
             np.asarray(y_scale, dtype=float).tolist(), np.asarray(y_offset, dtype=float).tolist(), dtype=dtype
         )
         output = rescale(output)
+        if y_log:
+            output = keras.layers.Activation("exponential", dtype=dtype, name="exponential")(output)
     return keras.Model(inputs, output, name=f"{core.name}_on_raw_rows")
 
 

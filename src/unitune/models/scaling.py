@@ -7,9 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from unitune.records import Array
+from unitune.errors import OptionError, suggest
+from unitune.records import Array, Task
 
 _CHUNK = 1 << 20
+
+TARGET_SCALES = ("auto", "standard", "log")
+HEAVY_TAIL = 2.0
+"""Skewness from which a target has a heavy tail: that of an exponential distribution."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,3 +97,55 @@ def scaled(keras: Any, scaling: Scaling, x: Any, dtype: str, name: str, *, fill:
     layer = keras.layers.Normalization(mean=mean.tolist(), variance=(scale**2).tolist(), dtype=dtype, name=name)
     z = layer(x)
     return ops.where(ops.isnan(z), 0.0, z) if fill else z
+
+
+def learns_log(y: Array, task: Task, target_scale: str = "auto") -> tuple[bool, str]:
+    """Whether networks are to learn the logarithm of a target, and a sentence for the user, empty where not.
+
+    Args:
+        y: `(row, output)` of a regression.
+        task: `"regression"`, or what has no scale.
+        target_scale: `"standard"`: mean 0 and standard deviation 1; `"log"`: of the logarithm; `"auto"`: `"log"` for
+            positive targets with a heavy tail (a skewness above 2) that taking the logarithm cures (within 1).
+
+    Raises:
+        OptionError: An unknown name, or `"log"` for a target that is not a positive number.
+
+    Example:
+        >>> learns_log(np.exp(np.linspace(0, 9, 50))[:, None], "regression")[0]
+        True
+    """
+    if target_scale not in TARGET_SCALES:
+        raise OptionError(
+            "`target_scale` must be a known name", f"got {target_scale!r}", suggest(str(target_scale), TARGET_SCALES)
+        )
+    if task != "regression":
+        if target_scale != "auto":
+            raise OptionError("`target_scale` is for regression", f"the task is {task}", "Leave it out.")
+        return False, ""
+    if target_scale == "standard":
+        return False, ""
+    if not (y > 0).all():
+        if target_scale == "log":
+            raise OptionError(
+                '`target_scale="log"` needs a target above 0', f"the smallest value is {y.min():g}", "Leave it out."
+            )
+        return False, ""
+    if target_scale == "log":
+        return True, "Networks learn the logarithm of the target, as asked for; predictions are in its own units."
+    skewness, of_log = _skewness(y), _skewness(np.log(y))
+    if not (skewness.min() > HEAVY_TAIL and np.abs(of_log).max() < HEAVY_TAIL / 2):
+        return False, ""
+    return True, (
+        f"Networks learn the logarithm of the target, which has a heavy tail (skewness {skewness.max():.1f}, of the "
+        f'logarithm {of_log[int(skewness.argmax())]:.1f}); predictions are in its own units (`target_scale="standard"` '
+        "for the target as it is)."
+    )
+
+
+def _skewness(y: Array) -> Array:
+    """`(output,)`: the third standardised moment; 0 for a constant."""
+    centred = y - y.mean(axis=0)
+    spread = centred.std(axis=0)
+    constant = spread <= 1e-12 * np.abs(y).max(axis=0)
+    return np.where(constant, 0.0, ((centred / np.where(constant, 1.0, spread)) ** 3).mean(axis=0))

@@ -21,8 +21,8 @@ def split_arrays(dataset: Dataset, fold: Fold, preprocessor: Preprocessor) -> Sp
 
     Returns:
         Targets of a network of the user's own stay as they were given. Other regression targets have mean 0 and
-        standard deviation 1 over the training rows, with `y_scale` and `y_offset` to undo it. Sample weights are in
-        both weights, class weights in those of the training rows only.
+        standard deviation 1 over the training rows, with `y_scale` and `y_offset` to undo it; with `dataset.log_target`
+        their logarithms have. Sample weights are in both weights, class weights in those of the training rows only.
     """
     y_train, y_val = encoded_target(dataset, fold.train), encoded_target(dataset, fold.validation)
     if dataset.given is not None and dataset.given.dtype.kind == "f":
@@ -30,6 +30,8 @@ def split_arrays(dataset: Dataset, fold: Fold, preprocessor: Preprocessor) -> Sp
     y_scale = y_offset = None
     if dataset.task == "regression" and dataset.given is None:
         y_scale, y_offset = target_scaling(dataset, fold.train)
+        if dataset.log_target:
+            y_train, y_val = np.log(y_train), np.log(y_val)
         y_train, y_val = (((y - y_offset) / y_scale).astype(preprocessor.dtype) for y in (y_train, y_val))
     return Split(
         fold=fold.fold,
@@ -42,6 +44,7 @@ def split_arrays(dataset: Dataset, fold: Fold, preprocessor: Preprocessor) -> Sp
         w_val=None if dataset.sample_weight is None else dataset.sample_weight[fold.validation].astype(np.float32),
         y_scale=y_scale,
         y_offset=y_offset,
+        y_log=dataset.log_target,
     )
 
 
@@ -56,9 +59,9 @@ def encoded_target(dataset: Dataset, rows: Array) -> Array:
 def target_scaling(dataset: Dataset, train_rows: Array) -> tuple[Array, Array]:
     """Standard deviation and mean of regression targets over the training rows, each `(output,)` float64.
 
-    A target that is constant there has scale 1.
+    Of their logarithms where `dataset.log_target`. A target that is constant there has scale 1.
     """
-    y = dataset.y[train_rows]
+    y = np.log(dataset.y[train_rows]) if dataset.log_target else dataset.y[train_rows]
     offset, scale = y.mean(axis=0), y.std(axis=0)
     return np.where(scale <= 1e-12 * np.abs(offset), 1.0, scale), offset
 

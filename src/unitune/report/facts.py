@@ -55,6 +55,7 @@ class Facts:
         marginals: For each hyperparameter that varies its marginals, as `Result.marginals` has them.
         trial_health: Columns `trial`, `dead_units`, `saturated` (shares in the worst layer at the end) and
             `gradient_flow` (norm in the first over that in the last dense layer); None where nothing was measured.
+        references: A row for each simpler model on the same folds, as `Result.references` has them.
         layers: Of the recommended trial's network; empty where they are not known.
         standardised: Whether losses are in standard deviations of the target.
         how: What is needed to repeat the run: from a heading to names and values.
@@ -86,6 +87,7 @@ class Facts:
     no_interplay: str = ""
     marginals: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     trial_health: pd.DataFrame | None = None
+    references: pd.DataFrame | None = None
     layers: tuple[Layer, ...] = ()
     standardised: bool = False
     how: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

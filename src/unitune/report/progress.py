@@ -58,7 +58,7 @@ class Listener:
         """Called for each finished trial; `best` is the best so far, or None where all failed."""
 
     def on_phase(self, phase: str) -> None:
-        """Called when something else begins that takes a while: `"repeats"`, `"refit"` or `"save"`."""
+        """Called when something else begins that takes a while: `"repeats"`, `"references"`, `"refit"` or `"save"`."""
 
     def on_end(self) -> None:
         """Called once, whatever happened, when nothing more will come."""
@@ -143,6 +143,7 @@ class Bar(Listener):
         words = {
             "stopping": "stopping after the networks in training; Ctrl-C again stops at once",
             "repeats": "repeating the trials that may be the best",
+            "references": "training simpler models",
             "refit": "refitting the best on all rows",
             "save": "saving",
         }

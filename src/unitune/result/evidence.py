@@ -12,6 +12,7 @@ import pandas as pd
 from unitune.diagnosis import Evidence
 from unitune.records import Array, Trial
 from unitune.result.certainty import Certainty
+from unitune.result.references import Reference
 from unitune.store import Run
 
 _MEMBER = ["trial", "repeat", "fold"]
@@ -24,6 +25,7 @@ def evidence_of(
     histories: pd.DataFrame,
     probes: pd.DataFrame,
     certainty: Certainty | None,
+    references: Sequence[Reference] = (),
 ) -> Evidence:
     """The evidence in a run's tables.
 
@@ -32,6 +34,7 @@ def evidence_of(
         trials: Its trials.
         members, histories, probes: As `member_table`, `history_table` and `probe_table`.
         certainty: What is known of the complete trials; None where there is none.
+        references: Simpler models.
     """
     # A trial that was stopped has not shown what it can do.
     trials = [trial for trial in trials if trial.state != "stopped"]
@@ -65,6 +68,7 @@ def evidence_of(
         validation_ratio=float(run.folds["validation_ratio"]),
         repeats=int(run.folds["repeats"]),
         **({} if certainty is None else _certain(certainty, place)),
+        references={one.kind: one.values[run.objective] for one in references if run.objective in one.values},
         best_feature=str(data.get("best_feature") or ""),
         best_feature_score=_number(data.get("best_feature_score")),
     )

@@ -86,6 +86,7 @@ def facts_of(result: Result) -> Facts:
         no_interplay=no_interplay,
         marginals=_marginals(result, settings),
         trial_health=_trial_health(result),
+        references=_known(lambda: result.references)[0],
         layers=_layers(result, chosen) if chosen else (),
         standardised=bool(run.data.get("standardised")),
         how=_how(result),

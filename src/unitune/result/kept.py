@@ -13,6 +13,7 @@ from unitune.engine.contract import Job
 from unitune.errors import RunFolderError
 from unitune.models import backend
 from unitune.records import Array, Trial
+from unitune.result.references import Reference
 
 if TYPE_CHECKING:
     import keras
@@ -52,6 +53,10 @@ class KeptModels:
     def test_scores(self, trial: Trial, model: Callable[[], keras.Model]) -> dict[str, float]:
         """Nothing: the test rows are not pickled."""
         return {}
+
+    def references(self) -> tuple[tuple[Reference, ...], tuple[str, ...]]:
+        """None beside those that are known."""
+        return (), ()
 
     def members(self, trial: Trial) -> tuple[Sequence[Job], Sequence[Split]]:
         """Not to be had: the rows are not pickled."""

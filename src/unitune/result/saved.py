@@ -12,6 +12,7 @@ from unitune.engine.contract import Job
 from unitune.errors import RunFolderError
 from unitune.models import backend
 from unitune.records import Array, Trial
+from unitune.result.references import Reference
 from unitune.result.search_result import BEST_MODEL, Result
 from unitune.store import history_table, load_predictions, load_probes, load_run, member_table, probe_table
 from unitune.store.unfinished import is_unfinished, open_run_folder, read_run
@@ -48,6 +49,10 @@ class _Saved:
     def test_scores(self, trial: Trial, model: Callable[[], keras.Model]) -> dict[str, float]:
         """Nothing: the test rows were not saved."""
         return {}
+
+    def references(self) -> tuple[tuple[Reference, ...], tuple[str, ...]]:
+        """None beside those that are known."""
+        return (), ()
 
     def members(self, trial: Trial) -> tuple[Sequence[Job], Sequence[Split]]:
         """Not to be had: the rows were not saved."""

@@ -26,6 +26,7 @@ from unitune.result.evidence import evidence_of
 from unitune.result.files import pictures_of, rows_of, saving, tables_of, trees_of
 from unitune.result.kept import Kept, KeptModels
 from unitune.result.new_rows import Predicted, predict_rows
+from unitune.result.references import Reference, reference_table, with_references
 from unitune.result.shown import html_of, with_certainty
 from unitune.result.summary import summary_of
 from unitune.result.verification import Verification, verify_members
@@ -56,6 +57,10 @@ class Source(Protocol):
 
     def members(self, trial: Trial) -> tuple[Sequence[Job], Sequence[Split]]:
         """The jobs of its members as the search had them, and their rows."""
+        ...
+
+    def references(self) -> tuple[tuple[Reference, ...], tuple[str, ...]]:
+        """Simpler models on the same folds, and sentences on those that were left out."""
         ...
 
 
@@ -174,7 +179,29 @@ class Result:
     def _evidence(self) -> Evidence:
         # Where every trial failed nothing is certain, and why they failed is a finding.
         certainty = self._certainty if any(trial.state == "complete" for trial in self._trials) else None
-        return evidence_of(self._run, self._trials, self._members, self._histories, self._probes, certainty)
+        tables = (self._members, self._histories, self._probes)
+        return evidence_of(self._run, self._trials, *tables, certainty, self._references)
+
+    @property
+    def references(self) -> pd.DataFrame:
+        """What simpler models score on the same folds, in the objective: no trial, and never ranked among them.
+
+        The largest class (of numbers the mean), a linear model (a network without hidden layers, trained as the others)
+        and scikit-learn's `HistGradientBoosting` with its defaults; `references=` of `tune` chooses. They are trained
+        once, when they are asked for or the run is saved.
+
+        Returns:
+            Columns `reference`, `mean`, `low`, `high` (95 % interval), `std`, `seconds`; empty where there are none.
+        """
+        return reference_table(self._references, self._run.objective)
+
+    @cached_property
+    def _references(self) -> tuple[Reference, ...]:
+        if not self._run.references:
+            found, notes = self._source.references()
+            trees = tuple(one.to_json() for one in found)
+            self._run = replace(self._run, references=trees, notes=(*self._run.notes, *notes))
+        return tuple(Reference.from_json(tree) for tree in self._run.references)
 
     @property
     def best(self) -> Trial:
@@ -279,12 +306,13 @@ class Result:
     def _certainty(self) -> Certainty:
         return Certainty(self._run, self._trials, self._get_predictions)
 
-    def table(self, *, metric: str | None = None, everything: bool = False) -> pd.DataFrame:
+    def table(self, *, metric: str | None = None, everything: bool = False, references: bool = False) -> pd.DataFrame:
         """A row for each trial, from best to worst by the objective, failed ones last.
 
         Args:
             metric: The metric to show; the objective if not given.
             everything: Also fixed hyperparameters, and the scores in all metrics.
+            references: Also simpler models, below the trials, without a rank, and named in a column `reference`.
 
         Returns:
             Columns `rank`, `trial`, `mean` over the folds; by the model of all scores `expected`, the true score to
@@ -303,7 +331,8 @@ class Result:
             )
         frame = trials_table(self._trials, self._run, metric=metric, everything=everything)
         complete = any(trial.state == "complete" for trial in self._trials)
-        return with_certainty(frame, self._certainty if complete else None, metric)
+        frame = with_certainty(frame, self._certainty if complete else None, metric)
+        return with_references(frame, self._references, metric or self._run.objective) if references else frame
 
     def pareto(self, objectives: Sequence[str] | None = None) -> pd.DataFrame:
         """The trials that no other beats in all objectives, the best in the first one first.
@@ -393,7 +422,8 @@ class Result:
     def model(self, trial: Trial | int | None = None) -> keras.Model:
         """The trained network of a trial, a plain `keras.Model` that takes raw rows.
 
-        It is trained on all rows, training and validation, for the median of the epochs that were best in the folds.
+        It is trained on all rows, training and validation, for the median of the epochs that were best in the folds;
+        where how long to train followed from the rows, for as many steps, which are fewer epochs of more rows.
         Preprocessing is inside. A trial is trained once and then kept.
 
         Args:
@@ -409,7 +439,7 @@ class Result:
             raise TrainingError(f"Trial {chosen.number} {what}{chosen.failure}.")
         if chosen.number not in self._models:
             self._models[chosen.number] = self._source.model(
-                chosen, self._median_best_epoch(chosen), self._median_rates(chosen)
+                chosen, self._refit_epochs(chosen), self._median_rates(chosen)
             )
         return self._models[chosen.number]
 
@@ -518,7 +548,7 @@ class Result:
 
     def summary(self) -> dict[str, Any]:
         """The run in one tree: what `summary.json` holds."""
-        return summary_of(self, self._members, epochs=self._median_best_epoch(self.recommended))
+        return summary_of(self, self._members, epochs=self._refit_epochs(self.recommended))
 
     def save(self, folder: str | Path | None = None, *, overwrite: bool = False) -> Path:
         """Saves the run, the model of the recommended trial (`best.keras`) and its pictures.
@@ -639,6 +669,16 @@ class Result:
     def _median_best_epoch(self, trial: Trial) -> int:
         epochs = self._members.loc[self._members["trial"] == trial.number, "best_epoch"]
         return max(1, round(float(epochs.median())))
+
+    def _refit_epochs(self, trial: Trial) -> int:
+        """The epochs of the refit: those that were best in the folds, or those that make as many steps."""
+        epochs = self._median_best_epoch(trial)
+        fold_rows = self._run.data.get("fold_rows")
+        if fold_rows is None:
+            return epochs
+        batch_size = int(trial.configuration.get("batch_size", 32))
+        steps, all_steps = (-(-int(rows) // batch_size) for rows in (fold_rows, self._run.data["n_rows"]))
+        return max(1, round(epochs * steps / all_steps))
 
     def _median_rates(self, trial: Trial) -> Array:
         """The median over folds of the learning rate in each epoch."""

@@ -60,6 +60,7 @@ def summary_of(result: Result, members: pd.DataFrame, *, epochs: int) -> dict[st
         "credible": list(result.credible),
         "estimate": _estimates(result),
         "conclusion": list(result.conclusion),
+        "references": _references(result),
         "spent": dict(run.spent),
         "test": None if tests is None else tests.to_dict(orient="index"),
         "findings": plain([asdict(finding) for finding in result.findings]),
@@ -82,6 +83,12 @@ def _why_not_fused(trials: tuple[Trial, ...], members_per_trial: int) -> dict[st
         ]
         for engine in ("vmapped", "solo")
     }
+
+
+def _references(result: Result) -> list[dict[str, Any]]:
+    rows = plain(result.references.to_dict(orient="records"))
+    assert isinstance(rows, list)
+    return rows
 
 
 def _estimates(result: Result) -> dict[str, Any] | None:

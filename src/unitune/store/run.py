@@ -46,6 +46,7 @@ class Run:
         objectives: All objectives with their directions, where there are several; the first ranks the trials.
         tolerance: What may be given away for a cheaper trial, in units of the objective; None for the usual.
         recommended: The number of the trial whose model was saved; None before.
+        references: Simpler models on the same folds, each as a tree (`unitune.result.Reference`).
     """
 
     objective: str
@@ -74,6 +75,7 @@ class Run:
     objectives: tuple[tuple[str, Direction], ...] = ()
     tolerance: float | None = None
     recommended: int | None = None
+    references: tuple[Mapping[str, Any], ...] = ()
 
     def ranked(self, trials: Sequence[Trial]) -> list[Trial]:
         """Its trials from best to worst; those that were repeated further come first, as `ranked` says why."""
@@ -91,7 +93,7 @@ class Run:
         """The record that `to_json` wrote."""
         values = {name: tree[name] for name in cls.__dataclass_fields__ if name in tree}
         values["space"] = Space.from_json(tree["space"])
-        for name in ("metrics", "notes", "changes", "logits", "plans"):
+        for name in ("metrics", "notes", "changes", "logits", "plans", "references"):
             values[name] = tuple(values.get(name, ()))
         values["objectives"] = tuple((name, direction) for name, direction in values.get("objectives", ()))
         return cls(**values)

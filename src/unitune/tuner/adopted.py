@@ -22,11 +22,12 @@ from unitune.result import Result
 from unitune.search import Grid
 from unitune.space import Choice, Hyperparameter, Space
 from unitune.store import check_folder
+from unitune.tuner.described import describe_call, recorded_call
 from unitune.tuner.executors import check_executor, engine_on
 from unitune.tuner.loop import Network
 from unitune.tuner.outputs import Failures, outputs_of, why_not
 from unitune.tuner.pose import check_number, check_options, in_memory, pose
-from unitune.tuner.run import describe_call, recorded_call, run, run_folder
+from unitune.tuner.run import run, run_folder
 
 if TYPE_CHECKING:
     import keras

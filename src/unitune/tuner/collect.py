@@ -327,4 +327,7 @@ def in_users_units(split: Split, y: Array) -> Array:
     scale = 1.0 if split.y_scale is None else split.y_scale
     offset = 0.0 if split.y_offset is None else split.y_offset
     result: Array = y * scale + offset
+    if split.y_log:
+        with np.errstate(over="ignore"):  # what is not finite is told as a failure
+            result = np.exp(result)
     return result

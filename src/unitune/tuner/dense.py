@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unitune.data.dataset import Dataset
-from unitune.data.load import dataset as read_dataset
 from unitune.engine.choose import check_engine
+from unitune.engine.device import this_device
 from unitune.errors import OptionError
-from unitune.models.activations import base_name
-from unitune.models.dense import blueprint, dense_space, training
-from unitune.models.heads import head
-from unitune.models.initializers import suits
+from unitune.models import backend
 from unitune.report.progress import Listener, all_listeners
 from unitune.result import Result
 from unitune.search import Given, Goal, Strategy, make_strategy
-from unitune.space import Space
 from unitune.store import check_folder
 from unitune.tuner.budget import check_budget
+from unitune.tuner.described import describe_call, recorded_call
 from unitune.tuner.executors import check_executor, engine_on
-from unitune.tuner.function import Function, pose_function, read_rows
-from unitune.tuner.hypermodel import HyperModel
-from unitune.tuner.loop import Network
+from unitune.tuner.function import Function
 from unitune.tuner.nested import check_nested, nested_estimates
 from unitune.tuner.objectives import first_of, further_objectives
-from unitune.tuner.pose import check_number, check_options, in_memory, pose
+from unitune.tuner.pose import check_number, check_options, in_memory
+from unitune.tuner.posed import function_of, pose_by_function, pose_dense, pose_rows
 from unitune.tuner.problem import Problem
-from unitune.tuner.run import describe_call, recorded_call, run, run_folder
+from unitune.tuner.references import check_references
+from unitune.tuner.run import run, run_folder
 from unitune.tuner.spend import check_spend
 from unitune.tuner.warm import warm_trials
 
@@ -74,6 +69,7 @@ def tune(
     sample_weight: Any = None,
     class_weight: Any = None,
     normalize: Any = "auto",
+    target_scale: str = "auto",
     separator: str | None = None,
     decimal: str | None = None,
     encoding: str | None = None,
@@ -90,6 +86,7 @@ def tune(
     spend: str | None = None,
     tolerance: float | None = None,
     nested: int | None = None,
+    references: Any = "auto",
     engine: str = "auto",
     executor: Any = None,
     seed: int = 0,
@@ -119,7 +116,8 @@ def tune(
         target: The name of the target's column, instead of `y`; several for several numbers.
         ignore: Columns of a table that are left out.
         id: Columns of a table that are left out, and kept beside the predictions of `Result.predict`.
-        units: Units of a hidden layer, 1 or more.
+        units: Units of a hidden layer, 1 or more. Where neither they nor `activations` are given, depth, learning rate,
+            dropout and weight decay vary beside both, in as many trials as are worth their time.
         activations: Names of Keras activations, layers such as `keras.layers.LeakyReLU(0.1)`, or functions.
         layers: How many hidden layers, 1 to 8.
         per_layer: Whether each layer has its own units and activation.
@@ -132,7 +130,8 @@ def tune(
         batch_normalization: True or False.
         initializers: Names of Keras initializers; `"auto"` suits the activation.
         batch_sizes: Rows per step.
-        epochs: How long to train, at most.
+        epochs: How long to train, at most. If not given, networks train until the validation loss stops improving, with
+            the limit, the patience, the batch size and the learning rate that follow from the rows.
         patience: Stop after so many epochs without improvement of the validation loss, keeping the best weights.
         task: `"binary"`, `"multiclass"` or `"regression"`; inferred from the target.
         objective: The metric that ranks the trials; accuracy for classes and RMSE for regression if not given.
@@ -151,6 +150,9 @@ def tune(
         sample_weight: `(row,)` or the name of a column.
         class_weight: From a class to its weight in training, or `"balanced"`.
         normalize: Whether features are normalised inside the model; `"auto"`: where they need it.
+        target_scale: On which scale networks learn a regression's target: `"standard"` (mean 0, standard deviation 1),
+            `"log"` (its logarithm is so), or `"auto"`: the logarithm for positive targets with a heavy tail. Scores and
+            predictions are in its own units.
         separator, decimal, encoding: Of a CSV file; found if not given.
         header: Whether the first row of a CSV or Excel file holds the names of the columns; found if not given.
         strategy: `"grid"`, `"random"`, `"qmc"`, `"tpe"`, `"gp"`, `"cmaes"`, `"nsga2"`, `"nsga3"`, `"racing"`,
@@ -174,6 +176,9 @@ def tune(
         nested: Outer folds of nested cross-validation, from 2: the whole search again inside each, its winner trained
             on the outer training rows and scored on the others. `Result.estimate` is then this, at `nested` times the
             cost; a time limit is shared, and other limits hold for each search.
+        references: Simpler models that are shown beside the trials, on the same folds (`Result.references`):
+            `"majority"` (of numbers the mean), `"linear"`, `"boosting"`; False for none. `"auto"`: all three for dense
+            networks, boosting only up to 100,000 rows and where it takes no longer than the search.
         engine: `"auto"` (the fastest for each network), `"fused"` or `"solo"`.
         executor: Where members are trained: `"threads"` of this process if not given; `"ray"`, or a `unitune.Ray(...)`
             that says how, for the workers of a Ray cluster.
@@ -213,6 +218,7 @@ def tune(
     )
     check_spend(spend)
     check_nested(nested, cv=cv, validation_data=validation_data)
+    kinds = check_references(False if references == "auto" and function is not None else references)
     check_engine(engine)
     check_executor(executor)
     check_number("keep", keep, low=0, whole=True)
@@ -243,6 +249,10 @@ def tune(
     def strategy_made() -> tuple[Strategy, int | None]:
         return make_strategy(strategy, space, goal=goal, seed=seed, trials=trials, ends=ends, given=given)
 
+    notes = posed.notes
+    if trials is None and not ends and posed.cost is not None:
+        trials = posed.cost.trials
+        notes = (*notes, posed.cost.sentence(this_device(backend.backend_name()).threads))
     chosen, limit = strategy_made()
     listeners = all_listeners(progress, callbacks)
     with engine_on(engine, executor) as chosen_engine:
@@ -275,7 +285,7 @@ def tune(
             time_limit_s=time_limit_s,
             started=started,
             listeners=listeners,
-            notes=posed.notes,
+            notes=notes,
             tests=posed.tests,
             command=describe_call("tune", call),
             call=recorded_call(call) | ({} if function is None else {"build_model": function.name}),
@@ -290,145 +300,18 @@ def tune(
             budget=budget,
             objectives=goal.objectives if goal.more else (),
             tolerance=None if tolerance is None else float(tolerance),
+            references=kinds,
+            all_references=references != "auto",
+            by_steps=posed.by_steps,
         )
 
 
 def training_settings(call: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that decide what is trained, beside rows and space, as JSON has them."""
-    names = ("patience", "normalize", "nested", "spend", "baseline", "enqueue", "objectives")
+    names = ("patience", "target_scale", "normalize", "nested", "spend", "baseline", "enqueue", "objectives")
     return {name: value for name, value in recorded_call(call).items() if name in names}
 
 
 def _network_settings(function: Function | None, problem: Problem) -> dict[str, Any]:
     """What a function builds first: another function is not to go on with this one's run."""
     return {} if function is None else {"network": function.described(problem.input_shape)}
-
-
-SPACE = (
-    "units",
-    "activations",
-    "layers",
-    "optimizers",
-    "learning_rates",
-    "schedules",
-    "dropouts",
-    "weight_decays",
-    "l1",
-    "l2",
-    "batch_normalization",
-    "initializers",
-    "batch_sizes",
-    "epochs",
-)
-ROWS = (
-    *("target", "ignore", "id", "task", "sample_weight", "groups", "class_weight"),
-    *("separator", "decimal", "encoding", "header"),
-)
-EVALUATION = ("objective", "direction", "folds", "cv", "validation_split", "validation_data", "test_data")
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Posed:
-    """What the arguments of `tune` mean before anything is searched; `data` are the rows without those held out."""
-
-    data: Dataset
-    problem: Problem
-    tests: Dataset | None
-    notes: tuple[str, ...]
-    space: Space
-    network: Callable[[Mapping[str, Any]], Network]
-
-
-def pose_dense(call: Mapping[str, Any]) -> Posed:
-    """Reads the rows, the space and the folds from arguments of `tune`; those that are missing have their defaults.
-
-    Raises:
-        InputError: An argument or the data break a rule.
-    """
-    per_layer = call.get("per_layer")
-    space = dense_space(
-        **{name: call[name] for name in SPACE if call.get(name) is not None},
-        **({"per_layer": ("units", "activation") if per_layer is True else per_layer} if per_layer else {}),
-    )
-    rows: dict[str, Any] = {name: call.get(name) for name in ROWS}
-    data = read_dataset(call["x"], call.get("y"), normalize=call.get("normalize", "auto"), **rows)
-    return pose_rows(data, space, call)
-
-
-def function_of(call: dict[str, Any], rows: Sequence[Any]) -> Function | None:
-    """The model-building function, where `tune` was given one; the rows in `call` are then those after it.
-
-    Raises:
-        OptionError: There are too many arguments, or some that belong to dense networks.
-    """
-    given = call["x"]
-    if not (isinstance(given, HyperModel) or callable(given)):
-        if rows:
-            raise OptionError("`tune` takes `x` and `y`", f"got {2 + len(rows)} arguments without names")
-        return None
-    if "y" not in call or len(rows) > 1:
-        raise OptionError("`tune` takes a function, `x` and `y`", "got no `x`" if "y" not in call else "got more")
-    strange = sorted({*SPACE[:-2], "per_layer"} & set(call))
-    if strange:
-        raise OptionError(
-            "a function that builds models has its own hyperparameters",
-            f"got `{strange[0]}`",
-            f"Ask for it in the function: `hp.Choice({strange[0]!r}, [...])`.",
-        )
-    call["x"] = call.pop("y")
-    if rows:
-        call["y"] = rows[0]
-    settings = {name: call.get(name) for name in ("batch_sizes", "epochs", "patience")}
-    return Function(given, rows=(call["x"], call.get("y")), **settings)
-
-
-def pose_by_function(function: Function, call: dict[str, Any]) -> Posed:
-    """Reads and splits the rows for a function's models.
-
-    Raises:
-        InputError: An argument or the data break a rule.
-    """
-    return pose_rows(read_rows(function, call, ROWS), function.space, call, function)
-
-
-def pose_rows(data: Dataset, space: Space, call: Mapping[str, Any], function: Function | None = None) -> Posed:
-    """Splits rows that were read already."""
-    evaluation: dict[str, Any] = {name: call.get(name) for name in EVALUATION}
-    if function is not None:
-        problem, tests, notes = pose_function(function, data, evaluation, call)
-        network = partial(function.network, problem=problem)
-        return Posed(data=data, problem=problem, tests=tests, notes=notes, space=space, network=network)
-    problem, tests, notes = pose(
-        data,
-        more_notes=initializer_notes(space),
-        repeats=call.get("repeats", 1),
-        time_ordered=call.get("time_ordered", False),
-        seed=call.get("seed", 0),
-        **evaluation,
-    )
-    task_head = head(data.task, n_classes=data.n_classes or None, n_outputs=data.n_outputs)
-
-    def dense(configuration: Mapping[str, Any]) -> Network:
-        return Network(
-            blueprint=blueprint(configuration, task_head),
-            training=training(configuration, task_head, patience=call.get("patience")),
-        )
-
-    return Posed(data=data, problem=problem, tests=tests, notes=notes, space=space, network=dense)
-
-
-def initializer_notes(space: Space) -> tuple[str, ...]:
-    """Which initializers `"auto"` stands for, as a sentence; none where it was not asked for."""
-    if not space["initializer"].domain.contains("auto"):
-        return ()
-    by_initializer: dict[str, list[str]] = {}
-    for name in space.names:
-        if name.partition("_")[0] != "activation":
-            continue
-        for value in space[name].domain.values():
-            label = str(space.label(name, value))
-            found = by_initializer.setdefault(suits(base_name(value)), [])
-            if label not in found:
-                found.append(label)
-    shown = "; ".join(f"{initializer} for {', '.join(labels)}" for initializer, labels in by_initializer.items())
-    return (f"Initializers that suit the activation: {shown}.",)

@@ -23,7 +23,7 @@ from unitune.tuner.refit import Refitter
 from unitune.tuner.run import run
 
 if TYPE_CHECKING:
-    from unitune.tuner.dense import Posed
+    from unitune.tuner.posed import Posed
 
 
 def check_nested(nested: Any, *, cv: Any, validation_data: Any) -> None:
@@ -99,6 +99,7 @@ def nested_estimates(
             spend=spend,
             tolerance=tolerance,
             budget=budget,
+            by_steps=inner.by_steps,
         )
         refitter = Refitter(problem=inner.problem, network=inner.network, test_data=held_out)
         predictions = refitter.predictions(result.recommended, result.model(), held_out)

@@ -12,7 +12,7 @@ from unitune.data.arrays import Split, row_shape
 from unitune.data.dataset import Dataset
 from unitune.data.folds import Fold
 from unitune.records import Direction
-from unitune.tuner.collect import Collector
+from unitune.tuner.collect import Collector, in_users_units
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -119,8 +119,9 @@ def unscaled(split: Split) -> Split:
         return split
     return replace(
         split,
-        y_train=(split.y_train * split.y_scale + split.y_offset).astype(split.y_train.dtype),
-        y_val=(split.y_val * split.y_scale + split.y_offset).astype(split.y_val.dtype),
+        y_train=in_users_units(split, split.y_train).astype(split.y_train.dtype),
+        y_val=in_users_units(split, split.y_val).astype(split.y_val.dtype),
         y_scale=None,
         y_offset=None,
+        y_log=False,
     )

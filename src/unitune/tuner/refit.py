@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,16 +11,18 @@ import numpy as np
 from unitune.data.arrays import Split
 from unitune.data.dataset import Dataset
 from unitune.data.folds import Fold
-from unitune.engine.contract import Job
-from unitune.engine.solo import fit_member, member_model, quiet_arrays
+from unitune.engine.contract import Engine, Job
+from unitune.engine.fused import FusedEngine
+from unitune.engine.solo import SoloEngine, fit_member, member_model, quiet_arrays
 from unitune.errors import TrainingError
 from unitune.models import preprocessing
 from unitune.models.metrics import evaluate
 from unitune.models.splits import split_arrays
 from unitune.records import Array, Member, Trial
-from unitune.result import probabilities
+from unitune.result import Reference, probabilities
 from unitune.tuner.loop import Network, jobs_of
 from unitune.tuner.problem import Problem, member_seed
+from unitune.tuner.references import train_references
 
 if TYPE_CHECKING:
     import keras
@@ -34,11 +36,25 @@ class Refitter:
         problem: The rows and folds of the search.
         network: From a configuration to its network.
         test_data: Rows that nothing has looked at, or None.
+        solo: Whether networks are trained by plain `fit`.
+        kinds, all_kinds, search_s: Of references, as `train_references` takes them.
     """
 
     problem: Problem
     network: Callable[[Mapping[str, Any]], Network]
     test_data: Dataset | None = None
+    solo: bool = False
+    kinds: tuple[str, ...] = ()
+    all_kinds: bool = False
+    search_s: float = 0.0
+
+    def _engine(self) -> Engine:
+        """Trains one network in this process."""
+        return SoloEngine() if self.solo else FusedEngine(probes=False)
+
+    def references(self) -> tuple[tuple[Reference, ...], tuple[str, ...]]:
+        """Simpler models on the same folds, and sentences on those that were left out."""
+        return train_references(self.problem, self.kinds, search_s=self.search_s, all_of_them=self.all_kinds)
 
     def members(self, trial: Trial) -> tuple[list[Job], Sequence[Split]]:
         """The jobs of the trial's members as the search had them, and their rows."""
@@ -69,23 +85,38 @@ class Refitter:
             training=network.training,
             initial_weights=network.initial_weights,
         )
-        rates = learning_rates if network.training.plateau is not None and len(learning_rates) else None
         try:
-            with quiet_arrays(), member_model(job, split) as model:
-                fitted = fit_member(model, job, split, epochs=epochs, learning_rates=rates, validate=False)
-                weights = model.get_weights()
-                source = job.blueprint.source
-                trained = model if source is None else source.kept(model)
+            with quiet_arrays():
+                by_fit = network.training.plateau is not None and len(learning_rates) > 0
+                found, failure = ([], "") if by_fit else self._as_a_member(job, split, epochs)
+                with member_model(job, split) as model:
+                    if by_fit:
+                        # At the rates that reduce-on-plateau had in the folds.
+                        fitted = fit_member(
+                            model, job, split, epochs=epochs, learning_rates=learning_rates, validate=False
+                        )
+                        failure = fitted.failure
+                    elif not failure:
+                        model.set_weights(found)
+                        if model.optimizer is not None:  # as after `fit`: a file with a bare one cannot be read
+                            model.optimizer.build(model.trainable_variables)
+                    weights = model.get_weights()
+                    source = job.blueprint.source
+                    trained = model if source is None else source.kept(model)
         except Exception as error:
             first = (str(error).strip().splitlines() or [""])[0]
             raise TrainingError(
                 f"Trial {trial.number} could not be refitted on all rows ({type(error).__name__}: {first})."
             ) from error
-        if fitted.failure or not all(np.isfinite(weight).all() for weight in weights):
-            raise TrainingError(
-                f"Trial {trial.number} could not be refitted on all rows: {fitted.failure or 'it diverged'}."
-            )
-        return preprocessing.assemble(prepared, trained, split.y_scale, split.y_offset)
+        if failure or not all(np.isfinite(weight).all() for weight in weights):
+            raise TrainingError(f"Trial {trial.number} could not be refitted on all rows: {failure or 'it diverged'}.")
+        return preprocessing.assemble(prepared, trained, split.y_scale, split.y_offset, y_log=split.y_log)
+
+    def _as_a_member(self, job: Job, split: Split, epochs: int) -> tuple[list[Array], str]:
+        """Trains the job as the search trains its members: no early stopping, and schedules run as they did there."""
+        training = replace(job.training, early_stopping=None, plateau=None, epochs=max(job.training.epochs, epochs))
+        outcome = next(iter(self._engine().train([replace(job, training=training, until=epochs)], [split])))
+        return list(outcome.weights[0]), outcome.failures[0]
 
     def test_scores(self, trial: Trial, model: Callable[[], keras.Model]) -> dict[str, float]:
         """The model's score on the test rows in each metric; empty without test rows, and then no model is made."""

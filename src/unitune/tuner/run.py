@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import shlex
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from unitune.data.arrays import Split
 from unitune.data.dataset import Dataset
-from unitune.data.files import address_of
-from unitune.diagnosis import best_single_feature
 from unitune.engine.contract import Engine, Job
 from unitune.errors import OptionError, SaveError, TrainingError
 from unitune.models import backend
 from unitune.records import Array, Direction, Trial
 from unitune.report.progress import Listener, Plan
-from unitune.result import Result, Source
+from unitune.result import Reference, Result, Source
 from unitune.result.engines import not_fused
 from unitune.search import Halving, OneAtATime, Strategy
 from unitune.space import Space
 from unitune.store import Run, history_table, member_table, probe_table
 from unitune.tuner.budget import Budget
+from unitune.tuner.described import describe_data, fold_rows, versions
 from unitune.tuner.interruption import Interruption
 from unitune.tuner.loop import Network, search
 from unitune.tuner.predictions import out_of_fold
@@ -86,6 +79,9 @@ def run(
     budget: Budget | None = None,
     objectives: Sequence[tuple[str, Direction]] = (),
     tolerance: float | None = None,
+    references: Sequence[str] = (),
+    all_references: bool = False,
+    by_steps: bool = False,
 ) -> Result:
     """Searches, puts the result together, and saves it where a folder was given.
 
@@ -95,7 +91,8 @@ def run(
 
     With `spend` a search that would use its whole budget leaves a third of it for repeats. `tolerance` is what may be
     given away for a cheaper trial. `budget` has limits beside trials and time; `objectives` are all of them, where
-    there are several.
+    there are several. `references` are kinds of simpler models, `all_references` says that none may be left out for the
+    time it takes. `by_steps`: the refit on all rows trains as many steps as the folds needed, not as many epochs.
     """
     phases = _Phases(last=started, seconds={})
     phases.end("data")
@@ -133,7 +130,7 @@ def run(
             "validation_ratio": problem.validation_ratio,
             "kind": problem.evaluation,
         },
-        data=_describe_data(problem),
+        data=describe_data(problem) | ({"fold_rows": fold_rows(problem)} if by_steps else {}),
         versions=versions(),
         command=command,
         call=call or {},
@@ -231,7 +228,16 @@ def run(
                 source=source,
             )
 
-        result = make(record, Refitter(problem=problem, network=network, test_data=tests))
+        source = Refitter(
+            problem=problem,
+            network=network,
+            test_data=tests,
+            solo=engine.name == "solo",
+            kinds=() if found.interrupted else tuple(references),
+            all_kinds=all_references,
+            search_s=phases.seconds.get("search", 0.0),
+        )
+        result = make(record, source)
         if folder is not None and session is not None:
             failed = False
             try:
@@ -239,13 +245,17 @@ def run(
             except SaveError as error:
                 error.result = result
                 raise
-            _tell(listeners, "refit")
             try:
+                if source.kinds:
+                    _tell(listeners, "references")
+                    result.references  # noqa: B018  (trained now, and then kept)
+                    phases.end("references")
+                _tell(listeners, "refit")
                 result.model()
             except TrainingError:
                 pass  # `save` keeps the rest and says so
             except KeyboardInterrupt:
-                result = make(replace(record, interrupted=True), _Stopped())
+                result = make(replace(result.run, interrupted=True), _Stopped())
             phases.end("refit")
             _tell(listeners, "save")
             phases.seconds["total"] = time.perf_counter() - started
@@ -323,6 +333,9 @@ class _Stopped:
     def test_scores(self, trial: Trial, model: Callable[[], keras.Model]) -> dict[str, float]:
         return {}
 
+    def references(self) -> tuple[tuple[Reference, ...], tuple[str, ...]]:
+        return (), ()
+
     def members(self, trial: Trial) -> tuple[Sequence[Job], Sequence[Split]]:
         raise TrainingError("the run was stopped by the user.")
 
@@ -361,94 +374,3 @@ def run_folder(
         number += 1
         folder = parent / f"{stem}-{number}"
     return folder
-
-
-def versions() -> dict[str, str]:
-    """Versions of what computed the results."""
-    name = backend.backend_name()
-    found = {"python": sys.version.split()[0], "backend": name}
-    for package in ("unitune", "keras", name, "numpy", "scikit-learn"):
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            module = sys.modules.get(package)
-            found[package] = str(getattr(module, "__version__", "unknown"))
-    return found
-
-
-def describe_call(function: str, call: Mapping[str, Any]) -> str:
-    """The command line, or the Python call with the arguments that are short enough to read."""
-    if Path(sys.argv[0]).name in ("unitune", "unitune.exe"):
-        return shlex.join(["unitune", *sys.argv[1:]])
-    defaults = {"repeats": 1, "normalize": "auto", "strategy": "auto", "engine": "auto", "callbacks": ()}
-    shown = []
-    for key, value in call.items():
-        if key in defaults and isinstance(value, type(defaults[key])) and value == defaults[key]:
-            continue
-        if key == "progress" or (value is False and key != "header"):
-            continue
-        text = repr(value)
-        short = isinstance(value, str | int | float | list | tuple | dict | Path) and len(text) <= 200
-        shown.append(f"{key}={text if short and 'array(' not in text else '...'}")
-    return f"unitune.{function}({', '.join(shown)})"
-
-
-NOT_OF_THE_PROBLEM = ("progress", "callbacks", "executor", "out", "name", "overwrite", "store", "resume")
-
-
-def recorded_call(call: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a call that a file can hold, so that `unitune.verify` can pose the same problem again.
-
-    Paths become absolute. Arrays, frames and functions are left out; their names are in `"not_recorded"`.
-    """
-    recorded: dict[str, Any] = {}
-    missing = []
-    for key, value in call.items():
-        if key in NOT_OF_THE_PROBLEM:
-            continue
-        if key in ("x", "validation_data", "test_data") and isinstance(value, str | Path):
-            recorded[key] = address_of(value) or str(Path(value).absolute())
-            continue
-        try:
-            held = json.loads(json.dumps(value))
-        except (TypeError, ValueError):
-            missing.append(key)
-            continue
-        # JSON makes text of numbers that are keys: `{0: 1.0}` would come back as another mapping.
-        if isinstance(value, Mapping) and held != dict(value):
-            missing.append(key)
-        else:
-            recorded[key] = held
-    return recorded | {"not_recorded": missing}
-
-
-def _describe_data(problem: Problem) -> dict[str, Any]:
-    data = problem.dataset
-    feature, score = best_single_feature(data.x, data.y, data.task)
-    counts, loss = _target(problem)
-    return {
-        "n_rows": data.n_rows,
-        "target": data.target_name,
-        "target_form": data.target_form,
-        "ids": list(data.ids),
-        "reading": dict(data.reading),
-        "classes": None if data.classes is None else data.classes.tolist(),
-        "schema": data.raw_schema.to_json(),
-        "standardised": problem.splits[0].y_scale is not None,
-        "fingerprint": data.fingerprint,
-        "class_counts": counts,
-        "baseline_loss": loss,
-        "best_feature": feature,
-        "best_feature_score": score,
-    }
-
-
-def _target(problem: Problem) -> tuple[list[int] | None, float]:
-    """Rows of each class, and the loss of predicting their shares; for numbers, of predicting the mean."""
-    data = problem.dataset
-    if data.classes is None:
-        # Standardised targets have a variance of 1.
-        return None, 1.0 if problem.splits[0].y_scale is not None else float(np.var(data.y, axis=0).mean())
-    counts = np.bincount(np.asarray(data.y).ravel().astype(int), minlength=len(data.classes))
-    shares = counts[counts > 0] / counts.sum()
-    return counts.tolist(), float(-(shares * np.log(shares)).sum())

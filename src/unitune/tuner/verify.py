@@ -9,9 +9,9 @@ from unitune.data.dataset import Dataset
 from unitune.errors import DataError, OptionError
 from unitune.result import Result, Verification, load
 from unitune.result.verification import verify_members
-from unitune.tuner.dense import Posed, pose_dense
 from unitune.tuner.loop import jobs_of
 from unitune.tuner.pose import in_memory
+from unitune.tuner.posed import Posed, pose_dense
 from unitune.tuner.refit import Refitter
 
 

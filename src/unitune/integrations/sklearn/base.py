@@ -52,7 +52,7 @@ class Fitted:
         network: Its layers and training; its initial weights are left out.
         preprocessor: How raw rows are prepared, without the rows it was learnt on.
         task: `binary`, `multiclass` or `regression`.
-        y_scale, y_offset: As in `Split`.
+        y_scale, y_offset, y_log: As in `Split`.
     """
 
     network: Network
@@ -60,6 +60,7 @@ class Fitted:
     task: str
     y_scale: Array | None = None
     y_offset: Array | None = None
+    y_log: bool = False
 
 
 class Predictor(BaseEstimator):  # type: ignore[misc]
@@ -79,7 +80,9 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         fitted = self._fitted
-        return preprocessing.assemble(fitted.preprocessor, self._core(), fitted.y_scale, fitted.y_offset)
+        return preprocessing.assemble(
+            fitted.preprocessor, self._core(), fitted.y_scale, fitted.y_offset, y_log=fitted.y_log
+        )
 
     def _core(self) -> Any:
         model = bare_model(self._fitted.network.blueprint, self._fitted.preprocessor.output_shape)
@@ -108,7 +111,7 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         if fitted.task == "regression":
             if fitted.y_scale is not None and fitted.y_offset is not None:
                 raw = raw * fitted.y_scale + fitted.y_offset
-            return raw
+            return np.exp(raw) if fitted.y_log else raw
         values = probabilities(raw[None], fitted.task, np.array([fitted.network.logits]))[0]  # type: ignore[arg-type]
         return np.concatenate([1.0 - values, values], axis=1) if values.shape[1] == 1 else values
 
@@ -186,6 +189,7 @@ class KerasBase(Predictor):
             task=data.task,
             y_scale=split.y_scale,
             y_offset=split.y_offset,
+            y_log=split.y_log,
         )
         self.n_iter_ = trained.n_epochs
         self.history_ = trained.history

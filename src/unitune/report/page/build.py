@@ -76,10 +76,22 @@ def page(facts: Facts) -> str:
         architecture=Markup(architecture_svg(diagram)) if diagram else "",
         diagram=diagram,
         trials=trial_table(facts),
+        references=_references(facts),
         css=Markup(_read("page.css")),
         js=Markup(_read("page.js")),
         plotly=Markup(_read("plotly-cartesian.min.js")),
     )
+
+
+def _references(facts: Facts) -> list[tuple[str, str, str, str]]:
+    """For each simpler model its name, score, interval and time."""
+    if facts.references is None or not len(facts.references):
+        return []
+    number = score_format([*facts.references["mean"], *facts.table["mean"].dropna()])
+    return [
+        (row.reference, number(row.mean), _range(number, row.low, row.high), seconds(row.seconds))
+        for row in facts.references.itertuples()
+    ]
 
 
 @cache
