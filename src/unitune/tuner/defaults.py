@@ -38,11 +38,13 @@ LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 0.1
 """For networks of which only units and activation vary."""
 
+ACTIVATIONS = (*DEFAULT_ACTIVATIONS, "linear")
 LAYERS = (1, 2)
 LEARNING_RATES = "1e-3:1e-2:log"
 DROPOUTS = "0:0.2"
 WEIGHT_DECAYS = "1e-2:3:log"
-"""What varies beside units and activation where neither was given. Decay is decoupled, so that it acts as
+"""What varies where neither units nor activations were given. `linear` is there because few or noisy rows often want a
+linear model, and so that nobody is handed less than one. Decay is decoupled, so that it acts as
 `learning_rate * weight_decay` in a step: 3 makes of a network on linear data nearly a linear model. Rates of dropout
 are a range, since networks with and without it would need programs of their own."""
 
@@ -128,7 +130,7 @@ def default_arguments(given: Mapping[str, Any], folds: Sequence[Fold]) -> tuple[
     if not known & {"units", "activations"}:
         found |= {
             "units": DEFAULT_UNITS,
-            "activations": DEFAULT_ACTIVATIONS,
+            "activations": ACTIVATIONS,
             "layers": LAYERS,
             "dropouts": DROPOUTS,
         }
