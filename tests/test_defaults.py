@@ -165,11 +165,11 @@ def test_the_refit_trains_the_steps_of_the_folds_as_plain_fit_would(rows):
     x, y = rows
     options = {"units": [8], "activations": "relu", "layers": 2, "dropouts": 0.2, "folds": 2, "progress": False}
     result = unitune.tune(x, y, references=False, **options)
-    best = result.best
+    best = result.recommended
     fold_epochs = int(result.members()["best_epoch"].median())
     batch = best.configuration["batch_size"]
     epochs = round(fold_epochs * -(-45 // batch) / -(-90 // batch))
-    assert result.summary()["best"]["epochs"] == epochs
+    assert result.summary()["recommended"]["epochs"] == epochs
     assert epochs < fold_epochs
 
     from unitune.tuner.refit import Refitter
@@ -193,4 +193,4 @@ def test_the_refit_trains_the_steps_of_the_folds_as_plain_fit_would(rows):
 def test_the_refit_of_given_epochs_trains_these_epochs(rows):
     x, y = rows
     result = unitune.tune(x, y, units=[4], activations="relu", folds=2, epochs=5, progress=False, references=False)
-    assert result.summary()["best"]["epochs"] == 5
+    assert result.summary()["recommended"]["epochs"] == 5

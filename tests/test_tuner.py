@@ -149,7 +149,7 @@ def test_the_model_is_trained_for_the_median_best_epoch():
     x, y = classes()
     found = quick(x, y, units=16, activations="relu", learning_rates=0.05, epochs=30, patience=1)
     best = found.members()["best_epoch"]
-    assert found.summary()["best"]["epochs"] == round(best.median())
+    assert found.summary()["recommended"]["epochs"] == round(best.median())
     assert (best < 30).any()
 
 
