@@ -167,7 +167,7 @@ def test_a_hypermodels_fit_may_stop_early_and_lower_the_rate(rows):
     assert found.verify().largest_difference < 1e-5
 
 
-@pytest.mark.parametrize("kind", ["not logged", "baseline", "writes", "own of a known name"])
+@pytest.mark.parametrize("kind", ["not logged", "writes", "own of a known name"])
 def test_a_callback_that_no_program_can_call_is_called_by_fit(kind, rows, tmp_path):
     """It is the user's own, new for each member, and the reason is said."""
     import keras
@@ -181,11 +181,6 @@ def test_a_callback_that_no_program_can_call_is_called_by_fit(kind, rows, tmp_pa
             lambda: keras.callbacks.EarlyStopping("val_auc", mode="max"),
             "on `val_auc`, which no program logs",
             4,
-        ),
-        "baseline": (
-            lambda: keras.callbacks.EarlyStopping(patience=1, baseline=-1.0, min_delta=10.0),
-            "with a baseline",
-            2,
         ),
         "writes": (lambda: keras.callbacks.CSVLogger(tmp_path / "log.csv"), "`CSVLogger` needs the model", 4),
         "own of a known name": (TerminateOnNaN, "`TerminateOnNaN` is a class of your own", 2),

@@ -320,6 +320,12 @@ def callback_cases() -> list[Case]:
         ("stop-restore", training(0, sgd, epochs=14, early_stopping=stop(patience=2))),
         ("stop-last", training(0, sgd, epochs=14, early_stopping=stop(patience=2, restore_best_weights=False))),
         ("stop-delta", training(0, slow, epochs=12, early_stopping=stop(patience=1, min_delta=0.02))),
+        ("stop-baseline", training(0, sgd, epochs=10, early_stopping=stop(patience=3, baseline=0.01))),
+        (
+            "stop-later",
+            training(0, slow, epochs=10, early_stopping=stop(patience=1, min_delta=0.02, start_from_epoch=3)),
+        ),
+        ("stop-never-looks", training(0, slow, epochs=4, early_stopping=stop(patience=1, start_from_epoch=9))),
         ("stop-patience-0", training(0, slow, epochs=10, early_stopping=stop(patience=0))),
         ("stop-never", training(0, slow, epochs=7)),
         ("plateau", training(0, sgd, epochs=12, plateau=Plateau(factor=0.5, patience=1, min_lr=0.3))),

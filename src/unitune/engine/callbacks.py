@@ -36,10 +36,18 @@ def stopping_numbers(early: Sequence[EarlyStopping | None], metrics: Sequence[st
     hyper: State = {
         "patience": np.array([e.patience if e else _NEVER for e in early], "int32"),
         "min_delta": min_delta,
+        "baseline": np.array([_signed(e.baseline, e.maximize) if e else np.inf for e in early], dtype),
+        "start": np.array([e.start_from_epoch if e else 0 for e in early], "int32"),
+        "keep_start": np.array([e.start_from_epoch if e and not e.keep else 0 for e in early], "int32"),
         "restores": np.array([bool(e and (e.restore_best_weights or e.keep)) for e in early]),
         "keep_delta": np.where([bool(e and e.keep) for e in early], 0.0, min_delta).astype(dtype),
     }
     return hyper | _watched("monitor", watched, metrics, dtype) | _watched("keep", kept, metrics, dtype)
+
+
+def _signed(baseline: float | None, maximize: bool) -> float:
+    """A baseline so that less is better; where there is none, everything is better."""
+    return np.inf if baseline is None else -baseline if maximize else baseline
 
 
 def plateau_numbers(
@@ -123,12 +131,21 @@ def early_stopping(
     train_loss = train[:, 0]
     value, kept_value = (_value(name, hyper, train, validation) for name in ("monitor", "keep"))
     active = ops.logical_and(carry["active"], ops.logical_not(final))
+    looks, looks_to_keep = epoch >= hyper["start"], epoch >= hyper["keep_start"]
     # The first epoch always improves, whatever it gave: Keras has nothing to compare it with.
-    improved = ops.logical_or(value + hyper["min_delta"] < carry["best"], ops.equal(epoch, 0))
-    better = ops.logical_or(kept_value + hyper["keep_delta"] < carry["best_kept"], ops.equal(epoch, 0))
-    wait = ops.where(improved, 0, carry["wait"] + 1)
+    improved = ops.logical_or(value + hyper["min_delta"] < carry["best"], ops.equal(epoch, hyper["start"]))
+    better = ops.logical_or(
+        kept_value + hyper["keep_delta"] < carry["best_kept"], ops.equal(epoch, hyper["keep_start"])
+    )
+    better = ops.logical_and(better, looks_to_keep)
+    beats = ops.logical_or(value + hyper["min_delta"] < hyper["baseline"], ops.equal(hyper["baseline"], np.inf))
+    wait = ops.where(ops.logical_and(improved, beats), 0, carry["wait"] + ops.cast(looks, "int32"))
     impatient = ops.logical_and(ops.logical_not(improved), wait >= hyper["patience"])
-    keep = ops.logical_and(active, ops.logical_or(better, ops.logical_not(hyper["restores"])))
+    impatient = ops.logical_and(impatient, looks)
+    improved = ops.logical_and(improved, looks)
+    # Before it looks, and where it restores nothing, the last weights are those that stay.
+    last = ops.logical_not(ops.logical_and(hyper["restores"], looks_to_keep))
+    keep = ops.logical_and(active, ops.logical_or(better, last))
     going = ops.logical_and(ops.logical_not(impatient), epoch + 1 < hyper["epochs"])
     going = ops.logical_and(going, ops.logical_not(ops.isnan(train_loss)))
     return {

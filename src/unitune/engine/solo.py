@@ -209,6 +209,8 @@ def fit_member(
             patience=early.patience,
             min_delta=early.min_delta,
             restore_best_weights=early.restore_best_weights and early.keep is None,
+            baseline=early.baseline,
+            start_from_epoch=early.start_from_epoch,
         )
         callbacks.append(stopping)
         if early.keep is not None:
@@ -245,7 +247,7 @@ def fit_member(
         metrics = ("loss", *(name for name in names if name != "loss"))
     n_epochs = len(history["loss"])
     best_epoch = n_epochs
-    if stopping is not None and stopping.restore_best_weights and n_epochs:
+    if stopping is not None and stopping.restore_best_weights and stopping.best_weights is not None:
         best_epoch = int(stopping.best_epoch) + 1
     nothing = [math.nan] * n_epochs
     return Fitted(
@@ -399,7 +401,7 @@ def _last_rate(keras: Any, optimizer: Any) -> float:
     if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
         step = int(keras.ops.convert_to_numpy(optimizer.iterations.value)) - 1
         return float(keras.ops.convert_to_numpy(schedule(step)))
-    rate = optimizer.learning_rate
+    rate = getattr(optimizer, "learning_rate", math.nan)  # several that are wrapped have none in common
     return float(keras.ops.convert_to_numpy(getattr(rate, "value", rate)))
 
 

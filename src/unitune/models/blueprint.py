@@ -192,6 +192,8 @@ class EarlyStopping:
     Attributes:
         monitor: A metric as it is logged: `"val_loss"`, `"val_accuracy"`, `"loss"`.
         maximize: Whether more of it is better.
+        baseline: What must be beaten for the patience to begin anew; None for nothing.
+        start_from_epoch: From which epoch on, counted from 0, it looks.
         keep: Another metric, and whether more of it is better, whose best epoch's weights are kept in the place of
             those that `restore_best_weights` means; None where it is the same.
     """
@@ -201,6 +203,8 @@ class EarlyStopping:
     restore_best_weights: bool = True
     monitor: str = "val_loss"
     maximize: bool = False
+    baseline: float | None = None
+    start_from_epoch: int = 0
     keep: tuple[str, bool] | None = None
 
 

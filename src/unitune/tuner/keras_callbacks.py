@@ -43,6 +43,8 @@ def stopping_of(callback: Any, monitor: str, *, maximize: bool) -> EarlyStopping
         restore_best_weights=bool(callback.restore_best_weights),
         monitor=monitor,
         maximize=maximize,
+        baseline=None if callback.baseline is None else float(callback.baseline),
+        start_from_epoch=int(callback.start_from_epoch),
     )
 
 
@@ -82,8 +84,6 @@ def with_callback(callback: Any, training: Training) -> dict[str, Any]:
         raise OfFit(f"the callback `{name}` needs the model while it is trained")
     if metric not in logged:
         raise OfFit(f"`{name}` on `{callback.monitor}`, which no program logs, has no fused form")
-    if name == "EarlyStopping" and (callback.baseline is not None or callback.start_from_epoch):
-        raise OfFit("`EarlyStopping` with a baseline or a first epoch has no fused form")
     maximize = _more_is_better(training, metric) if callback.mode == "auto" else callback.mode == "max"
     if maximize is None:
         raise OptionError(

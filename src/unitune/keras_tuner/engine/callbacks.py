@@ -94,8 +94,6 @@ def read_callbacks(
             raise Unfusable(str(told)) from None
         if name == "EarlyStopping" and training.early_stopping is None:
             monitor, maximize = _monitored(callback, logged, validates)
-            if callback.baseline is not None or callback.start_from_epoch:
-                raise Unfusable("`EarlyStopping` with a baseline or a later start has no fused form")
             training = replace(training, early_stopping=stopping_of(callback, monitor, maximize=maximize))
         elif name == "ReduceLROnPlateau" and training.plateau is None:
             monitor, maximize = _monitored(callback, logged, validates)
