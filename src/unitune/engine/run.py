@@ -27,14 +27,13 @@ from unitune.data.arrays import Split, as_inputs, n_rows, row_shape
 from unitune.engine.agreement import Seen, by_keras, by_program, difference, small_split, told
 from unitune.engine.contract import Job, Outcome, Take
 from unitune.engine.device import at, here
-from unitune.engine.lift.base import Key
+from unitune.engine.lift.base import Key, in_brief
 from unitune.engine.outcome import Progress, make_outcome
 from unitune.engine.plan import Tile, cohort, fill, taken
 from unitune.engine.program import Program
 from unitune.engine.program_key import ProgramKey, State
 from unitune.engine.programs import compile_once, program_for
 from unitune.engine.reading import Reading
-from unitune.engine.solo import reason_of
 from unitune.engine.state import Paused, initial_state, join_parts, part_of, tensors, to_host
 from unitune.engine.tile import Slots, by_number, fill_slots, hyperparameters, rows_of, schedule_of, stacked_weights
 from unitune.records import Array
@@ -203,7 +202,7 @@ class Run:
         except Exception as error:
             if not out_of_memory(error) or len(work.live) < 2:
                 logger.info("a program failed", exc_info=error)
-                self._leave(dict.fromkeys(work.live, f"its program failed with {reason_of(error)}"))
+                self._leave(dict.fromkeys(work.live, f"its program failed with {in_brief(error)}"))
                 return
             for index, n in done.items():
                 progress = self._progress[index]
@@ -302,7 +301,7 @@ class Run:
         except _Stopped:
             raise
         except Exception as error:
-            return f"Keras fails with {reason_of(error)}"
+            return f"Keras fails with {in_brief(error)}"
         if found and not all(np.isfinite(x).all() for x in as_inputs(small.x_train) if x.dtype.kind == "f"):
             return "some rows are no finite numbers, of which compiled programs make something else"
         return told(job.blueprint.name, found) if found else ""

@@ -24,8 +24,10 @@ Example:
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from textwrap import shorten
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -43,6 +45,13 @@ Layout = tuple[Any, ...]
 
 class Unfusable(Exception):  # noqa: N818  (a finding, not a failure: the member runs solo)
     """This layer, optimizer or loss has no stacked form; the message is the reason that the user reads."""
+
+
+def in_brief(error: Exception) -> str:
+    """An exception as part of a reason: the first sentence of its first line. Compilers may write pages."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = f"{type(error).__name__}: {re.split(r'[.] | [(]|{{', lines[0])[0]}" if lines else type(error).__name__
+    return shorten(text, 120, placeholder=" ...")
 
 
 @dataclass(frozen=True, kw_only=True)

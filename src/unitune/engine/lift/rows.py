@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from unitune.engine.lift.base import Tensor, Unfusable
+from unitune.engine.lift.base import Tensor, Unfusable, in_brief
 from unitune.models.shape_rules import Shape
 from unitune.records import Array
 
@@ -133,14 +133,10 @@ def _run(function: Function, name: str, rows: Sequence[Array], training: bool) -
     try:
         found = function([keras.ops.convert_to_tensor(one) for one in rows], training)
     except Exception as error:
-        raise Unfusable(f"{name} could not be tried on arrays: {_line(error)}") from error
+        raise Unfusable(f"{name} could not be tried on arrays: {in_brief(error)}") from error
     if not keras.ops.is_tensor(found):
         raise Unfusable(f"{name} gives a {type(found).__name__}, not one tensor")
     return found
-
-
-def _line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]
 
 
 # What a function does beside computing ------------------------------------------------------------------------------
@@ -174,7 +170,7 @@ def _effects(function: Function, name: str, shapes: Sequence[Shape], types: Sequ
         try:
             traces = _traces(traced, shapes, types)
         except Exception as error:
-            return f"could not be traced: {_line(error)}"
+            return f"could not be traced: {in_brief(error)}"
     if any("seed" in str(getattr(one, "name", "")) for one in touched) or any(
         word in kind.lower() for kind, _ in traces for word in _RANDOM
     ):

@@ -12,9 +12,9 @@ from unitune.data.arrays import Split, as_inputs, n_rows
 from unitune.engine.agreement import again_differs, told
 from unitune.engine.contract import Job, Outcome, Take
 from unitune.engine.device import Device
-from unitune.engine.lift.base import Key
+from unitune.engine.lift.base import Key, in_brief
 from unitune.engine.run import out_of_memory
-from unitune.engine.solo import SoloEngine, quiet_arrays, reason_of
+from unitune.engine.solo import SoloEngine, quiet_arrays
 from unitune.engine.vmap.alike import program_key
 from unitune.engine.vmap.program import CannotVmap, VmappedProgram
 from unitune.engine.vmap.train import train_tile
@@ -127,8 +127,8 @@ class VmappedEngine:
                 for part in (tile.jobs[:half], tile.jobs[half:]):
                     yield from self._train(replace(tile, jobs=part, size=half), splits, fallen)
                 return
-            logger.info("a model is not vmapped: %r", error)
-            further = f"`jax.vmap` of it failed with {reason_of(error)}"
+            logger.info("a model is not vmapped", exc_info=error)
+            further = f"`jax.vmap` of it failed with {in_brief(error)}"
         else:
             yield replace(outcome, engine_reason=tile.reason)
             return
