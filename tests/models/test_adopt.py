@@ -243,3 +243,26 @@ def test_models_that_cannot_be_compared_are_refused(keras):
     outputs.compile(loss="mse")
     with pytest.raises(OptionError, match="one output"):
         adopt(outputs, (2,))
+
+
+def test_a_configuration_that_keras_takes_apart_stays_whole(keras):
+    cells = keras.layers.StackedRNNCells([keras.layers.GRUCell(2), keras.layers.SimpleRNNCell(3)])
+    model = keras.Sequential([keras.Input((4, 2)), keras.layers.RNN(cells), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    blueprint, _, weights = adopt(model)
+    for _ in range(2):
+        again = build_model(blueprint, (4, 2))
+        assert [one.shape for one in again.get_weights()] == [one.shape for one in weights]
+
+
+def test_what_keras_knows_by_no_name_is_kept_as_it_is(keras):
+    optimizer = keras.optimizers.MultiOptimizer(
+        keras.optimizers.OptimizerMap(keras.optimizers.SGD(0.1), {"bias": keras.optimizers.Adam(0.2)})
+    )
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(optimizer, "mse", metrics=[keras.losses.huber])
+    _, training, _ = adopt(model)
+    assert training.optimizer.config["optimizer"] is optimizer
+    (metric,) = training.metrics
+    assert metric.given is keras.losses.huber
+    assert "no fused form" in metric.reason

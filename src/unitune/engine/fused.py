@@ -16,13 +16,13 @@ from unitune.engine.buckets import Rows
 from unitune.engine.contract import Job, Outcome, Take
 from unitune.engine.device import Device, this_device
 from unitune.engine.failed import failed_outcome
-from unitune.engine.lift.base import Unfusable
+from unitune.engine.lift.base import Unfusable, in_brief
+from unitune.engine.metrics import check_axes
 from unitune.engine.plan import Plan, Tile, going_on, make_plan
 from unitune.engine.programs import compiled_programs
 from unitune.engine.reading import Reader, Reading
 from unitune.engine.reuse import KnownPrograms
 from unitune.engine.run import Run
-from unitune.engine.solo import reason_of
 from unitune.engine.state import Paused
 from unitune.engine.vmap.engine import VmappedEngine
 from unitune.errors import FusionError
@@ -203,11 +203,16 @@ def read_jobs(jobs: Sequence[Job], splits: Sequence[Split]) -> tuple[list[Job], 
             if not n_rows(split.x_val) and any(name.startswith("val_") for name in job.training.watched):
                 raise Unfusable("early stopping without validation rows has no fused form")
             reading = reader.read(job, row_shape(split.x_train))
+            for spec, key, y in zip(job.training.each_output, reading.outputs, as_inputs(split.y_train), strict=True):
+                if y.ndim == 1 and not key.loss[0].startswith("sparse_"):
+                    for metric in spec.metrics:
+                        check_axes(metric)
         except Unfusable as reason:
             refused.append((job, str(reason)))
             continue
         except Exception as error:  # out of a function of the user's own, which plain `fit` may yet be able to call
-            refused.append((job, f"reading it failed with {reason_of(error)}"))
+            logger.info("a network could not be read", exc_info=error)
+            refused.append((job, f"reading it failed with {in_brief(error)}"))
             continue
         fusable.append(job)
         readings.append(reading)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from unitune.engine.lift.base import Key, Tensor, Unfusable, folded
 from unitune.engine.losses import as_made
@@ -86,6 +89,34 @@ def metric_name(metric: str | MetricSpec) -> str:
         Unfusable: As `metric_key`.
     """
     return str(metric_key(metric)[0])
+
+
+def check_axes(metric: str | MetricSpec) -> None:
+    """Checks that a metric pairs targets `(row,)` with predictions `(row, 1)`; some of Keras's functions do not.
+
+    Raises:
+        Unfusable: Keras broadcasts them against each other, or fails.
+    """
+    if isinstance(metric, MetricSpec) and metric.class_name and _crosses_rows(metric.class_name, metric.config):
+        raise Unfusable(f"Keras compares all rows in the metric `{metric.name}` of targets with one axis")
+
+
+@lru_cache(maxsize=256)
+def _crosses_rows(class_name: str, config: tuple[Any, ...]) -> bool:
+    import keras
+
+    metric = getattr(keras.metrics, class_name)(**dict(config))
+    if not hasattr(metric, "_fn"):
+        return False
+    truth, prediction = np.array([0.0, 1.0, 1.0], "float32"), np.array([[0.2], [0.4], [0.9]], "float32")
+    try:
+        flat, shaped = (
+            keras.ops.convert_to_numpy(metric._fn(one, prediction, **metric._fn_kwargs))
+            for one in (truth, truth[:, None])
+        )
+    except ValueError:
+        return True
+    return flat.shape != shaped.shape or not np.allclose(flat, shaped)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from unitune.models.blueprint import Blueprint, Call, InputSpec, LayerSpec, Outp
 from unitune.models.build import activation_name
 from unitune.models.compiled import compile_arguments, compiled_outputs, gives_dictionary, output_names
 from unitune.models.compiled_metrics import read_metric
-from unitune.models.identity import NotPlain, check_instance, check_layer, is_kerass
+from unitune.models.identity import NotPlain, check_instance, check_layer, is_kerass, made_again
 from unitune.models.keras_objects import LambdaAgain, is_layer, layer_config
 from unitune.models.shapes import KNOWN_LAYERS, as_shapes, is_known
 from unitune.records import Array
@@ -341,7 +341,7 @@ def _other(layer: Any) -> LayerSpec:
         config = layer.get_config()
     except (NotImplementedError, TypeError) as error:
         raise Unreadable(f"the layer `{kind.__name__}` has no `get_config` that works") from error
-    _check(layer, config, lambda: kind.from_config(dict(config)), known=False)
+    _check(layer, config, lambda: made_again(kind, config), known=False)
     found: dict[str, Any] = {"class": kind, "config": config}
     if not layer.weights:
         found["weightless"] = True

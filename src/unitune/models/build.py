@@ -11,6 +11,7 @@ import numpy as np
 from unitune.errors import OptionError
 from unitune.models import backend, optimizers, schedules
 from unitune.models.blueprint import Blueprint, InputSpec, LayerSpec, MetricSpec, Training
+from unitune.models.identity import made_again
 from unitune.models.initial import initial_weights
 from unitune.models.initializers import snake
 from unitune.models.shape_rules import MERGING
@@ -129,7 +130,7 @@ def _graph(blueprint: Blueprint, input_shape: tuple[Any, ...], names: list[str],
 def _layer(layer: LayerSpec, name: str, seed: int) -> Any:
     keras = backend.ensure()
     if "class" in layer.config:
-        made = layer.config["class"].from_config({**layer.config["config"], "name": name})
+        made = made_again(layer.config["class"], {**layer.config["config"], "name": name})
         if isinstance(made, keras.Layer):
             _seed_layers(list(made._flatten_layers()), seed)
         return made

@@ -66,15 +66,19 @@ def _spec(metric: Any, name: str) -> MetricSpec:
 
 
 def _of_function(function: Any, name: str) -> MetricSpec:
-    """A function that Keras wraps; one of Keras's own is the class that wraps it."""
+    """A function that Keras wraps; one of Keras's own is the class that wraps it, where there is one."""
     keras = backend.ensure()
     own = function_name(function, "metrics") or function_name(function, "losses")
-    if own is not None:
+    if own is None:
+        what = "a function" if inspect.isroutine(function) else f"a {type(function).__name__}"
+        return MetricSpec(class_name="", name=name, given=function, reason=f"the metric `{name}` is {what} of your own")
+    try:
         wrapper = keras.metrics.get(own)
-        if getattr(wrapper, "_fn", None) is function:
-            return _spec(wrapper, name)
-    what = "a function" if inspect.isroutine(function) else f"a {type(function).__name__}"
-    return MetricSpec(class_name="", name=name, given=function, reason=f"the metric `{name}` is {what} of your own")
+    except ValueError:  # not all functions have a class: `huber`
+        wrapper = None
+    if getattr(wrapper, "_fn", None) is function:
+        return _spec(wrapper, name)
+    return MetricSpec(class_name="", name=name, given=function, reason=f"the metric `{name}` has no fused form")
 
 
 def _frozen(value: Any) -> Any:

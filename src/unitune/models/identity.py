@@ -146,6 +146,17 @@ def _check_methods(live: Any, title: str) -> None:
             raise NotPlain(f"{title} has a `{name}` of its own")
 
 
+def made_again(kind: Any, config: Mapping[str, Any]) -> Any:
+    """An object of a class from its configuration, which stays whole: some of Keras's classes take parts out of it."""
+    return kind.from_config(_copied(config))
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copied(item) for key, item in value.items()}
+    return type(value)(_copied(item) for item in value) if type(value) in (list, tuple) else value
+
+
 def check_layer(layer: Any, arguments: Mapping[str, Any], make: Callable[[], Any], *, known: bool) -> None:
     """Checks a layer against the one that is made again from its arguments, and its variables against both.
 

@@ -13,7 +13,7 @@ import numpy as np
 from unitune.errors import SpaceError, suggest
 from unitune.models import backend
 from unitune.models.blueprint import OptimizerSpec
-from unitune.models.identity import NotPlain, check_twin, is_kerass, keras_class
+from unitune.models.identity import NotPlain, check_twin, is_kerass, keras_class, made_again
 from unitune.models.keras_objects import object_config
 from unitune.models.value_key import BOOKKEEPING
 from unitune.space.parse import call
@@ -186,7 +186,8 @@ def from_keras(optimizer: Any) -> OptimizerSpec:
     An optimizer of the user's own class (and one that wraps others) is kept live under `"optimizer"`.
     """
     scheduled = learning_rate_schedule(optimizer) is not None or callable(getattr(optimizer, "_learning_rate", None))
-    rate = 1.0 if scheduled else _readable(float(optimizer.learning_rate))
+    own = getattr(optimizer, "learning_rate", None)  # several wrapped ones have none in common
+    rate = 1.0 if scheduled or own is None else _readable(float(own))
     name = type(optimizer).__name__
     if name not in OPTIMIZERS.values() or not is_kerass(optimizer, "optimizers"):
         return OptimizerSpec(class_name=name, learning_rate=rate, config={"optimizer": optimizer})
@@ -216,7 +217,7 @@ def why_not_anew(optimizer: Any) -> str:
             return ""
 
         def make() -> Any:
-            return type(optimizer).from_config(dict(config))
+            return made_again(type(optimizer), config)
 
         check_twin(optimizer, config, make, title, ignore=BOOKKEEPING | {"_learning_rate"})
     except NotPlain as told:
@@ -232,7 +233,7 @@ def _check_slots(optimizer: Any, config: Mapping[str, Any], title: str) -> None:
     Raises:
         NotPlain: They are not.
     """
-    twin = type(optimizer).from_config(dict(config))
+    twin = made_again(type(optimizer), config)
     twin.build(list(optimizer._trainable_variables))
     check_twin(optimizer, {}, lambda: twin, title, ignore=BOOKKEEPING | {"_learning_rate"}, remember=False)
     for own, fresh in zip(optimizer.variables, twin.variables, strict=True):

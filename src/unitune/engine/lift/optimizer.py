@@ -14,6 +14,7 @@ import numpy as np
 
 from unitune.engine.lift.base import Key, Tensor, Unfusable, as_cast
 from unitune.models.blueprint import OptimizerSpec
+from unitune.models.identity import is_kerass
 from unitune.records import Array
 
 ELEMENTWISE = frozenset({"SGD", "RMSprop", "Adam", "AdamW", "Adamax", "Nadam", "Adagrad", "Adadelta", "Lion", "Ftrl"})
@@ -63,7 +64,8 @@ def read_optimizer(spec: OptimizerSpec) -> OptimizerReading:
         Unfusable: If its update is not elementwise, or it accumulates gradients.
     """
     if "optimizer" in spec.config:
-        raise Unfusable(f"the optimizer `{spec.class_name}` is a class of your own")
+        why = "has no fused form" if is_kerass(spec.config["optimizer"], "optimizers") else "is a class of your own"
+        raise Unfusable(f"the optimizer `{spec.class_name}` {why}")
     if spec.class_name not in ELEMENTWISE:
         reason = _WHY_NOT.get(spec.class_name, f"the optimizer `{spec.class_name}` has no fused form")
         raise Unfusable(reason)

@@ -9,6 +9,7 @@ from typing import Any
 from unitune.engine.lift.base import Context, Key, Node, ProgramNode, Tensor, Unfusable, folded, lift, unfolded
 from unitune.engine.lift.rows import Tried, try_rows
 from unitune.models.blueprint import Call
+from unitune.models.identity import made_again
 from unitune.models.keras_objects import LambdaAgain, plain
 from unitune.models.shape_rules import RULES, Shape
 from unitune.models.value_key import NoKey, value_key
@@ -156,7 +157,7 @@ def _made(recipe: Key) -> Any:
     live = recipe[0]
     if isinstance(live.subject, str):
         return getattr(keras.layers, live.subject)(**live.config)
-    return live.subject.from_config(dict(live.config))
+    return made_again(live.subject, live.config)
 
 
 def _called(layer: Any, recipe: Key, inputs: list[Tensor], training: bool) -> Tensor:

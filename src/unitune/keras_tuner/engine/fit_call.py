@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -15,7 +14,7 @@ from unitune.data.arrays import Split, as_inputs, n_rows, row_shape, take_rows
 from unitune.data.batches import ChangingRowsError, InMemory, comes_in_batches, is_py_dataset, read_batches
 from unitune.data.fitting import why_misfit
 from unitune.engine.lift.base import Unfusable
-from unitune.engine.metrics import metric_name
+from unitune.engine.metrics import check_axes, metric_name
 from unitune.errors import DataError, OptionError
 from unitune.keras_tuner.engine.callbacks import Logged, Replay, read_callbacks
 from unitune.keras_tuner.engine.objective import Objective
@@ -415,8 +414,8 @@ def _logged_metrics(
                     raise Unfusable(metric.reason)
                 if ("sparse" in metric.class_name.lower()) != numbers:
                     raise Unfusable(f"the metric `{name}` with this loss has no fused form")
-                if one_axis and not numbers and _crosses_rows(metric):
-                    raise Unfusable(f"Keras compares all rows in the metric `{name}` of targets with one axis")
+                if one_axis and not numbers:
+                    check_axes(metric)
             if prefix + name in found and prefix:
                 raise Unfusable(f"two metrics `{prefix}{name}` have no fused form")
             try:
@@ -429,17 +428,3 @@ def _logged_metrics(
     if training.outputs:
         return replace(training, outputs=tuple(specs)), found
     return replace(training, metrics=specs[0].metrics), found
-
-
-@lru_cache(maxsize=256)
-def _crosses_rows(spec: MetricSpec) -> bool:
-    """Whether Keras's function of targets `(row,)` and predictions `(row, 1)` broadcasts them against each other."""
-    keras = backend.ensure()
-    metric = getattr(keras.metrics, spec.class_name)(**dict(spec.config))
-    if not hasattr(metric, "_fn"):
-        return False
-    truth, prediction = np.array([0.0, 1.0, 1.0], "float32"), np.array([[0.2], [0.4], [0.9]], "float32")
-    flat, shaped = (
-        keras.ops.convert_to_numpy(metric._fn(one, prediction, **metric._fn_kwargs)) for one in (truth, truth[:, None])
-    )
-    return flat.shape != shaped.shape or not np.allclose(flat, shaped)

@@ -1,0 +1,56 @@
+"""All cases, in parts that take equally long, and which of them are tried in which face."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from catalogue import functions, layers, losses, metrics, optimizers
+from catalogue.cases import Case
+
+TABLES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, str]]] = {
+    "losses": losses.TABLE,
+    "metrics": metrics.TABLE,
+    **functions.TABLES,
+    **optimizers.TABLES,
+    "layers": layers.TABLE,
+}
+
+
+EIGHTH = 8
+
+
+def parts() -> dict[str, tuple[str, ...]]:
+    """From the name of a part to the kinds in it; each is trained by a process of its own."""
+    most = tuple(kind for kind in TABLES if kind not in ("layers", "losses", "metrics"))
+    return {"layers": ("layers",), "losses": ("losses", "metrics"), "others": most}
+
+
+def all_cases(backend: str, *, full: bool = False) -> list[Case]:
+    """Every case.
+
+    Args:
+        backend: Of what is not fused only each eighth is trained on JAX, which compiles each network anew.
+        full: Everything through every face; else a case goes through one, the next one of its kind through the next.
+    """
+    jax = backend == "jax"
+    found = [case for module in (losses, metrics, functions, optimizers, layers) for case in module.cases()]
+    found = [case for case in found if not (jax and case.data == "text")]  # of which JAX has no tensors
+    if full:
+        return found
+    seen: Counter[tuple[str, str, bool]] = Counter()
+    chosen = []
+    for case in found:
+        key = (case.kind, case.variant, case.must_fuse)
+        number = seen[key]
+        seen[key] += 1
+        if jax and not case.must_fuse:
+            number, other = divmod(number, EIGHTH)
+            if other:
+                continue
+        if not case.calls:  # else workers choose for those that share a network
+            case = replace(case, faces=(case.faces[(number + jax) % len(case.faces)],))
+        chosen.append(case)
+    return chosen
