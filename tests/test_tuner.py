@@ -280,10 +280,11 @@ def test_a_grid_that_is_cut_says_what_was_left_out():
     assert "3 of 4 configurations were left out" in found.run.left_out
 
 
-def test_a_time_limit_leaves_out_what_would_not_end_in_time_and_says_so():
-    found = quick(*classes(), engine="solo", units=list(range(2, 40)), time_limit_s=0.001)
+@pytest.mark.parametrize("engine", ["solo", "fused"])
+def test_a_time_limit_leaves_out_what_would_not_end_in_time_and_says_so(engine):
+    found = quick(*classes(), engine=engine, units=list(range(2, 40)), time_limit_s=0.001)
     assert 1 <= len(found.trials) < 38 * 2
-    assert "left out" in found.run.left_out
+    assert f"{76 - len(found.trials)} of 76 trials were left out" in found.run.left_out
     assert found.run.left_out in found.notes
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from unitune.data.arrays import Split
-from unitune.engine.contract import Job, Outcome
+from unitune.engine import run
+from unitune.engine.contract import Job, Outcome, OutOfTime
 from unitune.engine.device import Device
 from unitune.engine.fused import FusedEngine
 from unitune.engine.programs import compiled_programs
@@ -106,6 +107,40 @@ def test_it_goes_on_bit_equal_and_compiles_nothing(split: Split, case: str) -> N
             np.testing.assert_array_equal(mine, theirs)
         for name, values in outcome.probes.items():
             np.testing.assert_array_equal(values[place, :n], other.probes[name][there, :n])
+
+
+@pytest.mark.parametrize("case", ["early stopping", "schedule and momentum"])
+def test_calls_of_one_epoch_give_the_same_bits_as_one_call(split: Split, case: str, monkeypatch) -> None:
+    jobs = jobs_of(6, **CASES[case])
+    engine = FusedEngine(device=Device(threads=1, tile_bytes=2**30, max_tile=6))
+    whole = by_trial(engine.train(jobs, [split]))
+    monkeypatch.setattr(run, "CALL_S", 0.0)
+    for trial, (outcome, place) in by_trial(engine.train(jobs, [split])).items():
+        other, there = whole[trial]
+        n = int(outcome.n_epochs[place])
+        np.testing.assert_array_equal(outcome.train[place, :n], other.train[there, :n])
+        np.testing.assert_array_equal(outcome.validation_predictions[place], other.validation_predictions[there])
+        for mine, theirs in zip(outcome.weights[place], other.weights[there], strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+def test_what_is_half_trained_is_given_up_once_the_time_is_over(split: Split, monkeypatch) -> None:
+    from dataclasses import replace
+
+    jobs = [replace(job, training=replace(job.training, epochs=1_000_000)) for job in jobs_of(2)]
+    asked = 0
+
+    def should_stop() -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            raise OutOfTime
+        return False
+
+    monkeypatch.setattr(run, "CALL_S", 0.05)
+    monkeypatch.setattr(run, "POLL_S", 0.05)
+    with pytest.raises(OutOfTime):
+        list(FusedEngine().train(jobs, [split], should_stop=should_stop))
 
 
 def test_a_pause_gives_what_training_for_so_long_gives(split: Split) -> None:

@@ -37,3 +37,25 @@ def test_a_continuous_range_is_refused_with_a_remedy():
     space = Space([Hyperparameter("learning_rate", Float(1e-4, 1e-2, log=True))])
     with pytest.raises(OptionError, match=r"`learning_rate` is a continuous range.*random"):
         Grid(space)
+
+
+def test_a_spread_grid_holds_the_same_and_every_part_is_a_fair_sample():
+    space = Space(
+        [
+            Hyperparameter("units", Choice([8, 16, 32, 64, 128])),
+            Hyperparameter("activation", Choice(["relu", "tanh", "gelu"])),
+            Hyperparameter("layers", Choice([1, 2])),
+        ]
+    )
+    in_order = Grid(space).ask(100)
+    for seed in range(5):
+        asked = Grid(space, spread_seed=seed).ask(100)
+        assert asked == Grid(space, spread_seed=seed).ask(100)
+        assert sorted(map(repr, asked)) == sorted(map(repr, in_order))
+        assert len({one["activation"] for one in asked[:3]}) == 3
+        assert len({one["units"] for one in asked[:5]}) == 5
+        for n in (6, 12, 18):
+            counts = [sum(one["activation"] == name for one in asked[:n]) for name in ("relu", "tanh", "gelu")]
+            assert max(counts) - min(counts) <= 1
+        pairs = [(one["units"], one["activation"]) for one in asked[:15]]
+        assert len(set(pairs)) >= 12

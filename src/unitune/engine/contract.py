@@ -83,6 +83,10 @@ class Outcome:
     states: tuple[object | None, ...] = ()
 
 
+class OutOfTime(Exception):  # noqa: N818  (nothing is wrong)
+    """Raised by `should_stop` where what is half-trained is to be given up, too."""
+
+
 Take = Callable[[Sequence[Job]], Sequence[bool]]
 """Asked just before jobs are trained, on any thread: which of them are to be. The others are done or someone's."""
 
@@ -108,7 +112,8 @@ class Engine(Protocol):
         should_stop: Callable[[], bool] = lambda: False,
         take: Take | None = None,
     ) -> Iterator[Outcome]:
-        """Trains every job; stops early, between outcomes, once `should_stop()` is true.
+        """Trains every job; starts nothing more once `should_stop()` is true, and ends with `OutOfTime` where it
+        raises that.
 
         With `take`, jobs that it does not grant are planned all the same: a member gives the same bits only in the same
         program, and so a search that goes on must plan what is done already.

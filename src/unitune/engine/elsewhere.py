@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from unitune.data.arrays import Split, row_shape
-from unitune.engine.contract import Job, Outcome, Take
+from unitune.engine.contract import Job, Outcome, OutOfTime, Take
 from unitune.engine.device import Device, limit_memory, this_device
 from unitune.engine.failed import failed_outcome
 from unitune.engine.fused import FusedEngine, read_jobs
@@ -112,7 +112,14 @@ class ElsewhereEngine:
         items = [(_affinity(parcel), _shipped(parcel)) for parcel in parcels]
         shared = Shared(splits=tuple(splits), lifts=users_lifts())
         left: list[tuple[Job, str]] = []
-        for place, done, reason in self._pool.call(train_parcel, shared, items, should_stop=should_stop):
+
+        def stops() -> bool:
+            try:
+                return should_stop()
+            except OutOfTime:  # what runs on other machines is waited for
+                return True
+
+        for place, done, reason in self._pool.call(train_parcel, shared, items, should_stop=stops):
             parcel = parcels[place]
             if reason:
                 yield from (
@@ -126,7 +133,7 @@ class ElsewhereEngine:
         if isinstance(self._inner, FusedEngine):
             self._inner.check(jobs, left)
         for job, why in (*here, *left):
-            if not should_stop():
+            if not stops():
                 yield from SoloEngine(why).train([job], splits)
 
     def _plans_of(self, inner: FusedEngine) -> FusedEngine:

@@ -40,6 +40,9 @@ from unitune.records import Array
 
 logger = logging.getLogger(__name__)
 
+# How often it is seen whether the time is over, and about how long a call takes: nothing ends a call before its end.
+POLL_S = 0.5
+CALL_S = 2.0
 _NOTHING: State = {"epochs": np.int32(0), "final": np.bool_(False)}
 
 _Cohort = tuple[ProgramKey, Key]
@@ -118,14 +121,17 @@ class Run:
                     history=[*paused.history], rates=[*paused.rates], elapsed_s=paused.elapsed_s, state=paused.part
                 )
         self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._stopped = threading.Event()
+        self._stopped = threading.Event()  # nothing more starts
+        self._given_up = threading.Event()  # nobody waits for what runs
         self._guard = threading.Lock()
         self._rows: dict[Any, State] = {}
         self._running: dict[_Cohort, int] = defaultdict(int)
         self._waiting: dict[_Cohort, list[tuple[int, int]]] = defaultdict(list)  # (epoch, job)
 
     def outcomes(self, tiles: Sequence[Tile]) -> Iterator[Outcome]:
-        """Runs the tiles; outcomes come as members finish or pause. Stops between tiles once `should_stop()` is true.
+        """Runs the tiles; outcomes come as members finish or pause. Starts no tile more once `should_stop()` is true.
+
+        Where it raises, or nobody takes the outcomes any more, the tiles that run end after the call that they are in.
 
         The members of a tile have all trained the same number of epochs.
         """
@@ -137,7 +143,10 @@ class Run:
             left = len(tiles)
             try:
                 while left:
-                    item = self._done.get()
+                    try:
+                        item = self._done.get(timeout=POLL_S)
+                    except queue.Empty:
+                        item = 0
                     if isinstance(item, int):
                         left += item
                         if self._should_stop():
@@ -152,6 +161,7 @@ class Run:
                         yield item
             finally:
                 self._stopped.set()
+                self._given_up.set()
 
     def _work(self, work: _Work, pool: ThreadPoolExecutor) -> None:
         """Runs a tile on a thread; what comes of it goes into the queue: outcomes, then how many tiles are left."""
@@ -235,14 +245,19 @@ class Run:
                     self._train_tile(replace(work, tile=replace(work.tile, slots=rest)))
                 return
         finished = False
+        epoch_s = work.tile.expected_s / longest
         while not finished:
+            if self._given_up.is_set():
+                raise _Stopped
             started = time.perf_counter()
-            plan = schedule_of(slots, key, rows, first_epoch)
+            plan = schedule_of(slots, key, rows, first_epoch, max(1, int(CALL_S / max(epoch_s, 1e-9))))
             epochs = int(plan["epochs"])
             state, result = program.run(state, hyper, data, tensors(plan, tensor))
             history = np.asarray(result["history"])[:epochs]
             first_epoch += epochs
-            self._note(work, history, plan["rates"][:epochs, last_step], time.perf_counter() - started)
+            took = time.perf_counter() - started
+            epoch_s = took / epochs
+            self._note(work, history, plan["rates"][:epochs, last_step], took)
             active = np.asarray(state["active"]) if key.stopping else np.ones(key.members, bool)
             finished = first_epoch >= longest or not active[slots.real].any()
             dissolves = not finished and self._dissolves(work, active, slots)

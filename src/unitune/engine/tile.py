@@ -219,13 +219,13 @@ def rows_of(split: Split, key: ProgramKey) -> State:
     return rows
 
 
-def schedule_of(slots: Slots, key: ProgramKey, n_train: int, first_epoch: int) -> State:
-    """The order of the rows and the learning rates for the next chunk of epochs."""
+def schedule_of(slots: Slots, key: ProgramKey, n_train: int, first_epoch: int, at_most: int | None = None) -> State:
+    """The order of the rows and the learning rates for the next epochs: a chunk of them, or `at_most` so many."""
     steps = math.ceil(n_train / key.batch_size)
     seed = slots.jobs[0].member.seed
     shuffles = slots.jobs[0].training.shuffle
     longest = max(job.last_epoch for job in slots.jobs)
-    epochs = min(key.chunk, longest - first_epoch)
+    epochs = min(key.chunk, longest - first_epoch, at_most or key.chunk)
     order = np.zeros((key.chunk, key.train_rows), "int32")
     for i in range(epochs):
         order[i, :n_train] = epoch_order(n_train, seed, first_epoch + i) if shuffles else np.arange(n_train)

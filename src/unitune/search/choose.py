@@ -99,7 +99,7 @@ def make_strategy(
         if key == "auto":
             key, reason = choose(space, goal, trials, ends=ends)
             notes.append(f"Strategy: {key}, because {reason}.")
-        inner = _made(key, space, goal=goal, seed=seed, trials=trials, baseline=given.baseline)
+        inner = _made(key, space, goal=goal, seed=seed, trials=trials, ends=ends, baseline=given.baseline)
         limit = trials
         if limit is None and not ends and not _ends(key, space):
             limit = ENDLESS_TRIALS
@@ -144,10 +144,17 @@ def _ends(key: str, space: Space) -> bool:
 
 
 def _made(
-    key: str, space: Space, *, goal: Goal, seed: int, trials: int | None, baseline: Mapping[str, Any] | None
+    key: str,
+    space: Space,
+    *,
+    goal: Goal,
+    seed: int,
+    trials: int | None,
+    ends: bool,
+    baseline: Mapping[str, Any] | None,
 ) -> Strategy:
     if key == "grid":
-        return Grid(space)
+        return Grid(space, spread_seed=seed if ends else None)
     if key == "random":
         return Random(space, seed=seed)
     if key == "qmc":

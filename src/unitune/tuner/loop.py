@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from unitune.data.folds import Fold
-from unitune.engine.contract import Engine, Job
+from unitune.engine.contract import Engine, Job, OutOfTime
 from unitune.models.blueprint import Blueprint, Training
 from unitune.models.build import n_parameters
 from unitune.records import Array, Member, Trial
@@ -28,7 +28,7 @@ from unitune.tuner.recorder import Recorder
 from unitune.tuner.stages import evaluation_of
 
 MEMBERS_PER_BATCH = 10_000
-MEMBERS_OF_FIRST_TIMED_BATCH = 100
+MEMBERS_OF_FIRST_TIMED_BATCH = 20
 GROWTH_OF_TIMED_BATCHES = 4
 
 
@@ -86,8 +86,8 @@ def search(
         network: From a configuration to its network.
         engine: Trains the members.
         trials: At most this many; None for no limit.
-        time_limit_s: Nothing is started that would, going by the trials so far, end later than this; the first trials
-            are always trained, as nothing is known before them.
+        time_limit_s: Nothing is started that would, going by the trials so far, end later than this, and what is half
+            trained then is given up; only the first trial is trained to its end whatever it takes.
         started: When the time began to run, by `time.perf_counter`.
         listeners: Are told how it goes.
         size: How many configurations the strategy could propose, to say how many were left out.
@@ -111,6 +111,7 @@ def search(
     most = min((n for n in (trials, budget.trials(n_members)) if n is not None), default=None)
     proposals = Proposals(strategy)
     ended_by = ""
+    cut_short = False  # something was asked for that was not trained
     held: list[dict[str, Any]] = []  # asked for, and waiting for what is left of the epochs
     evaluate = evaluation_of(strategy, engine, problem)
 
@@ -126,6 +127,7 @@ def search(
             elif proposals.waiting:
                 asked = proposals.take()
                 configurations = asked[: max(0, clock.affordable(len(asked)))]
+                cut_short |= len(configurations) < len(asked)
             else:
                 n = recorder.agree(min(clock.affordable(batch_limit), next_batch()))
                 if n < 1:
@@ -156,7 +158,7 @@ def search(
                 collector=collector,
                 batch=batch,
                 recorder=recorder,
-                should_stop=partial(_should_stop, batch, n_members, clock),
+                should_stop=partial(_should_stop, batch, n_members, clock, found),
                 interrupted=interrupted,
             ):
                 tell_members(listeners, block, seeds)
@@ -173,6 +175,7 @@ def search(
             told_so_far += len(told)
             if interrupted():
                 found.interrupted = True
+            cut_short |= len(told) < len(configurations)
             if len(told) < len(configurations) or found.interrupted:
                 break
             if budget.is_reached(best, problem.objective, problem.direction):
@@ -180,9 +183,12 @@ def search(
                 break
             if grows:
                 batch_limit = min(batch_limit * GROWTH_OF_TIMED_BATCHES, max(1, MEMBERS_PER_BATCH // n_members))
+    except OutOfTime:
+        cut_short = True
     except KeyboardInterrupt:
         found.interrupted = True
     finally:
+        cut_short |= bool(proposals.waiting)
         proposals.close()
     if found.interrupted and not found.trials:
         raise KeyboardInterrupt
@@ -194,7 +200,7 @@ def search(
     if not found.interrupted and not ended_by and budget.members is not None and begun == budget.trials(n_members):
         ended_by = "members" if begun < min(size, float("inf") if trials is None else trials) else ""
     found.left_out = _ended(found, budget, ended_by, best, problem) or _left_out(
-        found, strategy, trials, time_limit_s, size
+        found, strategy, trials, time_limit_s, size, all_trained=strategy.done and not cut_short
     )
     return found
 
@@ -228,11 +234,26 @@ def _at_boundary(batch: Batch, n_members: int) -> bool:
     return bool(np.all((batch.missing == 0) | (batch.missing == n_members)))
 
 
-def _should_stop(batch: Batch, n_members: int, clock: _Clock) -> bool:
+def _should_stop(batch: Batch, n_members: int, clock: _Clock, found: Searched) -> bool:
+    """Whether no further trial fits into the time.
+
+    Raises:
+        OutOfTime: It is over, and there are trials to choose from: what is half-trained is given up.
+    """
+    if clock.is_over and any(trial.state == "complete" for trial in found.trials):
+        raise OutOfTime
     return _at_boundary(batch, n_members) and clock.affordable(1) < 1
 
 
-def _left_out(found: Searched, strategy: Strategy, trials: int | None, time_limit_s: float | None, size: float) -> str:
+def _left_out(
+    found: Searched,
+    strategy: Strategy,
+    trials: int | None,
+    time_limit_s: float | None,
+    size: float,
+    *,
+    all_trained: bool,
+) -> str:
     done, all_of_them = len(found.trials), size
     if trials is not None:
         size = min(size, trials)
@@ -241,9 +262,7 @@ def _left_out(found: Searched, strategy: Strategy, trials: int | None, time_limi
         return f"Stopped by the user after {done:,}{rest} trials."
     if strategy.name == "grid" and done == trials and all_of_them > done:
         return f"{all_of_them - done:,.0f} of {all_of_them:,.0f} configurations were left out (`trials={trials}`)."
-    if strategy.done and done >= size:
-        return ""
-    if time_limit_s is not None and not strategy.done and (trials is None or done < trials):
+    if time_limit_s is not None and not all_trained and (trials is None or done < trials):
         rest = f"{size - done:,.0f} of {size:,.0f} trials were" if size != float("inf") else "The search was"
         end = "left out" if size != float("inf") else f"cut short after {done:,} trials"
         return f"{rest} {end}: they would not have ended within {time_limit_s:g} s."
@@ -271,6 +290,11 @@ class _Clock:
         self._started = started
         self._per_trial_s: float | None = None
         self._running: float | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is over."""
+        return self._limit_s is not None and time.perf_counter() - self._started > self._limit_s
 
     def affordable(self, at_most: int) -> int:
         per_trial = self._running if self._running is not None else self._per_trial_s
