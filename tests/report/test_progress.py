@@ -5,7 +5,7 @@ from rich.console import Console
 
 from unitune.errors import OptionError, TrainingError
 from unitune.records import Member, Score, Trial
-from unitune.report.progress import Bar, Lines, Listener, Plan, all_listeners, describe, make_progress, score_text
+from unitune.report.progress import Bar, Lines, Listener, Pace, Plan, all_listeners, describe, make_progress, score_text
 
 PLAN = Plan(
     objective="accuracy",
@@ -98,3 +98,22 @@ def test_failures_of_all_are_counted():
     assert str(TrainingError.of_all(1, "it diverged")) == "The only trial failed: it diverged."
     assert str(TrainingError.of_all(1200, "it diverged")) == "All 1,200 trials failed. The first: it diverged."
     assert "limit" in str(TrainingError.of_all(0))
+
+
+def test_the_time_left_goes_by_what_came_after_the_compiler():
+    pace = Pace()
+    for _ in range(25):
+        pace.note(30.0)  # a tile of 25 networks, after 30 s of compiling
+    assert pace.left(100) == ""
+    for _ in range(25):
+        pace.note(32.0)
+    assert pace.left(100) == "about 4 s left"
+    assert pace.left(50) == pace.left(None) == ""
+
+
+def test_lines_say_that_it_compiles_before_anything_is_trained():
+    out = io.StringIO()
+    lines = Lines(Console(file=out, width=100), every_s=0)
+    lines.on_start(PLAN)
+    lines.on_member(MEMBER, "")
+    assert "0/2 trials, 0 s: compiling, and training the first networks" in out.getvalue()

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from unitune.errors import OptionError
 from unitune.records import Member, Trial
 
 SECONDS_BETWEEN_LINES = 5.0
+TOGETHER_S = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +92,37 @@ def describe(plan: Plan) -> str:
     return f"{trials}{plan.evaluation}{members}; strategy: {plan.strategy}; the {aim} {plan.objective} wins."
 
 
+class Pace:
+    """How long the rest takes, going by the members that came after the first ones, which waited for the compiler."""
+
+    def __init__(self) -> None:
+        self._members = self._first = 0
+        self._first_at = self._last_at = 0.0
+
+    def note(self, now: float) -> None:
+        """A member is there; members come many at once."""
+        self._members += 1
+        if self._members == self._first + 1 and (not self._first or now - self._first_at < TOGETHER_S):
+            self._first, self._first_at = self._members, now
+        self._last_at = now
+
+    def left(self, n_members: int | None) -> str:
+        """The time left in words; empty where it is not known, or nothing is left.
+
+        Example:
+            >>> pace = Pace()
+            >>> for second in (10, 10, 12, 14):
+            ...     pace.note(second)
+            >>> pace.left(10)
+            'about 12 s left'
+        """
+        after = self._members - self._first
+        if not n_members or not after or self._members >= n_members:
+            return ""
+        left = (self._last_at - self._first_at) / after * (n_members - self._members)
+        return f"about {left:.0f} s left"
+
+
 class Bar(Listener):
     """A bar for a terminal: members done, trials, time left and the best so far.
 
@@ -106,6 +138,7 @@ class Bar(Listener):
         self._trials = 0
         self._progress: Progress | None = None
         self._task: Any = None
+        self._pace = Pace()
 
     def on_start(self, plan: Plan) -> None:
         """Prints the notes and the plan, and draws the bar."""
@@ -118,18 +151,19 @@ class Bar(Listener):
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TextColumn("networks"),
-            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[left]}"),
             TextColumn("{task.fields[best]}"),
             console=self._console,
             transient=True,
         )
-        self._task = self._progress.add_task("", total=plan.n_members, trials=self._count(), best="")
+        self._task = self._progress.add_task("", total=plan.n_members, trials=self._count(), best="", left="compiling")
         self._progress.start()
 
     def on_member(self, member: Member, failure: str) -> None:
         """Moves the bar."""
-        if self._progress is not None:
-            self._progress.advance(self._task)
+        self._pace.note(time.monotonic())
+        if self._progress is not None and self._plan is not None:
+            self._progress.update(self._task, advance=1, left=self._pace.left(self._plan.n_members))
 
     def on_trial(self, trial: Trial, best: Trial | None) -> None:
         """Counts the trial and shows the best."""
@@ -179,6 +213,7 @@ class Lines(Listener):
         self._plan: Plan | None = None
         self._trials = self._members = 0
         self._started = self._last = 0.0
+        self._pace = Pace()
         self._best: Trial | None = None
 
     def on_start(self, plan: Plan) -> None:
@@ -190,10 +225,12 @@ class Lines(Listener):
         self._started = self._last = time.monotonic()
 
     def on_member(self, member: Member, failure: str) -> None:
-        """Prints a line if it is time for one."""
-        self._members += 1
-        if time.monotonic() - self._last >= self._every_s:
+        """Prints a line if it is time for one, of what came before: members come many at once."""
+        now = time.monotonic()
+        if now - self._last >= self._every_s:
             self._line()
+        self._members += 1
+        self._pace.note(now)
 
     def on_trial(self, trial: Trial, best: Trial | None) -> None:
         """Notes the best."""
@@ -202,7 +239,7 @@ class Lines(Listener):
 
     def on_end(self) -> None:
         """Prints the last line."""
-        if self._plan is not None:
+        if self._plan is not None and self._members:
             self._line()
 
     def _line(self) -> None:
@@ -211,12 +248,12 @@ class Lines(Listener):
         elapsed = self._last - self._started
         total = self._plan.n_trials
         trials = counted(self._trials, "trial") if total is None else f"{self._trials:,}/{counted(total, 'trial')}"
-        eta = ""
-        if self._plan.n_members and 0 < self._members < self._plan.n_members:
-            left = elapsed / self._members * (self._plan.n_members - self._members)
-            eta = f", about {left:.0f} s left"
+        if not self._members:
+            self._say(f"{trials}, {elapsed:.0f} s: compiling, and training the first networks")
+            return
+        left = self._pace.left(self._plan.n_members)
         self._say(
-            f"{trials}, {counted(self._members, 'network')}, {elapsed:.0f} s{eta}, "
+            f"{trials}, {counted(self._members, 'network')}, {elapsed:.0f} s{left and f', {left}'}, "
             f"best {score_text(self._best, self._plan.objective)}"
         )
 
