@@ -1,7 +1,7 @@
 """The records that pass between the rooms of the house: frozen, keyword-only, free of any framework.
 
 A *trial* is one configuration under evaluation. It is trained as several *members*, one for each fold and repeat;
-each member leaves a *history* and a score on the rows that were held out from it.
+each member leaves a history and a score on the rows that were held out from it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ Direction = Literal["minimize", "maximize"]
 Task = Literal["binary", "multiclass", "regression"]
 TrialState = Literal["complete", "failed", "stopped"]
 Configuration = Mapping[str, Any]
+_SHOWN = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,43 +32,6 @@ class Member:
     fold: int
     repeat: int
     seed: int
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class History:
-    """What a member did in each epoch.
-
-    `train` and `validation` have shape `(epoch, metric)`, in the order of `metrics`, whose first is `"loss"`.
-    `learning_rate` has shape `(epoch,)`: the rate at the epoch's last step. `best_epoch` counts from 1: the epoch whose
-    weights were kept. `probes` maps a probe's name to an array `(epoch, layer)`.
-    """
-
-    metrics: tuple[str, ...]
-    train: Array
-    validation: Array
-    learning_rate: Array
-    best_epoch: int
-    probes: Mapping[str, Array] = field(default_factory=dict)
-
-    @property
-    def n_epochs(self) -> int:
-        """How many epochs were trained."""
-        return int(self.train.shape[0])
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class MemberRecord:
-    """What became of a member. `train` and `validation` map a metric's name to its value at the kept weights.
-
-    `failure` is empty for a member that finished; otherwise it is the reason, as a sentence for the user.
-    """
-
-    member: Member
-    history: History
-    train: Mapping[str, float]
-    validation: Mapping[str, float]
-    elapsed_s: float
-    failure: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,6 +49,10 @@ class Score:
     high: float
     train: float
     values: tuple[float, ...]
+
+    def __str__(self) -> str:
+        interval = f" (95 % interval {self.low:.4g} to {self.high:.4g})" if self.low == self.low else ""
+        return f"{self.metric} {self.mean:.4g}{interval}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,6 +72,18 @@ class Trial:
     engine: str = ""
     engine_reason: str = ""
     failure: str = ""
+
+    def __str__(self) -> str:
+        settings = ", ".join(f"{name}={value!r}" for name, value in self.configuration.items())
+        scores = ", ".join(map(str, self.scores.values())) or f"{self.state}: {self.failure}"
+        return f"Trial {self.number}: {settings}; {scores}; {self.n_parameters:,} parameters"
+
+    def _repr_markdown_(self) -> str:
+        """A table of the configuration below the scores, for notebooks."""
+        scores = "; ".join(map(str, self.scores.values())) or f"{self.state}: {self.failure}"
+        rows = [f"| {name} | `{value!r}` |" for name, value in self.configuration.items()]
+        head = f"**Trial {self.number}**, {self.n_parameters:,} parameters: {scores}"
+        return "\n".join([head, "", "| hyperparameter | value |", "| --- | --- |", *rows])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,3 +106,34 @@ class Finding:
     trials: tuple[int, ...]
     evidence: Mapping[str, float | str]
     advice: str = ""
+
+    def __str__(self) -> str:
+        numbers = ", ".join(map(str, self.trials[:_SHOWN])) + (", ..." if len(self.trials) > _SHOWN else "")
+        concerned = f" (trial{'s' if len(self.trials) > 1 else ''} {numbers})" if self.trials else ""
+        return f"{self.severity}: {self.title}{concerned}. {self.advice}".rstrip()
+
+
+class Sentences(tuple[str, ...]):
+    """A tuple of sentences that reads as text at the end of a cell and in a terminal."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "\n".join(self)
+
+    def _repr_markdown_(self) -> str:
+        return "\n".join(f"- {sentence}" for sentence in self)
+
+
+class Findings(tuple[Finding, ...]):
+    """A tuple of findings, likewise."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "\n".join(map(str, self)) or "Nothing was found."
+
+    def _repr_markdown_(self) -> str:
+        return "\n".join(f"- **{finding.severity}**: {finding.title}. {finding.advice}" for finding in self) or repr(
+            self
+        )

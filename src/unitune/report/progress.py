@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,7 +16,15 @@ from unitune.errors import OptionError
 from unitune.records import Member, Trial
 
 SECONDS_BETWEEN_LINES = 5.0
+SECONDS_BETWEEN_BARS = 0.2
 TOGETHER_S = 0.1
+PHASES = {
+    "stopping": "stopping after the networks in training; Ctrl-C again stops at once",
+    "repeats": "repeating the trials that may be the best",
+    "references": "training simpler models",
+    "refit": "refitting the best on all rows",
+    "save": "saving",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,15 +184,8 @@ class Bar(Listener):
 
     def on_phase(self, phase: str) -> None:
         """Says what is done now that the members are."""
-        words = {
-            "stopping": "stopping after the networks in training; Ctrl-C again stops at once",
-            "repeats": "repeating the trials that may be the best",
-            "references": "training simpler models",
-            "refit": "refitting the best on all rows",
-            "save": "saving",
-        }
         if self._progress is not None:
-            self._progress.update(self._task, best=words.get(phase, phase))
+            self._progress.update(self._task, best=PHASES.get(phase, phase))
 
     def on_end(self) -> None:
         """Takes the bar away."""
@@ -193,6 +196,77 @@ class Bar(Listener):
     def _count(self) -> str:
         total = self._plan.n_trials if self._plan else None
         return counted(self._trials, "trial") if total is None else f"{self._trials:,}/{counted(total, 'trial')}"
+
+
+class Cell(Listener):
+    """A bar below a cell of a notebook, which changes in place; it ends as one line.
+
+    Args:
+        words: What notes are turned into.
+    """
+
+    def __init__(self, *, words: Callable[[str], str] = str) -> None:
+        self._words = words
+        self._plan: Plan | None = None
+        self._handle: Any = None
+        self._trials = self._members = 0
+        self._started = self._last = 0.0
+        self._phase = "compiling"
+        self._best: Trial | None = None
+        self._pace = Pace()
+
+    def on_start(self, plan: Plan) -> None:
+        """Shows the notes and the plan, and the bar below."""
+        from IPython.display import HTML, display
+
+        self._plan = plan
+        lines = [*map(self._words, plan.notes), describe(plan)]
+        display(HTML("<br>".join(f"<small>{html.escape(line)}</small>" for line in lines)))
+        self._started = self._last = time.monotonic()
+        self._handle = display(HTML(self._bar()), display_id=True)
+
+    def on_member(self, member: Member, failure: str) -> None:
+        """Moves the bar."""
+        self._members += 1
+        self._pace.note(time.monotonic())
+        self._phase = self._pace.left(self._plan.n_members if self._plan else None)
+        if time.monotonic() - self._last >= SECONDS_BETWEEN_BARS:
+            self._show()
+
+    def on_trial(self, trial: Trial, best: Trial | None) -> None:
+        """Counts the trial and notes the best."""
+        self._trials += 1
+        self._best = best
+
+    def on_phase(self, phase: str) -> None:
+        """Says what is done now that the members are."""
+        self._phase = PHASES.get(phase, phase)
+        self._show()
+
+    def on_end(self) -> None:
+        """Leaves one line."""
+        self._phase = ""
+        self._show()
+
+    def _show(self) -> None:
+        from IPython.display import HTML
+
+        self._last = time.monotonic()
+        if self._handle is not None:
+            self._handle.update(HTML(self._bar()))
+
+    def _bar(self) -> str:
+        assert self._plan is not None
+        total = self._plan.n_members
+        place = f'value="{self._members}" max="{total}"' if total else ""
+        trials = counted(self._trials, "trial")
+        if self._plan.n_trials is not None:
+            trials = f"{self._trials:,}/{counted(self._plan.n_trials, 'trial')}"
+        parts = [trials, counted(self._members, "network"), f"{time.monotonic() - self._started:.0f} s", self._phase]
+        if self._best is not None:
+            parts.append(f"best {score_text(self._best, self._plan.objective)}")
+        text = html.escape(", ".join(part for part in parts if part))
+        return f'<progress {place} style="width: 20em; vertical-align: middle"></progress> {text}'
 
 
 class Lines(Listener):
@@ -262,15 +336,24 @@ class Lines(Listener):
 
 
 def make_progress(progress: bool, *, file: IO[str] | None = None, words: Callable[[str], str] = str) -> list[Listener]:
-    """A bar where standard error is a terminal, lines where it is not, nothing without `progress`.
+    """A bar in a notebook and where standard error is a terminal, else lines; nothing without `progress`.
 
-    Progress goes to standard error, so that standard output stays free for results. `words` turns notes into
-    what is printed.
+    Outside of notebooks it goes to standard error, so that standard output stays free for results. `words` turns notes
+    into what is printed.
     """
     if not progress:
         return []
+    if in_notebook():
+        return [Cell(words=words)]
     console = Console(file=file, stderr=file is None)
     return [Bar(console, words=words) if console.is_terminal else Lines(console, words=words)]
+
+
+def in_notebook() -> bool:
+    """Whether this is the kernel of a notebook."""
+    module = sys.modules.get("IPython")
+    shell = module.get_ipython() if module is not None else None
+    return shell is not None and hasattr(shell, "kernel")
 
 
 def all_listeners(progress: bool, callbacks: Iterable[Listener]) -> list[Listener]:

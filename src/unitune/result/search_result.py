@@ -17,7 +17,7 @@ from unitune.diagnosis import Evidence, diagnose, next_space
 from unitune.engine.contract import Job
 from unitune.errors import DataError, OptionError, RunFolderError, SaveError, TrainingError
 from unitune.models.metrics import METRICS
-from unitune.records import Array, Finding, Trial
+from unitune.records import Array, Findings, Sentences, Trial
 from unitune.result.certainty import Certainty
 from unitune.result.conclusion import conclude
 from unitune.result.effects import interplay, marginals
@@ -154,10 +154,10 @@ class Result:
     def notes(self) -> tuple[str, ...]:
         """What was inferred, decided and left out, as sentences."""
         left_out = [self._run.left_out] if self._run.left_out else []
-        return (*self._run.notes, *not_fused(self._trials), *left_out)
+        return Sentences((*self._run.notes, *not_fused(self._trials), *left_out))
 
     @property
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self) -> Findings:
         """What limits the candidates and what to try: warnings first, then advice, then what is good to know."""
         return self._findings
 
@@ -172,8 +172,8 @@ class Result:
         return next_space(self._evidence, self.findings)
 
     @cached_property
-    def _findings(self) -> tuple[Finding, ...]:
-        return diagnose(self._evidence)
+    def _findings(self) -> Findings:
+        return Findings(diagnose(self._evidence))
 
     @cached_property
     def _evidence(self) -> Evidence:
@@ -263,12 +263,12 @@ class Result:
         return dict(self._certainty.estimates)
 
     @cached_property
-    def conclusion(self) -> tuple[str, str, str]:
+    def conclusion(self) -> tuple[str, ...]:
         """The answer in three sentences: which trial to take, what to expect of it, and what is open."""
         from unitune.result.facts import label
 
         settings = tuple(varying(self._run.space))
-        return conclude(self._certainty, lambda trial: label(self, trial, settings))
+        return Sentences(conclude(self._certainty, lambda trial: label(self, trial, settings)))
 
     def interplay(self) -> pd.DataFrame:
         """How much of the variation in score is due to each hyperparameter, to pairs of them, to folds and seeds.

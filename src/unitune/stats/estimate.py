@@ -23,3 +23,11 @@ class Estimate:
     high: float
     method: str
     naive: float
+
+    def __str__(self) -> str:
+        interval = f" (95 % interval {self.low:.4g} to {self.high:.4g})" if self.low == self.low else ""
+        return f"{self.metric} {self.mean:.4g}{interval} on new rows"
+
+    def _repr_markdown_(self) -> str:
+        """A sentence, for notebooks."""
+        return f"{self} ({self.method}); in the search it was {self.naive:.4g}."
