@@ -210,7 +210,9 @@ def test_runs_on_the_same_folds_are_compared_in_pairs(saved):
     found = compare_runs(result, other)
     assert found.paired
     assert 0 <= found.p <= 1
-    assert found.difference == pytest.approx(other.best.scores["accuracy"].mean - result.best.scores["accuracy"].mean)
+    assert found.difference == pytest.approx(
+        other.recommended.scores["accuracy"].mean - result.recommended.scores["accuracy"].mean
+    )
     assert {"mean", "units"} <= set(found.table().columns)
     assert json.loads(json.dumps(found.summary()))["paired"] is True
 

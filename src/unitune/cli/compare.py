@@ -17,7 +17,7 @@ def command(
     other: Annotated[Path, typer.Argument(help="Another run folder.", metavar="RUN")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON, and nothing else.")] = False,
 ) -> None:
-    """Put the best trials of two runs side by side, and say whether they differ."""
+    """Put the recommended trials of two runs side by side, and say whether they differ."""
     from unitune.result import compare_runs, load
 
     view.show_comparison((str(run), str(other)), compare_runs(load(run), load(other)), as_json=as_json)

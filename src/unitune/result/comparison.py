@@ -1,16 +1,16 @@
-"""The best trials of two runs side by side."""
+"""The recommended trials of two runs side by side."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from unitune.errors import OptionError
+from unitune.errors import OptionError, RunFolderError
 from unitune.records import Score
 from unitune.result.search_result import Result
 from unitune.stats import corrected_t_test
@@ -18,12 +18,12 @@ from unitune.stats import corrected_t_test
 
 @dataclass(frozen=True, kw_only=True)
 class RunComparison:
-    """The best trials of two runs side by side.
+    """The recommended trials of two runs side by side.
 
     Attributes:
         objective, direction: Of the first run.
-        scores: The best trial's score of each run.
-        configurations: Labels of the best configurations.
+        scores: The recommended trial's score of each run, with the interval of `Result.estimate`.
+        configurations: Labels of their configurations.
         difference: Second mean minus first mean.
         p: Two-sided p value of the difference, paired over folds; NaN where the runs are not paired.
         paired: Whether both saw the same rows, folds and seeds.
@@ -86,10 +86,10 @@ class RunComparison:
 
 
 def compare_runs(first: Result, second: Result) -> RunComparison:
-    """Puts the best trials of two runs side by side, by the objective of the first.
+    """Puts the recommended trials of two runs side by side, by the objective of the first.
 
     Where both runs saw the same rows, folds and seeds, the corrected resampled t-test (`unitune.stats.paired`) says
-    whether they differ. It compares winners, each the best of many, and so is too quick to see a difference.
+    whether they differ. It compares trials that were chosen among many, and so is too quick to see a difference.
 
     Raises:
         OptionError: The second run did not score the objective of the first.
@@ -100,7 +100,7 @@ def compare_runs(first: Result, second: Result) -> RunComparison:
             "Runs can be compared where both scored the same metric",
             f"the first has {run.objective}, the second {', '.join(other.metrics)}",
         )
-    scores = (first.best.scores[run.objective], second.best.scores[run.objective])
+    scores = (_score(first, run.objective), _score(second, run.objective))
     paired = (
         run.data["fingerprint"] == other.data["fingerprint"]
         and run.seed == other.seed
@@ -128,9 +128,22 @@ def compare_runs(first: Result, second: Result) -> RunComparison:
         objective=run.objective,
         direction=run.direction,
         scores=scores,
-        configurations=(run.space.labels(first.best.configuration), other.space.labels(second.best.configuration)),
+        configurations=(
+            run.space.labels(first.recommended.configuration),
+            other.space.labels(second.recommended.configuration),
+        ),
         difference=difference,
         p=p,
         paired=paired,
         verdict=verdict,
     )
+
+
+def _score(result: Result, metric: str) -> Score:
+    """The recommended trial's score with the one interval that it has."""
+    score = result.recommended.scores[metric]
+    try:
+        one = result.estimates[metric]
+    except (RunFolderError, KeyError):
+        return replace(score, low=math.nan, high=math.nan)
+    return replace(score, low=one.low, high=one.high)
