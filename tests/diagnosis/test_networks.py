@@ -13,7 +13,7 @@ networks = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(networks)
 
 # What may be true of small data under any settings, and is no fault of a network.
-TRUTHS = {"noise_dominated", "plateaued_capacity", "edge_of_space"}
+TRUTHS = {"noise_dominated", "plateaued_capacity", "edge_of_space", "linear_as_good", "boosting_ahead"}
 
 
 @pytest.fixture(scope="module")
