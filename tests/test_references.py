@@ -10,6 +10,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import accuracy_score, root_mean_squared_error
 
 import unitune
+from unitune.diagnosis import simpler_model
 from unitune.report.page import page
 from unitune.result.facts import facts_of
 from unitune.tuner.posed import pose_dense
@@ -51,9 +52,15 @@ def test_they_are_never_ranked(found):
     assert table["reference"].notna().sum() == 3
 
 
-def test_a_linear_model_that_does_as_well_is_a_finding(found):
-    kinds = {finding.kind: finding.title for finding in found.findings}
-    assert "units and activation do not matter here" in kinds["linear_as_good"]
+def test_a_linear_model_that_no_network_beats_is_a_finding(found):
+    """It does as well where no network is better by more than the tolerance, with 95 %."""
+    evidence = found._evidence
+    (finding,) = [one for one in found.findings if one.kind == "linear_as_good"]
+    assert finding.title.startswith("No network is shown to be better")
+    fields = {name: getattr(evidence, name) for name in evidence.__dataclass_fields__}
+    sure = type(evidence)(**{**fields, "tolerance": 1.0})
+    (finding,) = simpler_model.find(sure)
+    assert "units and activation do not matter here" in finding.title
 
 
 def test_they_are_in_the_report_the_summary_and_the_run_folder(found):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TOP = 20
 MEANING = (
     "expected: the score on new rows, by one model of all trials, 95 % within the interval. P best: the probability of "
-    "being the best of these trials. expected loss: how far behind the best, on average."
+    "being the best of these trials. exp. loss: how far behind the best, on average."
 )
 GAP = 2  # Spaces between two columns.
 STRIP = 21  # Width of the drawn intervals.
@@ -50,7 +50,7 @@ def show(result: Result, *, as_json: bool = False, top: int = TOP) -> None:
         console.print(Padding(Text(MEANING, style="dim"), (0, 0, 1, 1)))
     score, number = chosen.scores[result.objective], _format_of(table)
     if len(result.references):
-        console.print(Padding(_references(result, number), (0, 0, 1, 2)), soft_wrap=True)
+        console.print(Padding(_references(result, number), (0, 0, 1, 1)))
     lines = [f"[bold]Recommended:[/] {escape(_settings(result))} (trial {chosen.number})"]
     lines.append(
         f"  {result.objective} {number(score.mean)} over the folds, {number(score.train)} on its training rows"
@@ -193,12 +193,12 @@ def trials(table: pd.DataFrame, *, objective: str, width: int) -> Table:
     if "p_best" in table.columns and table["p_best"].notna().any():
         columns.append(_Column(title="P best", cells=scores(lambda row: share(row["p_best"])), keep=6))
         losses = scores(lambda row: "" if math.isnan(row["expected_loss"]) else f"{row['expected_loss']:.2g}")
-        columns.append(_Column(title="expected loss", cells=losses, keep=2))
+        columns.append(_Column(title="exp. loss", cells=losses, keep=2))
     if "pick" in table.columns:
         columns.append(_Column(title="", cells=scores(_mark), keep=5, right=False))
     columns.append(_Column(title="train", cells=scores(lambda row: number(row["train"])), keep=1))
     columns.append(_Column(title="parameters", cells=[f"{row['parameters']:,}" for row in rows], keep=3))
-    columns.append(_Column(title="time", cells=[seconds(row["seconds"]) for row in rows], keep=2))
+    columns.append(_Column(title="time", cells=[seconds(row["seconds"]) for row in rows], keep=1))
     while sum(column.width + GAP for column in columns) + 1 > width and any(c.keep is not None for c in columns):
         columns.remove(min(columns, key=lambda column: 99 if column.keep is None else column.keep))
 

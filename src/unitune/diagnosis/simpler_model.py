@@ -56,7 +56,7 @@ def find(evidence: Evidence) -> list[Finding]:
     if linear := evidence.references.get("linear", ()):
         ahead, margin = lead(evidence, linear)
         if ahead <= margin:
-            small = ahead <= (evidence.tolerance if math.isfinite(evidence.tolerance) else 0.0)
+            small = ahead + margin <= (evidence.tolerance if math.isfinite(evidence.tolerance) else 0.0)
             title = (
                 "A linear model does as well: units and activation do not matter here"
                 if small
