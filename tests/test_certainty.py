@@ -181,6 +181,17 @@ def test_a_run_of_an_older_version_hands_over_its_best(grid, tmp_path):
     assert set(old.credible) <= {one.number for one in old.trials}
 
 
+def test_predictions_of_some_trials_tell_of_the_luck_of_rows(grid):
+    """A run folder keeps those of the best trials, as far as they have room."""
+    whole = grid._get_predictions()
+    some = [one.number for one in certainty_of(grid).ranked[:3]]
+    part = Certainty(grid.run, grid.trials, lambda: whole.only(some))
+    assert part.recommended.number in [one.number for one in grid.trials]
+    assert np.isfinite(part.columns().to_numpy()).all()
+    without = Certainty(grid.run, grid.trials, lambda: None).posterior.noise
+    assert not np.allclose(part.posterior.noise, without)
+
+
 def test_one_hold_out_set_says_what_it_does_not_know(data):
     result = unitune.tune(
         *data, units=[2, 16], activations="relu", epochs=4, validation_split=0.3, folds=None, progress=False

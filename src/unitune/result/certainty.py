@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +15,17 @@ from unitune.errors import OptionError, RunFolderError, TrainingError
 from unitune.models.metrics import ATTAINABLE, METRICS
 from unitune.records import Array, Direction, Trial
 from unitune.space import Space
-from unitune.stats import Estimate, OutOfFold, Posterior, Worth, design_of, model_scores, repeats_to_settle, row_noise
+from unitune.stats import (
+    Estimate,
+    OutOfFold,
+    Posterior,
+    RowNoise,
+    Worth,
+    design_of,
+    model_scores,
+    repeats_to_settle,
+    row_noise,
+)
 from unitune.store import Run
 from unitune.store.run import varying
 
@@ -219,7 +230,6 @@ def posterior_of(
     if not np.isfinite(values).any():
         raise OptionError(f"{metric} can be judged where a trial has a score in it", "none has")
     places = np.arange(values.shape[1])
-    known = predictions is not None and set(numbers) <= set(predictions.numbers.tolist())
     return model_scores(
         values,
         direction,
@@ -228,9 +238,21 @@ def posterior_of(
         validation_ratio=validation_ratio,
         design=design_of(space, [trial.configuration for trial in trials]) if varying(space) else None,
         attainable=ATTAINABLE.get(metric, (-math.inf, math.inf)),
-        rows=row_noise(predictions.only(numbers), metric, seed=seed) if known and predictions is not None else None,
+        rows=_luck_of_rows(predictions, numbers, metric, seed),
         seed=seed,
     )
+
+
+def _luck_of_rows(predictions: OutOfFold | None, numbers: Sequence[int], metric: str, seed: int) -> RowNoise | None:
+    """What predictions tell of the luck of rows; NaN for trials without: a run folder keeps those of the best."""
+    kept = set() if predictions is None else set(predictions.numbers.tolist())
+    places = [place for place, number in enumerate(numbers) if number in kept]
+    if predictions is None or not places:
+        return None
+    found = row_noise(predictions.only([numbers[place] for place in places]), metric, seed=seed)
+    scores = np.full((len(found.scores), len(numbers)), np.nan)
+    scores[:, places] = found.scores
+    return replace(found, scores=scores)
 
 
 def values_of(trials: Sequence[Trial], metric: str) -> Array:

@@ -17,9 +17,9 @@ FIRST_BLOCK = 2
 class Racing(Strategy):
     """Proposes a grid, or points of a Sobol sequence, and drops trials as soon as a test says that they are worse.
 
-    Folds are trained one after another, the first two together. After each, the paired test that decides about ties
+    Folds are trained one after another, the first two together. After each, a paired test
     (`unitune.stats.tied_by_rows`) compares every trial with the best so far, on the rows that both have predicted. What
-    it shows to be worse cannot be among the tied set, and is dropped. The level of 5 % is divided among the looks.
+    it shows to be worse is dropped. The level of 5 % is divided among the looks.
 
     Args:
         space: The space.
