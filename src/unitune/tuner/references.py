@@ -204,6 +204,7 @@ def boosting_cost(problem: Problem) -> float:
 def _boosted_fold(problem: Problem, place: int, split: Split) -> Array:
     """What scikit-learn's histogram gradient boosting predicts for the validation rows."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+    from threadpoolctl import threadpool_limits
 
     data, fold = problem.dataset, problem.folds[place]
     classes = data.task != "regression"
@@ -211,7 +212,8 @@ def _boosted_fold(problem: Problem, place: int, split: Split) -> Array:
         random_state=problem.seed
     )
     y = data.y[fold.train]
-    with warnings.catch_warnings():
+    # Its threads wait for each other by spinning: on a machine that does other things, too, two were 100 times slower.
+    with threadpool_limits(limits=1, user_api="openmp"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a constant feature, say: nothing that a user of networks could act on
         model.fit(split.x_train, y if classes else y[:, 0], sample_weight=training_weights(data, fold.train))
         if not classes:
