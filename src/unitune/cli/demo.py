@@ -12,7 +12,6 @@ from unitune.cli.finish import finish
 UNITS = (16, 32, 64, 128, 256)
 ACTIVATIONS = ("relu", "tanh", "gelu", "sigmoid")
 FOLDS = 5
-EPOCHS = 10
 
 EPILOG = "[bold]Example:[/] unitune demo --out runs --overwrite"
 
@@ -32,7 +31,6 @@ def command(
             *_rows(),
             units=list(UNITS),
             activations=list(ACTIVATIONS),
-            epochs=EPOCHS,
             folds=FOLDS,
             seed=seed,
             out=out,
