@@ -108,6 +108,18 @@ def test_the_same_batches_are_planned_alike(splits: list[Any]) -> None:
         assert layout(planned(one, batch(0), splits)[0]) == layout(planned(two, batch(0), splits)[0])
 
 
+def test_a_program_is_of_the_settings_of_keras_with_which_it_was_traced(splits: list[Any]) -> None:
+    config, engine = ensure().config, FusedEngine(device=DEVICE, probes=False)
+    before = config.epsilon()
+    first = {tile.key for tile in planned(engine, batch(0), splits)[0].tiles}
+    config.set_epsilon(1e-3)
+    try:
+        assert not first & {tile.key for tile in planned(engine, batch(0), splits)[0].tiles}
+    finally:
+        config.set_epsilon(before)
+    assert first == {tile.key for tile in planned(engine, batch(0), splits)[0].tiles}
+
+
 def test_a_much_larger_network_gets_a_program_of_its_own(splits: list[Any]) -> None:
     """Small networks are not trained in the program of a huge one where that would take longer than compiling."""
     engine = FusedEngine(device=DEVICE)

@@ -164,6 +164,7 @@ def key_of(
         probes=probes,
         dtype=rows.dtype,
         backend=backend,
+        settings=first.settings,
     )
 
 

@@ -120,6 +120,7 @@ class ProgramKey:
         probes: Whether probes are taken.
         dtype: `"float32"` or `"float64"`.
         backend: `"tensorflow"` or `"jax"`.
+        settings: Of Keras, which its functions read while they are traced.
     """
 
     nodes: tuple[ProgramNode, ...]
@@ -140,3 +141,4 @@ class ProgramKey:
     probes: bool
     dtype: str
     backend: str
+    settings: Key

@@ -15,6 +15,7 @@ from unitune.engine.lift.optimizer import OptimizerReading, read_optimizer, same
 from unitune.engine.losses import loss_key
 from unitune.engine.metrics import metric_key
 from unitune.engine.program_key import OutputKey
+from unitune.models.backend import settings
 from unitune.models.blueprint import Blueprint, Call, LayerSpec, MetricSpec, OptimizerSpec, OutputSpec, Training
 from unitune.models.identity import keras_class
 from unitune.models.shape_rules import RULES, Shape
@@ -53,6 +54,7 @@ class Reading:
         outputs: The outputs, with the keys of their losses and metrics.
         loss_weights: `(output,)`, by which the losses are multiplied.
         weighs_losses: Whether they are.
+        settings: Of Keras, at present.
         group: What must be equal for two members to be able to share a program at all.
         widths: `(node,)`, true widths.
         functions: The activations' keys, in the order of the activation nodes.
@@ -63,6 +65,7 @@ class Reading:
     outputs: tuple[OutputKey, ...]
     loss_weights: tuple[float, ...]
     weighs_losses: bool
+    settings: Key
     group: Key
     widths: tuple[int, ...]
     functions: tuple[Key, ...]
@@ -103,7 +106,9 @@ class Reader:
             raise Unfusable(f"the model has {len(graph.outputs)} outputs, but {len(specs)} losses")
         outputs = tuple(_read_output(node, spec) for node, spec in zip(graph.outputs, specs, strict=True))
         weighs_losses = len(specs) > 1 or specs[0].weight is not None
+        own = settings()
         group = (
+            own,
             tuple((n.kind, n.static, n.weights, n.layer if n.random else 0, n.inputs, n.shape[:-1]) for n in nodes),
             graph.layouts,
             tuple((i, nodes[i].width if i >= 0 else shapes[-1 - i][-1]) for i in sorted(graph.exact)),
@@ -123,6 +128,7 @@ class Reader:
             outputs=outputs,
             loss_weights=tuple(1.0 if spec.weight is None else spec.weight for spec in specs),
             weighs_losses=weighs_losses,
+            settings=own,
             group=group,
             widths=tuple(node.width for node in nodes),
             functions=tuple(node.function for node in nodes if node.kind == "Activation"),

@@ -81,6 +81,12 @@ def ensure() -> ModuleType:
         return keras
 
 
+def settings() -> tuple[str | float, ...]:
+    """The settings of Keras that its functions read while they are traced."""
+    config = ensure().config
+    return (config.epsilon(), config.floatx(), config.image_data_format(), str(config.dtype_policy().name))
+
+
 @contextlib.contextmanager
 def quiet_first_compile() -> Iterator[None]:
     """Around a compilation: hides what XLA announces at the first one of a process.

@@ -80,12 +80,14 @@ def alone(member: Any, group: Any) -> Any:
 
 
 def why_left(case: Any) -> str:
-    """Why no program takes the network of a case; nothing where one does."""
+    """Why no program takes the network of a case; nothing where one does, or must."""
     from catalogue.cases import BATCH, TRAIN
     from unitune.engine.lift.base import Unfusable
     from unitune.engine.reading import read_graph
     from unitune.models.adopt import read_model
 
+    if case.must_fuse:
+        return ""
     try:
         read_graph(read_model(case.build()), (TRAIN[case.data][0].shape[1:],), BATCH)
     except Unfusable as reason:

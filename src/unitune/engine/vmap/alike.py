@@ -16,6 +16,7 @@ import numpy as np
 from unitune.data.arrays import Split, as_inputs, n_rows
 from unitune.engine.contract import Job
 from unitune.engine.lift.base import Key
+from unitune.models.backend import settings
 from unitune.models.blueprint import Blueprint, Training
 from unitune.models.keras_objects import LambdaAgain
 
@@ -30,7 +31,7 @@ def program_key(job: Job, split: Split) -> Key:
     weighted = (split.w_train is not None, split.w_val is not None)
     sizes = (n_rows(split.x_train), n_rows(split.x_val))
     try:
-        return (_network(job.blueprint), _training(job.training), rows, weighted, sizes)
+        return (_network(job.blueprint), _training(job.training), rows, weighted, sizes, settings())
     except RecursionError:  # functions that close over each other
         return (id(job), rows, weighted, sizes)
 
