@@ -29,7 +29,7 @@ from unitune.stats import (
 from unitune.store import Run
 from unitune.store.run import varying
 
-MODELLED = 2_000  # best trials; those behind them are not part of the model
+MODELLED = 5_000  # best trials; those behind them are not part of the model
 OTHERS = 200  # of which other metrics than the objective are modelled
 METHOD = "model of all scores"
 COLUMNS = ("expected", "low", "high", "p_best", "expected_loss")

@@ -393,7 +393,7 @@ class Result:
         """The weights of a trial's members, of a search with `keep=`.
 
         Args:
-            trial: A trial or its number; the recommended one if not given.
+            trial: A trial or its number; the best if not given.
 
         Returns:
             From a fold and repeat to the member's weights, in the order of `keras.Model.get_weights()` of its network
@@ -404,7 +404,7 @@ class Result:
         """
         from unitune.store.unfinished import weights_of
 
-        chosen = self._find(trial)
+        chosen = self.best if trial is None else self._find(trial)
         found = {} if self._folder is None else weights_of(self._folder, chosen.number)
         if not found:
             raise OptionError(
