@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from unitune.cli.words import advice_with_flags
+
 if TYPE_CHECKING:
     from unitune.result import Result
 
@@ -22,7 +24,7 @@ def show_answer(result: Result, console: Console) -> None:
     answer = answer_of(result)
     console.print("Conclusion", style="bold")
     for sentence in answer.conclusion:
-        console.print(Padding(Text(sentence), (0, 0, 0, 2)))
+        console.print(Padding(Text(advice_with_flags(sentence)), (0, 0, 0, 2)))
     if len(answer.credible) > 1:
         names = [answer.labels[number] for number in answer.credible[:SHOWN]]
         more = f" and {len(answer.credible) - SHOWN:,} more" if len(answer.credible) > SHOWN else ""
@@ -34,4 +36,4 @@ def show_answer(result: Result, console: Console) -> None:
         sign, style = STYLES[finding.severity]
         console.print(Padding(Text.assemble((f"{sign} ", style), finding.title), (0, 0, 0, 2)))
         if finding.advice:
-            console.print(Padding(Text(finding.advice, style="dim"), (0, 0, 0, 4)))
+            console.print(Padding(Text(advice_with_flags(finding.advice), style="dim"), (0, 0, 0, 4)))

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from unitune.cli import compare, dashboard, demo, export, predict, report, resume, show, tune, verify
 from unitune.cli.finish import INTERRUPTED
-from unitune.cli.words import flags_of, with_flags
+from unitune.cli.words import flags_of, known_commands, with_flags
 from unitune.errors import InputError, SaveError, UnituneError
 
 BAD_INPUT = 2
@@ -25,6 +25,11 @@ class _Group(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, tune.with_addresses(args))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        known_commands(self.commands, name)
+        return name, command, rest
 
     def invoke(self, ctx: Any) -> Any:
         try:

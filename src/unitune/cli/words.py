@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-import click
-
 _WITH_VALUE = re.compile(r"`(?:unitune\.tune\()?(\w+)=([^`]*?)\)?`")
+_NEXT = re.compile(r", (?=\w+=)")
+_QUOTES = "'\""
+_COMMANDS: dict[str, dict[str, str]] = {}
 _BARE = re.compile(r"`(\w+)`")
 _NOT_ARGUMENTS = re.compile(r"([Cc]olumns?|class|classes|Columns:|Known:|Classes:)$|Did you mean[^?]*$")
 
@@ -41,20 +42,15 @@ def with_flags(text: str, flags: Mapping[str, str], *, bare: bool = True) -> str
         'If it is a row, use `--no-header`.'
         >>> with_flags("Column `task` must hold numbers.", flags)
         'Column `task` must hold numbers.'
+        >>> with_flags("Try `units=[8, 16], task='binary'`.", {"units": "--units", "task": "--task"})
+        'Try `--units 8,16 --task binary`.'
     """
 
     def value(found: re.Match[str]) -> str:
-        name, given = found[1], found[2].strip()
-        if name not in flags:
+        arguments = [part.partition("=") for part in _NEXT.split(f"{found[1]}={found[2]}")]
+        if any(name not in flags for name, _, _ in arguments):
             return found[0]
-        if given in ("", "..."):
-            return f"`{flags[name]}`"
-        if given in ("True", "False"):
-            return f"`{flags[name] if given == 'True' else '--no-' + flags[name].lstrip('-')}`"
-        if given[0] in "'\"" and given[-1] == given[0]:
-            plain = given[1:-1]
-            return f"`{flags[name]} {plain if re.fullmatch(r'[^ ]+', plain) else given}`"
-        return f"`{flags[name]} {given}`"
+        return "`" + " ".join(_flag(flags[name], given.strip()) for name, _, given in arguments) + "`"
 
     text = _WITH_VALUE.sub(value, text)
     if not bare:
@@ -67,7 +63,31 @@ def with_flags(text: str, flags: Mapping[str, str], *, bare: bool = True) -> str
     return _BARE.sub(name, text)
 
 
+def _flag(flag: str, given: str) -> str:
+    """A flag with the value that an argument had."""
+    if given in ("", "..."):
+        return flag
+    if given in ("True", "False"):
+        return flag if given == "True" else "--no-" + flag.lstrip("-")
+    if given[0] == "[" and given[-1] == "]":
+        return f"{flag} {','.join(part.strip().strip(_QUOTES) for part in given[1:-1].split(','))}"
+    if given[0] in _QUOTES and given[-1] == given[0] and re.fullmatch(r"[^ ]+", given[1:-1]):
+        return f"{flag} {given[1:-1]}"
+    return f"{flag} {given}"
+
+
+def known_commands(commands: Mapping[str, object], running: str | None) -> None:
+    """Tells which flags there are: those of each command, and which of them runs."""
+    _COMMANDS.clear()
+    _COMMANDS.update({name: flags_of(command) for name, command in commands.items()})
+    _COMMANDS[""] = _COMMANDS.get(running or "", {})
+
+
+def advice_with_flags(text: str) -> str:
+    """An advice on a run with the flags of `unitune tune`, which is what follows it; as it is outside of a command."""
+    return with_flags(text, _COMMANDS.get("tune", {}))
+
+
 def notes_with_flags(text: str) -> str:
     """A note of a run with the flags of the command that runs."""
-    context = click.get_current_context(silent=True)
-    return text if context is None else with_flags(text, flags_of(context.command), bare=False)
+    return with_flags(text, _COMMANDS.get("", {}), bare=False)
