@@ -112,27 +112,32 @@ def tune(
             file. Where a function builds models with several inputs, a list of arrays in their order, or a dict of them
             by name. Or a `tf.data.Dataset` or `PyDataset` of `(x, y)` or `(x, y, sample_weight)`, which is read into
             memory once.
-        y: The target, `(row,)` or `(row, output)`, or the name of its column.
+        y: The target, `(row,)` or `(row, output)`, or the name of its column; None where `x` brings it.
         target: The name of the target's column, instead of `y`; several for several numbers.
         ignore: Columns of a table that are left out.
         id: Columns of a table that are left out, and kept beside the predictions of `Result.predict`.
         units: Units of a hidden layer, 1 or more. Where neither they nor `activations` are given, depth, learning rate,
             dropout and weight decay vary beside both, in as many trials as are worth their time.
-        activations: Names of Keras activations, layers such as `keras.layers.LeakyReLU(0.1)`, or functions.
-        layers: How many hidden layers, 1 to 8.
-        per_layer: Whether each layer has its own units and activation.
-        optimizers: Names of Keras optimizers.
-        learning_rates: Above 0.
-        schedules: `"constant"`, `"exponential"`, `"cosine"`, `"warmup_cosine"`, `"step"`, `"plateau"`.
-        dropouts: Rates in [0, 1).
-        weight_decays: Decoupled weight decay, as in AdamW, 0 or more.
-        l1, l2: Penalties on the kernels, 0 or more.
-        batch_normalization: True or False.
-        initializers: Names of Keras initializers; `"auto"` suits the activation.
-        batch_sizes: Rows per step.
+        activations: Names of Keras activations, layers such as `keras.layers.LeakyReLU(0.1)`, or functions. Relu, tanh
+            and gelu if only `units` are given, and 16 to 256 units if only these are.
+        layers: How many hidden layers, 1 to 8; 1 if not given.
+        per_layer: Whether each layer has its own units and activation; no if not given.
+        optimizers: Names of Keras optimizers; Adam if not given.
+        learning_rates: Above 0. If not given 0.003 for Adam where `epochs` are not given either, else the optimizer's
+            own.
+        schedules: `"constant"`, `"exponential"`, `"cosine"`, `"warmup_cosine"`, `"step"`, `"plateau"`;
+            constant if not given.
+        dropouts: Rates in [0, 1); 0 if not given.
+        weight_decays: Decoupled weight decay, as in AdamW, 0 or more. If not given 0.1 for Adam where `epochs` are not
+            given either, else the optimizer's own.
+        l1, l2: Penalties on the kernels, 0 or more; 0 if not given.
+        batch_normalization: True or False; False if not given.
+        initializers: Names of Keras initializers; `"auto"`, which suits the activation, if not given.
+        batch_sizes: Rows per step. If not given 32 with `epochs`, else about the root of the rows, from 16 to 512.
         epochs: How long to train, at most. If not given, networks train until the validation loss stops improving, with
             the limit, the patience, the batch size and the learning rate that follow from the rows.
-        patience: Stop after so many epochs without improvement of the validation loss, keeping the best weights.
+        patience: Stop after so many epochs without improvement of the validation loss, keeping the best weights; with
+            `epochs` and without it, all of them are trained.
         task: `"binary"`, `"multiclass"` or `"regression"`; inferred from the target.
         objective: The metric that ranks the trials; accuracy for classes and RMSE for regression if not given.
         objectives: Several objectives: metrics, `"parameters"`, `"seconds"`. The first ranks the trials; `nsga2`,
@@ -148,7 +153,7 @@ def tune(
             batches.
         test_data: Likewise; looked at once, at the end (`Result.test_scores`).
         sample_weight: `(row,)` or the name of a column.
-        class_weight: From a class to its weight in training, or `"balanced"`.
+        class_weight: From a class to its weight in training, or `"balanced"`; all alike if not given.
         normalize: Whether features are normalised inside the model; `"auto"`: where they need it.
         target_scale: On which scale networks learn a regression's target: `"standard"` (mean 0, standard deviation 1),
             `"log"` (its logarithm is so), or `"auto"`: the logarithm for positive targets with a heavy tail. Scores and
@@ -163,10 +168,11 @@ def tune(
         enqueue: Configurations that are trained next, or parts of them.
         warm_start: A result or run folder on the same rows: its trials are known to the strategy, and its best is
             trained again.
-        trials: Trials at most.
+        trials: Trials at most; if nothing limits a search of endlessly many configurations, 100.
         member_limit: Networks at most.
         epoch_limit: Epochs at most, over all networks; no trial is started that could exceed them.
-        time_limit_s: Seconds at most; no trial is started that is not expected to end in time.
+        time_limit_s: Seconds at most, before the refit: no trial is started that is not expected to end in time, and
+            what is half-trained then is given up. The first trial is always trained to its end.
         target_score: Begin no further trials once one has reached this mean score in the objective.
         spend: `"repeats"`: what the search leaves of the budget (a third is kept where it would use all) goes to
             repeats of the trials for which they are worth most, until the expected loss is within the tolerance.
