@@ -180,16 +180,20 @@ def table(runs: Mapping[str, Mapping[str, float]], sets: list[str], methods: lis
         name: {m: np.array([r["score"] for k, r in runs.items() if k.startswith(f"{m}|{name}|")]) for m in methods}
         for name in sets
     }
-    lines = [f"| | {' | '.join(methods)} | Unitune, s |", f"| --- |{' --- |' * (len(methods) + 1)}"]
+    lines = [f"| | {' | '.join(methods)} | Unitune, s (core s) |", f"| --- |{' --- |' * (len(methods) + 1)}"]
     ranks = []
     for name in sets:
         bigger = is_classes(SETS[name]()[1])
         means = {m: float(values.mean()) for m, values in scores[name].items()}
         order = sorted(means.values(), reverse=bigger)
         ranks.append([np.mean([i + 1 for i, v in enumerate(order) if v == means[m]]) for m in methods])
-        seconds = [r["seconds"] for k, r in runs.items() if k.startswith(f"{OURS}|{name}|")]
+        mine = [r for k, r in runs.items() if k.startswith(f"{OURS}|{name}|")]
         shown = [f"{means[m]:.3f}" if bigger else f"{means[m]:.4g}" for m in methods]
-        spent = f"{np.mean(seconds):.0f}" if seconds else "–"
+        spent = " ".join(
+            shape.format(np.mean([run[unit] for run in mine]))
+            for shape, unit in (("{:.0f}", "seconds"), ("({:.0f})", "core_seconds"))
+            if mine
+        )
         lines.append(f"| {name}{'' if bigger else ', RMSE'} | {' | '.join(shown)} | {spent} |")
     lines.append(f"| mean rank | {' | '.join(f'{rank:.2f}' for rank in np.mean(ranks, axis=0))} | |")
     if OURS in methods:
@@ -213,9 +217,9 @@ def verdicts(scores: Mapping[str, Mapping[str, np.ndarray]], sets: list[str]) ->
             ahead += [name] if difference.mean() > 0 else []
             behind += [name] if difference.mean() < -error else []
         told = ", ".join(behind) or "none"
-        sentences.append(
-            f"Ahead of {peer} on {len(ahead)} of {len(sets)}; behind it by more than one standard error on: {told}."
-        )
+        single = max(len(values) for one in scores.values() for values in one.values()) < 2
+        margin = "" if single else " by more than one standard error"
+        sentences.append(f"Ahead of {peer} on {len(ahead)} of {len(sets)}; behind it{margin} on: {told}.")
     return sentences
 
 
