@@ -48,10 +48,17 @@ class Unfusable(Exception):  # noqa: N818  (a finding, not a failure: the member
 
 
 def in_brief(error: Exception) -> str:
-    """An exception as part of a reason: the first sentence of its first line. Compilers may write pages."""
+    """An exception as part of a reason: the first sentence of its first line. Compilers may write pages.
+
+    Example:
+        >>> in_brief(ValueError("cannot compile graph while_while_body_194455_const_0[] (see ...)"))
+        'ValueError: cannot compile graph ...'
+    """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = f"{type(error).__name__}: {re.split(r'[.] | [(]|{{', lines[0])[0]}" if lines else type(error).__name__
-    return shorten(text, 120, placeholder=" ...")
+    if not lines:
+        return type(error).__name__
+    sentence = re.sub(r"\S{24,}", "...", re.split(r"[.] | [(]|{{", lines[0])[0])
+    return shorten(f"{type(error).__name__}: {sentence}", 140, placeholder=" ...")
 
 
 @dataclass(frozen=True, kw_only=True)
