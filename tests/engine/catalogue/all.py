@@ -19,7 +19,7 @@ TABLES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, str]]] = {
 }
 
 
-EIGHTH = 8
+THIRD, EIGHTH = 3, 8
 
 
 def parts() -> dict[str, tuple[str, ...]]:
@@ -32,7 +32,8 @@ def all_cases(backend: str, *, full: bool = False) -> list[Case]:
     """Every case.
 
     Args:
-        backend: Of what is not fused only each eighth is trained on JAX, which compiles each network anew.
+        backend: On JAX, which compiles each network anew, only each third of what is fused is trained, beside layers,
+            and each eighth of what is not.
         full: Everything through every face; else a case goes through one, the next one of its kind through the next.
     """
     jax = backend == "jax"
@@ -46,8 +47,8 @@ def all_cases(backend: str, *, full: bool = False) -> list[Case]:
         key = (case.kind, case.variant, case.must_fuse)
         number = seen[key]
         seen[key] += 1
-        if jax and not case.must_fuse:
-            number, other = divmod(number, EIGHTH)
+        if jax and not (case.must_fuse and case.calls):
+            number, other = divmod(number, THIRD if case.must_fuse else EIGHTH)
             if other:
                 continue
         if not case.calls:  # else workers choose for those that share a network

@@ -28,7 +28,7 @@ def main(backend: str, wanted: str, file: str, faces: str = "compare,tune,keras_
     warnings.filterwarnings("ignore")
     from catalogue.all import all_cases, parts
 
-    eagerly()
+    cheaply(backend)
     full = os.environ.get("UNITUNE_PARITY") == "full"
     beginnings = tuple(parts().get(wanted, wanted.split(",")))
     cases = [case for case in all_cases(backend, full=full) if case.id.startswith(beginnings)]
@@ -52,6 +52,17 @@ def clock(what: str) -> None:
     print(f"{what}: {time.process_time():.0f} s of processor time", flush=True)
 
 
+def forget() -> None:
+    """Frees what was compiled and trained."""
+    import keras
+
+    gc.collect()
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.clear_caches()
+
+
 def merged(cases: list[Any], *, full: bool) -> list[tuple[Any, list[Any]]]:
     """What is trained, and for which cases: layers on the same rows share a network, those that programs take and those
     that are left to Keras apart, since one that is left would hide that another is not."""
@@ -61,14 +72,17 @@ def merged(cases: list[Any], *, full: bool) -> list[tuple[Any, list[Any]]]:
 
     found: dict[Any, list[Any]] = {}
     for case in cases:
-        key = (case.data, case.faces, case.draws, bool(why_left(case))) if case.calls else case.id
+        key = (not why_left(case), case.data, case.faces, case.draws) if case.calls else case.id
         found.setdefault(key, []).append(case)
-    parts = [own[start : start + TOGETHER] for own in found.values() for start in range(0, len(own), TOGETHER)]
+    parts = [
+        (key, own[start : start + TOGETHER]) for key, own in found.items() for start in range(0, len(own), TOGETHER)
+    ]
     trained = []
-    for number, part in enumerate(parts):
+    for number, (key, part) in enumerate(parts):
         one = together(part) if len(part) > 1 else part[0]
-        if one.calls and not full:
-            one = replace(one, faces=(one.faces[number % len(one.faces)],))
+        if one.calls:
+            faces = one.faces if full else (one.faces[number % len(one.faces)],)
+            one = replace(one, must_fuse=key[0], faces=faces)
         trained.append((one, part))
     return trained
 
@@ -100,8 +114,9 @@ def settled(case: Any, found: dict[str, Any]) -> bool:
     ours = [found[face] for face in case.faces]
     if found["error"] or any("raised" in one or one["failure"] for one in ours):
         return False
-    left = bool(why_left(case))
-    return all((left or one["engine"] == "fused") and distance(one, one["oracle"]) <= 1e-5 for one in ours)
+    return all(
+        (not case.must_fuse or one["engine"] == "fused") and distance(one, one["oracle"]) <= 1e-5 for one in ours
+    )
 
 
 def train(cases: list[Any], faces: list[str]) -> dict[str, Any]:
@@ -115,12 +130,13 @@ def train(cases: list[Any], faces: list[str]) -> dict[str, Any]:
             found |= {"oracle": {}, "error": short(error)}
         found["seeded"] = by_fit(case, seeded=True) if case.draws else {}
     clock("plain fit")
-    gc.collect()
+    forget()
     gc.freeze()  # sessions are cleared, and so everything collected, for each trial
     for face in faces:
         for group in groups([case for case in cases if face in case.faces]):
             for key, found in tried(group, FACES[face]).items():
                 results[key][face] = found
+            forget()
         clock(face)
     for case in cases:
         found = results[case.id]
@@ -135,8 +151,11 @@ def train(cases: list[Any], faces: list[str]) -> dict[str, Any]:
     return results
 
 
-def eagerly() -> None:
-    """Lets every `fit` run eagerly: the same arithmetic, but nothing is traced and compiled for two epochs."""
+def cheaply(backend: str) -> None:
+    """Spares every `fit` most of its compiling, which two epochs do not repay: the arithmetic is the same.
+
+    TensorFlow runs eagerly; JAX, which would compile each operation, compiles without optimizing.
+    """
     import functools
 
     import keras
@@ -144,14 +163,24 @@ def eagerly() -> None:
     original = keras.Model.fit
 
     @functools.wraps(original)
-    def fit(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def eagerly(self: Any, *args: Any, **kwargs: Any) -> Any:
         self.run_eagerly = True
         try:
             return original(self, *args, **kwargs)
         finally:
             self.run_eagerly = False
 
-    keras.Model.fit = fit
+    @functools.wraps(original)
+    def plainly(self: Any, *args: Any, **kwargs: Any) -> Any:
+        import jax
+
+        jax.config.update("jax_disable_most_optimizations", True)
+        try:
+            return original(self, *args, **kwargs)
+        finally:
+            jax.config.update("jax_disable_most_optimizations", False)
+
+    keras.Model.fit = plainly if backend == "jax" else eagerly
 
 
 def short(error: BaseException) -> str:
