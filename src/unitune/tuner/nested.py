@@ -101,7 +101,7 @@ def nested_estimates(
             budget=budget,
             by_steps=inner.by_steps,
         )
-        refitter = Refitter(problem=inner.problem, network=inner.network, test_data=held_out)
+        refitter = Refitter(problem=inner.problem, network=inner.network, test_data=held_out, averages=inner.by_steps)
         predictions = refitter.predictions(result.recommended, result.model(), held_out)
         scores.append(evaluate(inner.problem.metrics, held_out.y, predictions, held_out.sample_weight, task=data.task))
         cells.append(

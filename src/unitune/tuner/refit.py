@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from unitune.engine.fused import FusedEngine
 from unitune.engine.solo import SoloEngine, fit_member, member_model, quiet_arrays
 from unitune.errors import TrainingError
 from unitune.models import preprocessing
+from unitune.models.blueprint import OptimizerSpec
 from unitune.models.metrics import evaluate
 from unitune.models.splits import split_arrays
 from unitune.records import Array, Member, Trial
@@ -28,6 +30,21 @@ if TYPE_CHECKING:
     import keras
 
 
+AVERAGED = 1 / 8
+"""The share of the steps over which weights are averaged."""
+
+
+def averaging(optimizer: OptimizerSpec, steps: int) -> OptimizerSpec:
+    """The optimizer with an exponential moving average of the weights over about an eighth of so many steps.
+
+    Example:
+        >>> averaging(OptimizerSpec(class_name="Adam", learning_rate=0.001), 800).config["ema_momentum"]
+        0.99
+    """
+    momentum = 1 - 1 / max(1.0, steps * AVERAGED)
+    return replace(optimizer, config={"use_ema": True, "ema_momentum": momentum, **optimizer.config})
+
+
 @dataclass(kw_only=True, eq=False)
 class Refitter:
     """Trains a configuration on all rows, training and validation, and tests it.
@@ -37,6 +54,8 @@ class Refitter:
         network: From a configuration to its network.
         test_data: Rows that nothing has looked at, or None.
         solo: Whether networks are trained by plain `fit`.
+        averages: Whether the weights are averaged over the last steps. In the folds the validation rows choose the best
+            of epochs that waver; here nothing does, and an average wavers less than the last step.
         kinds, all_kinds, search_s: Of references, as `train_references` takes them.
     """
 
@@ -44,6 +63,7 @@ class Refitter:
     network: Callable[[Mapping[str, Any]], Network]
     test_data: Dataset | None = None
     solo: bool = False
+    averages: bool = False
     kinds: tuple[str, ...] = ()
     all_kinds: bool = False
     search_s: float = 0.0
@@ -78,11 +98,15 @@ class Refitter:
         prepared = preprocessing.fit(dataset, rows, flatten=not as_given)
         split = split_arrays(dataset, fold, preprocessor=prepared)
         network = self.network(trial.configuration)
+        training = network.training
+        if self.averages:
+            steps = epochs * math.ceil(dataset.n_rows / training.batch_size)
+            training = replace(training, optimizer=averaging(training.optimizer, steps))
         job = Job(
             member=Member(trial=trial.number, fold=0, repeat=0, seed=member_seed(self.problem.seed, -1, 0)),
             split=0,
             blueprint=network.blueprint,
-            training=network.training,
+            training=training,
             initial_weights=network.initial_weights,
         )
         try:

@@ -233,6 +233,7 @@ def run(
             network=network,
             test_data=tests,
             solo=engine.name == "solo",
+            averages=by_steps,
             kinds=() if found.interrupted else tuple(references),
             all_kinds=all_references,
             search_s=phases.seconds.get("search", 0.0),
