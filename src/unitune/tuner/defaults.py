@@ -51,6 +51,9 @@ are a range, since networks with and without it would need programs of their own
 TRIALS = (12, 36)
 """The fewest and the most trials of such a search."""
 
+PROGRAMS = 3
+"""Of each depth, as measured: widths and lengths that differ much do not share one."""
+
 FLOP_PER_S = 45e9
 """Of a core in the products of small networks, padded ones among them."""
 
@@ -175,7 +178,7 @@ def cost_of_defaults(learning: Learning, *, n_features: int, n_outputs: int, n_m
     step_s = step_cost(4) + learning.batch_size * products / FLOP_PER_S + 2e-9 * learning.batch_size * width * depth
     epochs = min(learning.epochs, PATIENCES * learning.patience)
     trial_s = n_members * epochs * learning.steps * step_s
-    compile_s = 2 * COMPILE_S * len(LAYERS)
+    compile_s = 2 * COMPILE_S * PROGRAMS * len(LAYERS)
     fewest, most = TRIALS
     trials = int(np.clip((CORE_S - compile_s) / trial_s, fewest, most))
     return Cost(trials=trials, core_s=compile_s + trials * trial_s)
