@@ -17,6 +17,10 @@ import pytest
 # Before the first import of either: TensorFlow reads its log level once, and Matplotlib its backend.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "agg")
+# Test processes side by side take a core each: threads of BLAS and OpenMP would spin while they wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # The test processes share the programs that they compile, and leave the user's alone.
 os.environ.setdefault("UNITUNE_CACHE", str(Path(__file__).parents[1] / ".unitune_cache"))
 
