@@ -243,6 +243,7 @@ def _floats(array: Array) -> Array:
                 raise DataError(
                     "`x` must hold numbers where it is an array",
                     f"got {value!r}",
-                    "Give a pandas DataFrame, where text, dates and missing values are handled.",
+                    "Give a pandas DataFrame, where text, dates and missing values are handled; networks that take "
+                    "text themselves are tuned by `unitune.RandomSearch(build_model, ...)` and its kin.",
                 ) from error
         raise DataError("`x` must hold numbers", f"converting it failed: {error}") from error

@@ -11,7 +11,7 @@ from unitune.engine.device import here
 from unitune.engine.program import Program
 from unitune.engine.program_key import Backend, ProgramKey
 from unitune.models import program_cache
-from unitune.models.backend import quiet_first_compile
+from unitune.models.backend import quiet_compile
 
 _MAX_PROGRAMS = 256
 _GUARD = threading.Lock()
@@ -52,9 +52,9 @@ def compile_once(program: Program, *arguments: Any) -> None:
     with entry.lock:
         if place not in entry.ready:
             digest = hashlib.sha256(repr(program.key).encode()).digest()
-            with quiet_first_compile(), program.backend.naming(digest):
+            with quiet_compile(loads=program_cache.holds(digest)), program.backend.naming(digest):
                 program.run(*arguments)
-            program_cache.seal()
+            program_cache.seal(digest)
             entry.ready.add(place)
 
 

@@ -88,12 +88,16 @@ def settings() -> tuple[str | float, ...]:
 
 
 @contextlib.contextmanager
-def quiet_first_compile() -> Iterator[None]:
-    """Around a compilation: hides what XLA announces at the first one of a process.
+def quiet_compile(*, loads: bool = False) -> Iterator[None]:
+    """Around a compilation: hides what XLA announces at the first one of a process, and says of programs that it loads.
 
-    It matters where the user imported Keras before Unitune could set the log level.
+    It matters where the user imported Keras before Unitune could set the log level. What other threads write to
+    standard error waits meanwhile, and so nothing is held back where a program takes long to compile.
+
+    Args:
+        loads: Whether the program is on disk.
     """
-    if _announced.is_set():
+    if _announced.is_set() and not loads:
         yield
         return
     with _first_compile, _quiet_stderr():

@@ -25,6 +25,7 @@ import platformdirs
 LIMIT_BYTES = 2**30
 _OFF = ("0", "off", "no", "false")
 _SEAL = ".sha256"
+_MARK = ".program"
 # Programs that compile faster than this are not worth a file: each operation outside a program is one for JAX.
 _MIN_COMPILE_S = 0.1
 
@@ -79,11 +80,18 @@ def start(backend: str) -> Path | None:
         return _folder
 
 
-def seal() -> None:
-    """Writes the checksums of the entries that have come since; after each compilation."""
+def holds(digest: bytes) -> bool:
+    """Whether a program was compiled here before, so that it is probably loaded now."""
+    return _folder is not None and (_folder / f"{digest.hex()}{_MARK}").exists()
+
+
+def seal(digest: bytes | None = None) -> None:
+    """Writes the checksums of the entries that have come since; after each compilation, `digest` is the program's."""
     if _folder is None:
         return
     with _lock, contextlib.suppress(OSError):
+        if digest is not None:
+            (_folder / f"{digest.hex()}{_MARK}").touch()
         for entry in _entries(_folder):
             if entry.name not in _sealed:
                 seal_of = entry.with_name(entry.name + _SEAL)
