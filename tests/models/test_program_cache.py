@@ -111,6 +111,14 @@ def test_a_cache_of_the_users_own_stays(begin, tmp_path, own):
     assert os.environ["TF_XLA_FLAGS"] == own
 
 
+def test_a_process_that_inherits_the_flags_keeps_what_it_compiles_too(begin, tmp_path):
+    place = begin(tmp_path)
+    flags = os.environ["TF_XLA_FLAGS"]
+    program_cache._started = False
+    assert begin(tmp_path) == place
+    assert os.environ["TF_XLA_FLAGS"] == flags
+
+
 def test_off_and_places_that_cannot_be_written_keep_nothing(begin, tmp_path):
     (tmp_path / "file").write_text("not a folder")
     assert begin("off") is None

@@ -72,11 +72,9 @@ def ensure() -> ModuleType:
         os.environ.setdefault("ABSL_MIN_LOG_LEVEL", "3")
         if "tensorflow" not in sys.modules and not any(isinstance(f, _QuietTensorFlow) for f in sys.meta_path):
             sys.meta_path.insert(0, _QuietTensorFlow())
-        if chosen == "tensorflow":  # which reads its flags early
-            program_cache.start(chosen)
+        program_cache.start(chosen)  # before TensorFlow reads its flags
         with _quiet_stderr():
             keras = importlib.import_module("keras")
-        program_cache.start(chosen)
         _announced.set()
         return keras
 

@@ -60,24 +60,29 @@ def start(backend: str) -> Path | None:
         The folder with the entries of this backend, version and processor; None where nothing is kept.
     """
     global _started, _folder
-    with _lock:
-        if _started:
-            return _folder
-        _started = True
-        top = cache_folder()
-        if top is None or backend not in ("tensorflow", "jax"):
-            return None
-        with contextlib.suppress(OSError):
-            place = top / "programs" / _kind(backend)
-            for part in (top, place.parent, place):
-                _make_private(part)
-            _drop_damaged(place)
-            trim(place.parent)
-            if _USE[backend](place):
-                _folder = place
-                atexit.register(trim, place.parent)
-                atexit.register(seal)
-        return _folder
+    if not _started:  # it is asked for on each use of Keras
+        with _lock:
+            if not _started:
+                _folder = _begin(backend)
+                _started = True
+    return _folder
+
+
+def _begin(backend: str) -> Path | None:
+    top = cache_folder()
+    if top is None or backend not in _USE:
+        return None
+    with contextlib.suppress(OSError):
+        place = top / "programs" / _kind(backend)
+        for part in (top, place.parent, place):
+            _make_private(part)
+        _drop_damaged(place)
+        trim(place.parent)
+        if _USE[backend](place):
+            atexit.register(trim, place.parent)
+            atexit.register(seal)
+            return place
+    return None
 
 
 def holds(digest: bytes) -> bool:
@@ -166,10 +171,12 @@ def _checksum(entry: Path) -> str:
 def _use_tensorflow(folder: Path) -> bool:
     """TensorFlow reads its flags once, when the first operation runs; where that is past, nothing is kept."""
     flags = os.environ.get("TF_XLA_FLAGS", "").strip()
-    if "persistent_cache_directory" in flags or (flags and not flags.startswith("-")):
-        return False
     quoted = f'"{folder}"' if any(map(str.isspace, str(folder))) else str(folder)
     ours = f"--tf_xla_persistent_cache_directory={quoted} --tf_xla_persistent_cache_device_types=CPU"
+    if ours in flags:  # inherited from a process that began here
+        return True
+    if "persistent_cache_directory" in flags or (flags and not flags.startswith("-")):
+        return False
     os.environ["TF_XLA_FLAGS"] = f"{flags} {ours}".strip()
     return True
 
