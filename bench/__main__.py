@@ -10,27 +10,17 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from typing import Any
 
+from bench.apart import run_apart
 from bench.detail import DETAILS
 from bench.jobs import JOBS
 
 
 def measure(kind: str, name: str, cache: str = "off") -> Any:
     """One measurement in a new process, so that every compilation counts that is not in the cache."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", "--worker", kind, name],
-        env={**os.environ, "UNITUNE_CACHE": cache},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(f"bench: {kind} {name} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    return run_apart("bench", "--worker", kind, name, cache=cache)
 
 
 def work(kind: str, name: str) -> Any:

@@ -12,11 +12,11 @@ import argparse
 import json
 import os
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from typing import Any
+
+from bench.apart import run_apart
 
 PEER_TRIALS = 10
 JOBS = {"mlp": (200, 10, 100), "cnn": (60, 5, 5)}  # trials, epochs, at least so many times faster
@@ -87,12 +87,7 @@ def search(job: str, side: str, trials: int) -> dict[str, float]:
 
 def measure(job: str, side: str, trials: int) -> dict[str, float]:
     """The same in a new process."""
-    command = [sys.executable, "-m", "bench.build_model", "--worker", job, side, str(trials)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"bench: {job} {side} failed:\n{done.stderr[-2000:]}")
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return dict(run_apart("bench.build_model", "--worker", job, side, trials))
 
 
 def main() -> None:

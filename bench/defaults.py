@@ -11,8 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -34,6 +32,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+from bench.apart import run_apart
 
 Rows = tuple[np.ndarray, np.ndarray]
 
@@ -137,12 +137,7 @@ def measure(method: str, name: str, seed: int) -> dict[str, float]:
 
 def apart(method: str, name: str, seed: int) -> dict[str, float]:
     """`measure` in a process of its own, so that every compilation counts."""
-    command = [sys.executable, "-m", "bench.defaults", "--worker", method, name, str(seed)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{method} on {name} failed:\n{done.stderr[-2000:]}")
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return dict(run_apart("bench.defaults", "--worker", method, name, seed))
 
 
 def main() -> None:

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import time
 from statistics import median
 from typing import Any
 
 import numpy as np
+
+from bench.apart import run_apart
 
 UNITS = [8, 16, 24, 32, 48, 64, 80, 96, 112, 128]
 ACTIVATIONS = ["relu", "tanh", "gelu", "sigmoid"]
@@ -51,9 +51,7 @@ def search(kind: str, engine: str, candidates: int) -> dict[str, Any]:
 
 
 def in_a_process(kind: str, engine: str, candidates: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "bench.sklearn_search", "--one", kind, engine, "--candidates", str(candidates)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    return dict(run_apart("bench.sklearn_search", "--one", kind, engine, "--candidates", candidates))
 
 
 def main() -> None:

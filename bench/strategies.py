@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from bench.apart import run_apart
 
 EPOCHS = 20
 UNITS, ACTIVATIONS, RATES, DROPOUTS = [16, 32, 64, 128], ["relu", "tanh", "gelu"], (1e-4, 1e-1), (0.0, 0.5)
@@ -244,11 +245,7 @@ def work(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def measure(method: str, data: str, seed: int, trials: int, seconds: float) -> dict[str, Any]:
-    command = [sys.executable, "-m", "bench.strategies", "--worker", method, data, str(seed), str(trials), str(seconds)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"bench: {method} on {data} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
+    return dict(run_apart("bench.strategies", "--worker", method, data, seed, trials, seconds))
 
 
 def reached(run: dict[str, Any], axis: int, limit: float) -> float:

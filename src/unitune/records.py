@@ -34,6 +34,16 @@ class Member:
     seed: int
 
 
+def interval_text(low: float, high: float) -> str:
+    """The 95 % interval of a score, to stand behind it; empty where it is not known.
+
+    Example:
+        >>> "accuracy 0.9" + interval_text(0.8, 0.95)
+        'accuracy 0.9 (95 % interval 0.8 to 0.95)'
+    """
+    return "" if low != low else f" (95 % interval {low:.4g} to {high:.4g})"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Score:
     """One metric of one trial over its folds and repeats.
@@ -51,8 +61,7 @@ class Score:
     values: tuple[float, ...]
 
     def __str__(self) -> str:
-        interval = f" (95 % interval {self.low:.4g} to {self.high:.4g})" if self.low == self.low else ""
-        return f"{self.metric} {self.mean:.4g}{interval}"
+        return f"{self.metric} {self.mean:.4g}{interval_text(self.low, self.high)}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

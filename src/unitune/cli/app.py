@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from unitune.cli import compare, dashboard, demo, export, predict, report, resume, show, tune, verify
 from unitune.cli.finish import INTERRUPTED
-from unitune.cli.words import flags_of, known_commands, with_flags
+from unitune.cli.words import error_with_flags, known_commands
 from unitune.errors import InputError, SaveError, UnituneError
 
 BAD_INPUT = 2
@@ -35,19 +35,19 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except (InputError, SaveError) as error:
-            self._say(ctx, error)
+            _say(error)
             raise typer.Exit(BAD_INPUT) from None
         except UnituneError as error:
-            self._say(ctx, error)
+            _say(error)
             raise typer.Exit(FAILED) from None
         except KeyboardInterrupt:
             print("Stopped.", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
 
-    def _say(self, ctx: Any, error: Exception) -> None:
-        command = self.get_command(ctx, ctx.invoked_subcommand) if ctx.invoked_subcommand else None
-        words = with_flags(str(error), flags_of(command))
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]Error:[/] {escape(words)}")
+
+def _say(error: Exception) -> None:
+    words = error_with_flags(str(error))
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]Error:[/] {escape(words)}")
 
 
 def _version(asked: bool) -> None:

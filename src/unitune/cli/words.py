@@ -88,6 +88,11 @@ def advice_with_flags(text: str) -> str:
     return with_flags(text, _COMMANDS.get("tune", {}))
 
 
+def error_with_flags(text: str) -> str:
+    """An error with the flags of the command that runs."""
+    return with_flags(text, _COMMANDS.get("", {}))
+
+
 def notes_with_flags(text: str) -> str:
     """A note of a run with the flags of the command that runs."""
     return with_flags(text, _COMMANDS.get("", {}), bare=False)

@@ -50,6 +50,10 @@ class Plan:
     evaluation: str
     notes: tuple[str, ...] = ()
 
+    def count(self, trials: int) -> str:
+        """How many trials there are so far: `"3/20 trials"`, or `"3 trials"` where nobody knows of how many."""
+        return counted(trials, "trial") if self.n_trials is None else f"{trials:,}/{counted(self.n_trials, 'trial')}"
+
     @property
     def n_members(self) -> int | None:
         """How many members at most."""
@@ -166,7 +170,7 @@ class Bar(Listener):
             console=self._console,
             transient=True,
         )
-        self._task = self._progress.add_task("", total=plan.n_members, trials=self._count(), best="", left="compiling")
+        self._task = self._progress.add_task("", total=plan.n_members, trials=plan.count(0), best="", left="compiling")
         self._progress.start()
 
     def on_member(self, member: Member, failure: str) -> None:
@@ -180,7 +184,7 @@ class Bar(Listener):
         self._trials += 1
         if self._progress is not None and self._plan is not None:
             best_text = f"best {score_text(best, self._plan.objective)}"
-            self._progress.update(self._task, trials=self._count(), best=best_text)
+            self._progress.update(self._task, trials=self._plan.count(self._trials), best=best_text)
 
     def on_phase(self, phase: str) -> None:
         """Says what is done now that the members are."""
@@ -192,10 +196,6 @@ class Bar(Listener):
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
-
-    def _count(self) -> str:
-        total = self._plan.n_trials if self._plan else None
-        return counted(self._trials, "trial") if total is None else f"{self._trials:,}/{counted(total, 'trial')}"
 
 
 class Cell(Listener):
@@ -259,10 +259,12 @@ class Cell(Listener):
         assert self._plan is not None
         total = self._plan.n_members
         place = f'value="{self._members}" max="{total}"' if total else ""
-        trials = counted(self._trials, "trial")
-        if self._plan.n_trials is not None:
-            trials = f"{self._trials:,}/{counted(self._plan.n_trials, 'trial')}"
-        parts = [trials, counted(self._members, "network"), f"{time.monotonic() - self._started:.0f} s", self._phase]
+        parts = [
+            self._plan.count(self._trials),
+            counted(self._members, "network"),
+            f"{time.monotonic() - self._started:.0f} s",
+            self._phase,
+        ]
         if self._best is not None:
             parts.append(f"best {score_text(self._best, self._plan.objective)}")
         text = html.escape(", ".join(part for part in parts if part))
@@ -320,8 +322,7 @@ class Lines(Listener):
         assert self._plan is not None
         self._last = time.monotonic()
         elapsed = self._last - self._started
-        total = self._plan.n_trials
-        trials = counted(self._trials, "trial") if total is None else f"{self._trials:,}/{counted(total, 'trial')}"
+        trials = self._plan.count(self._trials)
         if not self._members:
             self._say(f"{trials}, {elapsed:.0f} s: compiling, and training the first networks")
             return

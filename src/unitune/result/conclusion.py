@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from unitune.errors import RunFolderError
-from unitune.records import Trial
+from unitune.records import Trial, interval_text
 from unitune.result.certainty import Certainty
 
 
@@ -49,8 +48,7 @@ def _expect(certainty: Certainty) -> str:
         one = certainty.estimates[objective]
     except RunFolderError:
         return f"This {objective} is that of a winner, and so likely a little better than on new rows."
-    spread = "" if math.isnan(one.low) else f" (95 % interval {one.low:.4g} to {one.high:.4g})"
-    head = f"On new rows expect {_article(objective)} {objective} of {one.mean:.4g}{spread}"
+    head = f"On new rows expect {_article(objective)} {objective} of {one.mean:.4g}{interval_text(one.low, one.high)}"
     if certainty.run.nested:
         head += ", by nested cross-validation"
     if len(certainty.modelled) == 1:

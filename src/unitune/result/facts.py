@@ -13,7 +13,7 @@ from unitune.diagnosis.diagnose import judge
 from unitune.diagnosis.probes import flow, worst_layer
 from unitune.errors import UnituneError
 from unitune.models import dense, heads
-from unitune.records import Finding, Trial
+from unitune.records import Finding, Trial, interval_text
 from unitune.report.facts import Facts
 from unitune.report.numbers import axis_name, seconds, setting
 from unitune.report.prepared.architecture import Layer, layers_of, n_features_of
@@ -120,11 +120,10 @@ def _plain_conclusion(result: Result, best: Trial | None) -> tuple[str, ...]:
     if best is None:
         return (f"All {len(result.trials):,} trials failed, so nothing can be recommended.",)
     score = best.scores[result.objective]
-    spread = f" (95 % interval {score.low:.4g} to {score.high:.4g})" if score.low == score.low else ""
     named = label(result, best, tuple(varying(result.run.space)))
     return (
         f"Of {len(result.trials):,} trials, trial {best.number} ({named}) has the best {result.objective}: "
-        f"{score.mean:.4g}{spread}.",
+        f"{score.mean:.4g}{interval_text(score.low, score.high)}.",
         "This score is that of a winner, and so likely a little better than on new rows.",
     )
 

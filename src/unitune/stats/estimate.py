@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from unitune.records import interval_text
+
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
@@ -25,8 +27,7 @@ class Estimate:
     naive: float
 
     def __str__(self) -> str:
-        interval = f" (95 % interval {self.low:.4g} to {self.high:.4g})" if self.low == self.low else ""
-        return f"{self.metric} {self.mean:.4g}{interval} on new rows"
+        return f"{self.metric} {self.mean:.4g}{interval_text(self.low, self.high)} on new rows"
 
     def _repr_markdown_(self) -> str:
         """A sentence, for notebooks."""

@@ -140,15 +140,6 @@ class Posterior:
         gap = self._gains[:, first] - self._gains[:, second]
         return float(((gap > 0) + 0.5 * (gap == 0)).mean())
 
-    def probability_not_worse(self, first: int, second: int, margin: float) -> float:
-        """The probability that the first is better than the second, or worse by at most the margin.
-
-        Args:
-            first, second: Trials.
-            margin: 0 or more, in the metric's own units.
-        """
-        return float((self._gains[:, first] >= self._gains[:, second] - margin).mean())
-
     def probability_equal(self, first: int, second: int, margin: float) -> float:
         """The probability that two trials are practically equal: that they differ by at most the margin.
 
@@ -160,14 +151,6 @@ class Posterior:
             through Bayesian analysis", JMLR 18 (2017).
         """
         return float((np.abs(self.draws[:, first] - self.draws[:, second]) <= margin).mean())
-
-    def of_groups(self, groups: Sequence[Sequence[int]]) -> Array:
-        """Draws of the mean true score of some trials, `(draw, group)`: "256 units" against "16 units", say.
-
-        Args:
-            groups: For each group the indices of its trials.
-        """
-        return np.stack([self.draws[:, list(group)].mean(axis=1) for group in groups], axis=1)
 
     @property
     def tolerance(self) -> float:
