@@ -15,7 +15,7 @@ from unitune.engine.contract import Engine, Job, OutOfTime
 from unitune.models.blueprint import Blueprint, Training
 from unitune.models.build import n_parameters
 from unitune.records import Array, Member, Trial
-from unitune.report.progress import Listener
+from unitune.report.progress import Listener, counted
 from unitune.search import Strategy
 from unitune.store import MemberBlock
 from unitune.store.members import keys_of, only
@@ -264,14 +264,14 @@ def _left_out(
         return f"{all_of_them - done:,.0f} of {all_of_them:,.0f} configurations were left out (`trials={trials}`)."
     if time_limit_s is not None and not all_trained and (trials is None or done < trials):
         rest = f"{size - done:,.0f} of {size:,.0f} trials were" if size != float("inf") else "The search was"
-        end = "left out" if size != float("inf") else f"cut short after {done:,} trials"
+        end = "left out" if size != float("inf") else f"cut short after {counted(done, 'trial')}"
         return f"{rest} {end}: they would not have ended within {time_limit_s:g} s."
     return ""
 
 
 def _ended(found: Searched, budget: Budget, ended_by: str, best: Trial | None, problem: Problem) -> str:
     """Which limit of the budget ended the search, as a sentence; empty if none."""
-    done = f"{len(found.trials):,} trial{'s' if len(found.trials) != 1 else ''}"
+    done = counted(len(found.trials), "trial")
     if ended_by == "target" and best is not None:
         reached = f"{problem.objective} reached {best.scores[problem.objective].mean:.4g}"
         return f"Stopped after {done}: {reached} (`target_score={budget.target_score:g}`)."
