@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -111,24 +112,30 @@ class Regressor(RegressorMixin, Predictor):  # type: ignore[misc]
         return tags
 
 
+@dataclass(eq=False, repr=False)
 class _Dense(KerasBase):
     """The network of a configuration of the dense family."""
 
-    units: Any
-    activation: Any
-    layers: Any
-    optimizer: Any
-    learning_rate: Any
-    schedule: Any
-    dropout: Any
-    weight_decay: Any
-    l1: Any
-    l2: Any
-    batch_normalization: Any
-    initializer: Any
-    epochs: Any
-    patience: Any
-    normalize: Any
+    units: Any = 64
+    activation: Any = "relu"
+    _: KW_ONLY
+    layers: int | None = None
+    optimizer: Any = "adam"
+    learning_rate: float | None = None
+    schedule: str = "constant"
+    dropout: float = 0.0
+    weight_decay: float | None = None
+    l1: float = 0.0
+    l2: float = 0.0
+    batch_normalization: bool = False
+    initializer: Any = "auto"
+    batch_size: int = 32
+    epochs: int = 10
+    patience: int | None = None
+    validation_fraction: float = 0.1
+    normalize: Any = "auto"
+    engine: str = "auto"
+    random_state: Any = None
 
     def _network(self, data: Dataset, n_features: tuple[int, ...]) -> Network:
         configuration = self._configuration()
@@ -176,6 +183,7 @@ class _Dense(KerasBase):
         return {"normalize": self.normalize}
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class KerasMLPClassifier(Classifier, _Dense):  # noqa: D101
     __doc__ = f"""A dense Keras network that predicts classes.
 {_PARAMETERS}
@@ -191,50 +199,7 @@ class KerasMLPClassifier(Classifier, _Dense):  # noqa: D101
         ((80, 2), True)
     """
 
-    def __init__(
-        self,
-        units: Any = 64,
-        activation: Any = "relu",
-        *,
-        layers: int | None = None,
-        optimizer: Any = "adam",
-        learning_rate: float | None = None,
-        schedule: str = "constant",
-        dropout: float = 0.0,
-        weight_decay: float | None = None,
-        l1: float = 0.0,
-        l2: float = 0.0,
-        batch_normalization: bool = False,
-        initializer: Any = "auto",
-        batch_size: int = 32,
-        epochs: int = 10,
-        patience: int | None = None,
-        validation_fraction: float = 0.1,
-        normalize: Any = "auto",
-        class_weight: Any = None,
-        engine: str = "auto",
-        random_state: Any = None,
-    ) -> None:
-        self.units = units
-        self.activation = activation
-        self.layers = layers
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.dropout = dropout
-        self.weight_decay = weight_decay
-        self.l1 = l1
-        self.l2 = l2
-        self.batch_normalization = batch_normalization
-        self.initializer = initializer
-        self.batch_size = batch_size
-        self.epochs = epochs
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.normalize = normalize
-        self.class_weight = class_weight
-        self.engine = engine
-        self.random_state = random_state
+    class_weight: Any = None
 
     def _rows(self) -> dict[str, Any]:
         return super()._rows() | {"class_weight": class_weights(self.class_weight, self.classes_)}
@@ -252,49 +217,6 @@ class KerasMLPRegressor(Regressor, _Dense):  # noqa: D101
         >>> model.predict(x).shape, bool(model.score(x, x[:, 0]) > 0.5)
         ((80,), True)
     """
-
-    def __init__(
-        self,
-        units: Any = 64,
-        activation: Any = "relu",
-        *,
-        layers: int | None = None,
-        optimizer: Any = "adam",
-        learning_rate: float | None = None,
-        schedule: str = "constant",
-        dropout: float = 0.0,
-        weight_decay: float | None = None,
-        l1: float = 0.0,
-        l2: float = 0.0,
-        batch_normalization: bool = False,
-        initializer: Any = "auto",
-        batch_size: int = 32,
-        epochs: int = 10,
-        patience: int | None = None,
-        validation_fraction: float = 0.1,
-        normalize: Any = "auto",
-        engine: str = "auto",
-        random_state: Any = None,
-    ) -> None:
-        self.units = units
-        self.activation = activation
-        self.layers = layers
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.schedule = schedule
-        self.dropout = dropout
-        self.weight_decay = weight_decay
-        self.l1 = l1
-        self.l2 = l2
-        self.batch_normalization = batch_normalization
-        self.initializer = initializer
-        self.batch_size = batch_size
-        self.epochs = epochs
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.normalize = normalize
-        self.engine = engine
-        self.random_state = random_state
 
 
 def class_weights(given: Any, classes: Array) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
@@ -51,12 +52,41 @@ _ATTRIBUTES = """
         n_features_in_, feature_names_in_: As in scikit-learn."""
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Tuned(Predictor):
     """Searches in `fit`, predicts with the recommended model."""
 
-    result_: Result
-    normalize: Any
-    random_state: Any
+    units: Any = None
+    activations: Any = None
+    layers: Any = None
+    per_layer: Any = None
+    optimizers: Any = None
+    learning_rates: Any = None
+    schedules: Any = None
+    dropouts: Any = None
+    weight_decays: Any = None
+    l1: Any = None
+    l2: Any = None
+    batch_normalization: Any = None
+    initializers: Any = None
+    batch_sizes: Any = None
+    epochs: Any = None
+    patience: Any = None
+    objective: Any = None
+    folds: Any = None
+    repeats: int = 1
+    cv: Any = None
+    validation_split: float | None = None
+    normalize: Any = "auto"
+    strategy: str = "auto"
+    trials: int | None = None
+    time_limit_s: float | None = None
+    spend: str | None = None
+    tolerance: float | None = None
+    engine: str = "auto"
+    executor: Any = None
+    progress: bool = False
+    random_state: Any = None
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Tuned:  # noqa: N803
         """Searches the space on the folds, and trains the recommended configuration on all rows.
@@ -138,6 +168,7 @@ def _core_of(model: Any) -> Any:
     return next(layer for layer in model.layers if isinstance(layer, keras.Sequential))
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class UnituneClassifier(Classifier, Tuned):  # noqa: D101
     __doc__ = f"""Finds a dense Keras network for classes in `fit`, and predicts with it.
 {_PARAMETERS}
@@ -152,74 +183,7 @@ class UnituneClassifier(Classifier, Tuned):  # noqa: D101
         ((60, 2), True)
     """
 
-    def __init__(
-        self,
-        *,
-        units: Any = None,
-        activations: Any = None,
-        layers: Any = None,
-        per_layer: Any = None,
-        optimizers: Any = None,
-        learning_rates: Any = None,
-        schedules: Any = None,
-        dropouts: Any = None,
-        weight_decays: Any = None,
-        l1: Any = None,
-        l2: Any = None,
-        batch_normalization: Any = None,
-        initializers: Any = None,
-        batch_sizes: Any = None,
-        epochs: Any = None,
-        patience: Any = None,
-        objective: Any = None,
-        folds: Any = None,
-        repeats: int = 1,
-        cv: Any = None,
-        validation_split: float | None = None,
-        class_weight: Any = None,
-        normalize: Any = "auto",
-        strategy: str = "auto",
-        trials: int | None = None,
-        time_limit_s: float | None = None,
-        spend: str | None = None,
-        tolerance: float | None = None,
-        engine: str = "auto",
-        executor: Any = None,
-        progress: bool = False,
-        random_state: Any = None,
-    ) -> None:
-        self.units = units
-        self.activations = activations
-        self.layers = layers
-        self.per_layer = per_layer
-        self.optimizers = optimizers
-        self.learning_rates = learning_rates
-        self.schedules = schedules
-        self.dropouts = dropouts
-        self.weight_decays = weight_decays
-        self.l1 = l1
-        self.l2 = l2
-        self.batch_normalization = batch_normalization
-        self.initializers = initializers
-        self.batch_sizes = batch_sizes
-        self.epochs = epochs
-        self.patience = patience
-        self.objective = objective
-        self.folds = folds
-        self.repeats = repeats
-        self.cv = cv
-        self.validation_split = validation_split
-        self.class_weight = class_weight
-        self.normalize = normalize
-        self.strategy = strategy
-        self.trials = trials
-        self.time_limit_s = time_limit_s
-        self.spend = spend
-        self.tolerance = tolerance
-        self.engine = engine
-        self.executor = executor
-        self.progress = progress
-        self.random_state = random_state
+    class_weight: Any = None
 
 
 class UnituneRegressor(Regressor, Tuned):  # noqa: D101
@@ -233,70 +197,3 @@ class UnituneRegressor(Regressor, Tuned):  # noqa: D101
         >>> model.predict(x).shape
         (60,)
     """
-
-    def __init__(
-        self,
-        *,
-        units: Any = None,
-        activations: Any = None,
-        layers: Any = None,
-        per_layer: Any = None,
-        optimizers: Any = None,
-        learning_rates: Any = None,
-        schedules: Any = None,
-        dropouts: Any = None,
-        weight_decays: Any = None,
-        l1: Any = None,
-        l2: Any = None,
-        batch_normalization: Any = None,
-        initializers: Any = None,
-        batch_sizes: Any = None,
-        epochs: Any = None,
-        patience: Any = None,
-        objective: Any = None,
-        folds: Any = None,
-        repeats: int = 1,
-        cv: Any = None,
-        validation_split: float | None = None,
-        normalize: Any = "auto",
-        strategy: str = "auto",
-        trials: int | None = None,
-        time_limit_s: float | None = None,
-        spend: str | None = None,
-        tolerance: float | None = None,
-        engine: str = "auto",
-        executor: Any = None,
-        progress: bool = False,
-        random_state: Any = None,
-    ) -> None:
-        self.units = units
-        self.activations = activations
-        self.layers = layers
-        self.per_layer = per_layer
-        self.optimizers = optimizers
-        self.learning_rates = learning_rates
-        self.schedules = schedules
-        self.dropouts = dropouts
-        self.weight_decays = weight_decays
-        self.l1 = l1
-        self.l2 = l2
-        self.batch_normalization = batch_normalization
-        self.initializers = initializers
-        self.batch_sizes = batch_sizes
-        self.epochs = epochs
-        self.patience = patience
-        self.objective = objective
-        self.folds = folds
-        self.repeats = repeats
-        self.cv = cv
-        self.validation_split = validation_split
-        self.normalize = normalize
-        self.strategy = strategy
-        self.trials = trials
-        self.time_limit_s = time_limit_s
-        self.spend = spend
-        self.tolerance = tolerance
-        self.engine = engine
-        self.executor = executor
-        self.progress = progress
-        self.random_state = random_state
