@@ -6,6 +6,7 @@ each member leaves a history and a score on the rows that were held out from it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -42,6 +43,17 @@ def interval_text(low: float, high: float) -> str:
         'accuracy 0.9 (95 % interval 0.8 to 0.95)'
     """
     return "" if low != low else f" (95 % interval {low:.4g} to {high:.4g})"
+
+
+def difference_text(difference: float, score: float) -> str:
+    """A difference of scores; one that four digits of the score do not show is put as less than these show.
+
+    Example:
+        >>> difference_text(0.0123, 0.95), difference_text(4e-11, 0.95), difference_text(0.5, 5530.0)
+        ('0.012', 'less than 0.0001', 'less than 1')
+    """
+    shown = 10.0 ** (math.floor(math.log10(abs(score))) - 3) if score and math.isfinite(score) else 0.0
+    return f"less than {shown:.4g}" if difference < shown else f"{difference:.2g}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

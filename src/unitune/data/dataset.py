@@ -24,7 +24,8 @@ class Dataset:
     """Rows with their target, checked and typed, not yet normalised or encoded.
 
     Attributes:
-        x: For arrays, floats `(row, feature...)`, finite. For tables, a dict from each column's name to `(row,)`:
+        x: For arrays, floats `(row, feature...)`, finite; for a network of the user's own that takes text, `str` in an
+            object array of that form. For tables, a dict from each column's name to `(row,)`:
             numbers as float64 (NaN: missing), dates as int32 minutes (`columns.MISSING_DATE`: missing), everything
             else as object arrays of `str` (`""`: missing). For a network with several inputs, a tuple of arrays.
         y: Binary and multiclass: int32 `(row,)`, the position in `classes`. Regression: float64 `(row, output)`, in
@@ -89,7 +90,10 @@ class Dataset:
             return self.schema
         assert not isinstance(self.x, dict)
         shapes = [tuple(int(size) for size in array.shape[1:]) for array in as_inputs(self.x)]
-        return Schema(inputs=tuple(zip(self.inputs, shapes, strict=True))) if self.inputs else Schema(shape=shapes[0])
+        strings = any(array.dtype == object for array in as_inputs(self.x))
+        if self.inputs:
+            return Schema(inputs=tuple(zip(self.inputs, shapes, strict=True)), strings=strings)
+        return Schema(shape=shapes[0], strings=strings)
 
     def take(self, rows: Array) -> Dataset:
         """The dataset of these rows, in this order."""
@@ -168,7 +172,9 @@ class Dataset:
             if array is None:
                 digest.update(b"none")
                 continue
-            plain = pd.util.hash_array(array, categorize=False) if array.dtype == object else array
+            plain = array
+            if array.dtype == object:
+                plain = pd.util.hash_array(array.ravel(), categorize=False).reshape(array.shape)
             digest.update(f"{plain.dtype}{plain.shape}".encode())
             digest.update(np.ascontiguousarray(plain).tobytes())
         return digest.hexdigest()

@@ -75,11 +75,15 @@ def to_frame(
     return frame, notes
 
 
-def check_array(x: Any) -> Array:
+def check_array(x: Any, *, text: bool = False) -> Array:
     """Numbers `(row, feature...)` as a float array: float32 where that holds every value, else float64.
 
+    Args:
+        x: Rows in anything that NumPy makes an array of, or sparse.
+        text: Whether strings are kept as they are, in an object array of `str`: some networks take them.
+
     Raises:
-        DataError: Text, NaN, infinity, no rows, or no features.
+        DataError: Text that is not wanted, NaN, infinity, no rows, or no features.
 
     Example:
         >>> check_array([[1, 2], [3, 4]]).dtype.name
@@ -93,7 +97,10 @@ def check_array(x: Any) -> Array:
             array = np.asarray(x)
     except (ValueError, TypeError, Warning) as error:
         raise DataError("`x` must be a rectangular array or a table", f"converting it failed: {error}") from error
-    if array.dtype.kind in "OUS":
+    if array.dtype.kind in "OUS" or array.dtype.kind == "T":
+        strings = _strings(array) if text else None
+        if strings is not None:
+            return strings
         array = _floats(array)
     if array.dtype.kind not in "biuf":
         raise DataError("`x` must hold numbers", f"got {array.dtype}")
@@ -119,12 +126,13 @@ def check_array(x: Any) -> Array:
     return result
 
 
-def check_inputs(x: Any, names: Sequence[str]) -> tuple[Array, ...]:
+def check_inputs(x: Any, names: Sequence[str], *, text: bool = False) -> tuple[Array, ...]:
     """The rows of a network with several inputs as one array for each, checked like `check_array`.
 
     Args:
         x: Arrays in the order of the inputs, or a dict of them by name.
         names: The inputs' names.
+        text: As in `check_array`.
 
     Raises:
         DataError: Another number of arrays, other names, or an array that breaks a rule.
@@ -144,11 +152,31 @@ def check_inputs(x: Any, names: Sequence[str]) -> tuple[Array, ...]:
             f"`x` must be a list of {len(names)} arrays, or a dict of them by name, for the inputs {shown}",
             f"got {got}",
         )
-    arrays = tuple(map(check_array, given))
+    arrays = tuple(check_array(one, text=text) for one in given)
     counts = [len(array) for array in arrays]
     if len(set(counts)) > 1:
         raise DataError("All inputs in `x` must have the same number of rows", f"got {', '.join(map(str, counts))}")
     return arrays
+
+
+def text_of(frame: pd.DataFrame) -> Array:
+    """The columns of a frame as an object array `(row, column)` of `str`, as networks take it that read text.
+
+    Raises:
+        DataError: A column is not of text.
+
+    Example:
+        >>> text_of(pd.DataFrame({"text": ["a good film", None]})).tolist()
+        [['a good film'], ['']]
+    """
+    for name in frame.columns:
+        if pd.api.types.infer_dtype(frame[name], skipna=True) not in ("string", "empty", "categorical"):
+            raise DataError(
+                "a table for a network that takes text must hold text in every column",
+                f"`{name}` is of {frame[name].dtype}",
+                "Give the network an input for each kind, and `x` as a dict of arrays.",
+            )
+    return np.asarray(frame.astype(object).where(frame.notna(), "").to_numpy(dtype=object))
 
 
 def encode_table(schema: Schema, frame: pd.DataFrame) -> dict[str, Array]:
@@ -190,21 +218,24 @@ def raw_inputs(
         DataError: A missing column, a value of the wrong kind, rows of another shape, or no rows.
     """
     if schema.inputs:
-        arrays = check_inputs(source, [name for name, _ in schema.inputs])
+        arrays = check_inputs(source, [name for name, _ in schema.inputs], text=schema.strings)
         for array, (name, shape) in zip(arrays, schema.inputs, strict=True):
             if array.shape[1:] != shape:
                 raise DataError(f"Each row of the input `{name}` must have the shape {shape}", f"got {array.shape[1:]}")
-        return [array.astype(np.float32) for array in arrays]
+        return [array if array.dtype == object else array.astype(np.float32) for array in arrays]
     text = [column.name for column in schema.columns if column.is_written]
     reading: dict[str, Any] = {"separator": separator, "decimal": decimal, "encoding": encoding, "header": header}
     frame, _ = to_frame(source, **reading, text_columns=text)
     if frame is not None and len(frame) == 0:
         raise DataError("The table must have rows", "it is empty")
     if schema.shape is not None:
-        array = check_array(source if frame is None else _numeric(frame, schema.shape))
+        if frame is None:
+            array = check_array(source, text=schema.strings)
+        else:
+            array = text_of(frame) if schema.strings else check_array(_numeric(frame, schema.shape))
         if array.shape[1:] != schema.shape:
             raise DataError(f"Each row must have the shape {schema.shape}", f"got {array.shape[1:]}")
-        return array.astype(np.float32)
+        return array if array.dtype == object else array.astype(np.float32)
     if frame is None:
         array = np.asarray(source)
         if array.ndim != 2 or array.shape[1] != len(schema.columns):
@@ -232,6 +263,18 @@ def _numeric(frame: pd.DataFrame, shape: tuple[int, ...]) -> Array:
     return np.asarray(numeric.to_numpy(dtype=np.float64).reshape(-1, *shape))
 
 
+def _strings(array: Array) -> Array | None:
+    """Strings `(row, feature...)` as an object array of `str`; None where something is not one."""
+    if array.dtype.kind in "UT":
+        array = array.astype(object)
+    flat = [value.decode() if isinstance(value, bytes) else value for value in array.ravel().tolist()]
+    if not flat or not all(isinstance(value, str) for value in flat):
+        return None
+    found = np.empty(len(flat), dtype=object)
+    found[:] = flat
+    return found.reshape(array.shape if array.ndim > 1 else (-1, 1))
+
+
 def _floats(array: Array) -> Array:
     try:
         return array.astype(np.float64)
@@ -243,7 +286,6 @@ def _floats(array: Array) -> Array:
                 raise DataError(
                     "`x` must hold numbers where it is an array",
                     f"got {value!r}",
-                    "Give a pandas DataFrame, where text, dates and missing values are handled; networks that take "
-                    "text themselves are tuned by `unitune.RandomSearch(build_model, ...)` and its kin.",
+                    "Give a pandas DataFrame, where text, dates and missing values are handled.",
                 ) from error
         raise DataError("`x` must hold numbers", f"converting it failed: {error}") from error

@@ -14,7 +14,7 @@ from unitune.data import columns as table_columns
 from unitune.data.arrays import as_inputs, row_shape
 from unitune.data.arrays import n_rows as count_rows
 from unitune.data.dataset import Dataset, Rows
-from unitune.data.frames import check_array, check_inputs, encode_table, to_frame
+from unitune.data.frames import check_array, check_inputs, encode_table, text_of, to_frame
 from unitune.data.given import Output, more_given, read_given
 from unitune.data.schema import Schema
 from unitune.data.targets import encode_target, read_target
@@ -40,6 +40,7 @@ def dataset(
     header: bool | None = None,
     inputs: Sequence[str] = (),
     outputs: Callable[[tuple[Any, ...] | None], Sequence[Output]] | None = None,
+    takes_text: bool = False,
 ) -> Dataset:
     """Reads, checks and types the rows to learn from.
 
@@ -58,7 +59,8 @@ def dataset(
         inputs: The names of a network's inputs, where it has several: `x` is then a list of arrays in their order, or a
             dict of them, which are not normalised.
         outputs: For networks of the user's own: what they put out and their losses take, from the shape of a row of `x`
-            (None for a table). The target is then left as it is.
+            (None for a table). The target is then left as it is, and arrays may hold text.
+        takes_text: Whether these networks read text themselves: the columns of a table then reach them as they are.
 
     Raises:
         DataError: The data break a rule.
@@ -93,7 +95,8 @@ def dataset(
     decimal_mark = "." if frame is None else frame.attrs.get("decimal", ".")
     if frame is None:
         _no_columns(target=target, sample_weight=sample_weight, groups=groups, ignore=ignored or None, id=kept or None)
-        rows: Rows = check_inputs(x, inputs) if inputs else check_array(x)
+        text = outputs is not None
+        rows: Rows = check_inputs(x, inputs, text=text) if inputs else check_array(x, text=text)
         n_rows, schema, target_name = count_rows(rows), None, "y"
     else:
         frame, y, target_name = _take_target(frame, y, target)
@@ -106,17 +109,21 @@ def dataset(
         n_rows = len(frame)
         if n_rows == 0:
             raise DataError("The table must have rows", "it is empty")
+        if takes_text:
+            rows, schema = text_of(frame), None
     if y is None:
         remedy = suggest("", frame.columns, label="Columns") if frame is not None else "Give `y`."
         raise DataError("There must be a target", "got neither `y` nor `target`", remedy)
     if outputs is None:
         found = read_target(y, task=task, name=target_name, decimal=decimal_mark)
     else:
-        found = read_given(y, outputs(None if frame is not None else row_shape(rows)), task=task, name=target_name)
+        found = read_given(
+            y, outputs(None if frame is not None and not takes_text else row_shape(rows)), task=task, name=target_name
+        )
     if len(found.y) != n_rows:
         raise DataError("`x` and `y` must have the same number of rows", f"got {n_rows} and {len(found.y)}")
     notes = (*notes, *found.notes)
-    if frame is not None:
+    if frame is not None and not takes_text:
         inferred = table_columns.infer(frame)
         rows, schema, notes = inferred.values, Schema(columns=inferred.columns), (*notes, *inferred.notes)
     return Dataset(
@@ -170,12 +177,13 @@ def like(
     if y is None:
         raise DataError(f"`{what}` must have a target", "there is no `y`", f"Use `{what}=(x, y)`.")
     if frame is not None:
-        if first.schema is None:
+        if first.schema is None and not first.raw_schema.strings:
             raise DataError(f"`{what}` must have the form of the training rows", "got a table beside an array")
-        rows: Rows = encode_table(first.raw_schema, frame)
+        rows: Rows = text_of(frame) if first.schema is None else encode_table(first.raw_schema, frame)
         n_rows = len(frame)
     else:
-        rows = check_inputs(x, first.inputs) if first.inputs else check_array(x)
+        strings = first.schema is None and first.raw_schema.strings
+        rows = check_inputs(x, first.inputs, text=strings) if first.inputs else check_array(x, text=strings)
         n_rows = count_rows(rows)
         mine, known = as_inputs(rows), () if isinstance(first.x, dict) else as_inputs(first.x)
         if [array.shape[1:] for array in mine] != [array.shape[1:] for array in known]:

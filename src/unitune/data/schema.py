@@ -56,6 +56,7 @@ class Schema:
         columns: For a table, in the order of the table; empty for arrays.
         shape: For an array, the shape of one row; else None.
         inputs: For several inputs the name of each and the shape of its rows, in the order of the model.
+        strings: Whether arrays may hold text, which reaches the network as it is.
 
     Example:
         >>> schema = Schema(columns=(Column(name="age", input="age", kind="number"),))
@@ -66,6 +67,7 @@ class Schema:
     columns: tuple[Column, ...] = ()
     shape: tuple[int, ...] | None = None
     inputs: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    strings: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -83,6 +85,7 @@ class Schema:
             "columns": [asdict(column) for column in self.columns],
             "shape": None if self.shape is None else list(self.shape),
             **({"inputs": [[name, list(shape)] for name, shape in self.inputs]} if self.inputs else {}),
+            **({"strings": True} if self.strings else {}),
         }
 
     @classmethod
@@ -91,7 +94,8 @@ class Schema:
         shape = tree["shape"]
         columns = tuple(Column(**column) for column in tree["columns"])
         inputs = tuple((name, tuple(own)) for name, own in tree.get("inputs", ()))
-        return cls(columns=columns, shape=None if shape is None else tuple(shape), inputs=inputs)
+        strings = bool(tree.get("strings", False))
+        return cls(columns=columns, shape=None if shape is None else tuple(shape), inputs=inputs, strings=strings)
 
 
 def unique_names(names: Iterable[Any]) -> tuple[str, ...]:

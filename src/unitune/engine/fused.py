@@ -200,6 +200,8 @@ def read_jobs(jobs: Sequence[Job], splits: Sequence[Split]) -> tuple[list[Job], 
     for job in jobs:
         split = splits[job.split]
         try:
+            if any(x.dtype == object for x in as_inputs(split.x_train)):
+                raise Unfusable("`x` is not of numbers")
             if not n_rows(split.x_val) and any(name.startswith("val_") for name in job.training.watched):
                 raise Unfusable("early stopping without validation rows has no fused form")
             reading = reader.read(job, row_shape(split.x_train))

@@ -326,7 +326,11 @@ def predict(model: keras.Model, x: Rows, *, call: Callable[..., Any] | None = No
 
 
 def as_the_inputs_take(model: keras.Model, x: Rows) -> Any:
-    """Rows of several inputs by name, where the model was made of a dictionary of inputs."""
+    """Rows of several inputs by name, where the model was made of a dictionary of inputs; text as tensors."""
+    if isinstance(x, tuple) and any(array.dtype == object for array in x):
+        x = tuple(backend.ensure().ops.convert_to_tensor(backend.as_keras_takes(array)) for array in x)
+    elif not isinstance(x, tuple):
+        x = backend.as_keras_takes(x)
     if isinstance(getattr(model, "_inputs_struct", None), dict):
         return dict(zip(input_keys(model), as_inputs(x), strict=True))
     return x

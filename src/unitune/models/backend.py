@@ -79,6 +79,25 @@ def ensure() -> ModuleType:
         return keras
 
 
+def as_keras_takes(rows: Any) -> Any:
+    """An array as Keras's `fit` and `predict` take it, which take no strings as NumPy arrays: as a TensorFlow tensor.
+
+    Raises:
+        OptionError: It holds strings, and the backend is not TensorFlow.
+    """
+    if not isinstance(rows, np.ndarray) or rows.dtype != object:
+        return rows
+    if backend_name() != "tensorflow":
+        raise OptionError(
+            "text is read by networks on the TensorFlow backend of Keras only",
+            f"the backend is {backend_name()}",
+            "Set KERAS_BACKEND=tensorflow.",
+        )
+    import tensorflow as tf
+
+    return tf.constant(rows, dtype=tf.string)
+
+
 def settings() -> tuple[str | float, ...]:
     """The settings of Keras that its functions read while they are traced."""
     config = ensure().config

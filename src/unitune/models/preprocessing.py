@@ -119,22 +119,25 @@ class Preprocessor:
 
         Returns:
             `(row, feature)`, or `(row, feature...)` without `flatten`, of type `dtype`, finite; for several inputs a
-            tuple of such.
+            tuple of such. Text that a network takes itself is left as it is.
         """
         if isinstance(rows, Dataset):
             rows = rows.x
         if isinstance(self.dataset.x, tuple):
             given = rows if isinstance(rows, tuple) else take_rows(self.dataset.x, rows)
-            return tuple(array.astype(self.dtype) for array in given)
+            return tuple(array if array.dtype == object else array.astype(self.dtype) for array in given)
         assert not isinstance(rows, tuple)
         source, index = self.dataset.x, None
-        if isinstance(rows, dict) or rows.ndim > 1 or rows.dtype.kind == "f":
+        if isinstance(rows, dict) or rows.ndim > 1 or rows.dtype.kind in "fO":
             source = rows
         else:
             index = rows
         if isinstance(source, dict):
             return self._transform_table(source, index)
-        x = self.numbers((source if index is None else source[index]).astype(self.dtype))
+        x = source if index is None else source[index]
+        if x.dtype == object:
+            return x
+        x = self.numbers(x.astype(self.dtype))
         return x.reshape(len(x), -1) if self.flatten else x
 
     def _transform_table(self, source: dict[str, Array], index: Array | None) -> Array:
@@ -203,7 +206,7 @@ def fit(dataset: Dataset, train_rows: Array, *, flatten: bool = True) -> Preproc
         DataError: Text columns where TensorFlow is not installed.
     """
     dtype = _floatx()
-    if isinstance(dataset.x, tuple):
+    if isinstance(dataset.x, tuple) or (not isinstance(dataset.x, dict) and dataset.x.dtype == object):
         as_it_is = learn_scaling(np.zeros((1, 1)), False)
         return Preprocessor(
             dataset=dataset, dtype=dtype, flatten=False, numbers=as_it_is, notes=_notes(as_it_is, dataset, False)
@@ -303,7 +306,12 @@ def assemble(
         inputs, features = _table_graph(keras, preprocessor)
     elif isinstance(preprocessor.dataset.x, tuple):
         shapes = zip(preprocessor.dataset.inputs, preprocessor.output_shape, strict=True)
-        inputs = features = [keras.Input(shape, dtype=dtype, name=name) for name, shape in shapes]
+        types = ["string" if array.dtype == object else dtype for array in preprocessor.dataset.x]
+        inputs = features = [
+            keras.Input(shape, dtype=kind, name=name) for (name, shape), kind in zip(shapes, types, strict=True)
+        ]
+    elif preprocessor.dataset.x.dtype == object:
+        inputs = features = keras.Input(preprocessor.dataset.x.shape[1:], dtype="string", name="rows")
     else:
         inputs = keras.Input(preprocessor.dataset.x.shape[1:], dtype=dtype, name="rows")
         features = scaled(keras, preprocessor.numbers, inputs, dtype, "normalize", fill=False)
@@ -333,20 +341,18 @@ def predict(model: keras.Model, inputs: Array | Mapping[str, Array] | list[Array
     Raises:
         DataError: Text inputs on another backend than TensorFlow.
     """
-    from unitune.models.backend import ensure
+    from unitune.models.backend import as_keras_takes, ensure
 
     keras = ensure()
     given: Any = inputs
-    if isinstance(inputs, Mapping) and any(values.dtype == object for values in inputs.values()):
+    if any(values.dtype == object for values in keras.tree.flatten(inputs)):
         if keras.backend.backend() != "tensorflow":
             raise DataError(
                 "A model with text inputs runs on the TensorFlow backend of Keras only",
                 f"the backend is {keras.backend.backend()}",
                 "Set KERAS_BACKEND=tensorflow.",
             )
-        import tensorflow as tf
-
-        given = {name: tf.constant(v) if v.dtype == object else v for name, v in inputs.items()}
+        given = keras.tree.map_structure(as_keras_takes, inputs)
     return np.asarray(model.predict(given, batch_size=batch_size, verbose=0))
 
 

@@ -7,6 +7,7 @@ what it did read is held against that object (`unitune.engine.agreement`), so a 
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
@@ -127,20 +128,18 @@ class LiveModel:
 
     def kept(self, model: keras.Model) -> keras.Model:
         """A copy; or the user's own model, where none computes the same, which is then left with these weights."""
-        keras = backend.ensure()
         weights, rows = model.get_weights(), _some_rows(model)
-        try:
-            copy = keras.models.clone_model(model)
-            copy.set_weights(weights)
-            for layer in copy._flatten_layers(include_self=False):
-                if hasattr(layer, "finalize_state"):  # numbers that follow from weights, as in `Normalization`
-                    layer.finalize_state()
-            pairs = zip(_outputs(copy, rows), _outputs(model, rows), strict=True)
-            if all(np.allclose(one, other, equal_nan=True) for one, other in pairs):
-                return copy
-            reason = "a copy of it computes something else"
-        except Exception as error:
-            reason = f"it cannot be copied ({type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]})"
+        # A file also holds what is no weight and in no config, as the vocabulary of an adapted `TextVectorization`.
+        for copied in (_cloned, _by_file) if not _holds_text(model) else (_by_file,):
+            try:
+                copy = copied(model)
+                pairs = zip(_outputs(copy, rows), _outputs(model, rows), strict=True)
+                if all(np.allclose(one, other, equal_nan=True) for one, other in pairs):
+                    return copy
+                reason = "a copy of it computes something else"
+            except Exception as error:
+                first = (str(error).strip().splitlines() or [""])[0]
+                reason = f"it cannot be copied ({type(error).__name__}: {first})"
         logger.warning("`%s` itself is handed over, with the weights of its training: %s", model.name, reason)
         self._handed_over = weights
         return model
@@ -157,6 +156,26 @@ def _of_optimizer(model: Any) -> list[Any]:
     return [] if model.optimizer is None else list(model.optimizer.variables)
 
 
+def _cloned(model: Any) -> Any:
+    copy = backend.ensure().models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    for layer in copy._flatten_layers(include_self=False):
+        if hasattr(layer, "finalize_state"):  # numbers that follow from weights, as in `Normalization`
+            layer.finalize_state()
+    return copy
+
+
+def _by_file(model: Any) -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(f"{folder}/model.keras")
+        # The user's own model, written a moment ago: what it holds is not foreign.
+        return backend.ensure().models.load_model(f"{folder}/model.keras", compile=False, safe_mode=False)
+
+
+def _holds_text(model: Any) -> bool:
+    return any(str(one.dtype) == "string" for one in model.inputs)
+
+
 def _some_rows(model: Any) -> list[Any]:
     """Two rows for each input of a model."""
     keras = backend.ensure()
@@ -164,6 +183,9 @@ def _some_rows(model: Any) -> list[Any]:
     rows = []
     for one in model.inputs:
         shape, kind = (2, *(3 if size is None else size for size in one.shape[1:])), str(one.dtype)
+        if kind == "string":
+            rows.append(backend.as_keras_takes(np.full(shape, "", dtype=object)))
+            continue
         values = rng.normal(size=shape) if "float" in kind else np.zeros(shape)
         rows.append(keras.ops.convert_to_tensor(values.astype("float64" if "float" in kind else "int32"), dtype=kind))
     return rows

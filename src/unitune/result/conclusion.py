@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from unitune.errors import RunFolderError
-from unitune.records import Trial, interval_text
+from unitune.records import Trial, difference_text, interval_text
 from unitune.result.certainty import Certainty
 
 
@@ -38,7 +38,8 @@ def _take(certainty: Certainty, name_of: Callable[[Trial], str]) -> str:
     lost = certainty.posterior.expected_loss
     return (
         f"{head}it has {chosen.n_parameters:,} parameters instead of {best.n_parameters:,}, and lies on average "
-        f"{lost[certainty.place]:.2g} behind the truly best, where trial {best.number} lies {lost[0]:.2g}."
+        f"{difference_text(lost[certainty.place], mean)} behind the truly best, where trial {best.number} lies "
+        f"{difference_text(lost[0], mean)}."
     )
 
 
@@ -53,8 +54,9 @@ def _expect(certainty: Certainty) -> str:
         head += ", by nested cross-validation"
     if len(certainty.modelled) == 1:
         return f"{head}."
-    loss = certainty.posterior.loss_at_most(certainty.place)
-    return f"{head}; that is at most {loss:.2g} worse than the truly best of them, with 95 %."
+    loss = difference_text(certainty.posterior.loss_at_most(certainty.place), one.mean)
+    loss = loss if loss.startswith("less") else f"at most {loss}"
+    return f"{head}; that is {loss} worse than the truly best of them, with 95 %."
 
 
 def _open(certainty: Certainty) -> str:
@@ -70,7 +72,8 @@ def _open(certainty: Certainty) -> str:
     which = f"Which of {n:,} trials is the truly best is open"
     lost = float(certainty.posterior.expected_loss[certainty.place])
     if certainty.is_settled:
-        return f"{which}, and hardly matters: with this one you lose {lost:.2g} on average.{spent}{limits}"
+        lose = difference_text(lost, certainty.recommended.scores[certainty.run.objective].mean)
+        return f"{which}, and hardly matters: with this one you lose {lose} on average.{spent}{limits}"
     worth = certainty.to_settle
     if worth is None:
         return f"{which}, and repeats on these rows would not settle it: that takes more rows.{spent}{limits}"

@@ -135,6 +135,7 @@ def compare(
         normalize=normalize,
         inputs=inputs_of(models),
         outputs=partial(outputs_of, models.values()),
+        takes_text=takes_text(models.values()),
     )
     problem, tests, notes = pose(
         data,
@@ -219,6 +220,17 @@ def check_one_output(models: Mapping[str, Any]) -> None:
                 f"`{model.name}` has {len(outputs)}",
                 "Search models with several outputs with `unitune.keras_tuner`: its tuners train them together, too.",
             )
+
+
+def takes_text(models: Iterable[Any]) -> bool:
+    """Whether some model reads text itself: an input of strings, or a first layer that looks strings up."""
+    keras = backend.ensure()
+    readers = (keras.layers.TextVectorization, keras.layers.StringLookup)
+    for model in models:
+        first = next(iter(getattr(model, "layers", ())), None)
+        if isinstance(first, readers) or any(one.dtype == "string" for one in getattr(model, "inputs", None) or ()):
+            return True
+    return False
 
 
 def inputs_of(models: Mapping[str, Any]) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ from unitune.space import Condition, Hyperparameter, Space
 from unitune.space.domains import same
 from unitune.space.hyperparameters import HyperParameters
 from unitune.space.parse import domain
-from unitune.tuner.adopted import check_one_output, inputs_of
+from unitune.tuner.adopted import check_one_output, inputs_of, takes_text
 from unitune.tuner.hypermodel import HyperModel, as_hypermodel, overrides_fit
 from unitune.tuner.keras_callbacks import OfFit, with_callback
 from unitune.tuner.light_build import light_variables, watched_weights
@@ -432,6 +432,7 @@ def read_rows(function: Function, call: Mapping[str, Any], names: Sequence[str])
         normalize=normalize,
         inputs=inputs_of(models),
         outputs=partial(outputs_of, models.values()),
+        takes_text=takes_text(models.values()),
         **rows,
     )
 
