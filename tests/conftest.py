@@ -25,6 +25,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 os.environ.setdefault("UNITUNE_CACHE", str(Path(__file__).parents[1] / ".unitune_cache"))
 
 
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
+)
+
+
 class Server:
     """A PostgreSQL server in a folder of its own, reached through a socket in it; `start` and `stop` take a second."""
 
@@ -110,3 +116,32 @@ def in_batches() -> Callable[..., Any]:
         return Batches()
 
     return cut
+
+
+def find_browser() -> tuple[str, str] | None:
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    return (browser, driver) if browser and driver else None
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A driver of headless Chromium; the test is skipped where there is none, except in CI."""
+    found = find_browser()
+    if found is None:
+        reason = "Chromium and its driver are not here; on Debian: apt-get install chromium chromium-driver"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = found[0]
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(found[1]))
+    driver.set_page_load_timeout(60)
+    yield driver
+    driver.quit()

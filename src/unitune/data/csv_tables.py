@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import IO, Any
 
-import charset_normalizer
 import pandas as pd
 
 from unitune.errors import DataError, OptionError
@@ -334,6 +333,8 @@ def find_encoding(start: bytes) -> str:
         pass
     else:
         return "utf-8"
+    import charset_normalizer
+
     best = charset_normalizer.from_bytes(start[: 1 << 16]).best()
     # Single-byte encodings of western Europe cannot be told apart in short texts; this one is by far the commonest.
     if best is None or best.encoding in ("cp1250", "cp1257", "latin_1", "mac_roman", "iso8859_15"):

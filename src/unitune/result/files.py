@@ -10,7 +10,6 @@ import pandas as pd
 
 from unitune.engine.solo import quiet_arrays
 from unitune.records import Trial
-from unitune.report import figures
 from unitune.stats import OutOfFold
 from unitune.store import Run, write_predictions
 from unitune.store.folder import PROBES, run_tree, write_bytes, write_csv, write_json, write_parquet
@@ -55,6 +54,8 @@ def pictures_of(result: Result, *, title: str, epochs: int) -> Writers:
     run = result.run
 
     def curves(path: Path) -> None:
+        from unitune.report import figures
+
         standardised = bool(run.data.get("standardised"))
         picture = figures.learning_curves_png(
             result.history(), title=title, best_epoch=epochs, standardised=standardised
@@ -62,6 +63,8 @@ def pictures_of(result: Result, *, title: str, epochs: int) -> Writers:
         write_bytes(picture)(path)
 
     def units_by_activation(path: Path) -> None:
+        from unitune.report import figures
+
         table = result.table(everything=True)
         picture = figures.units_by_activation_png(table, objective=run.objective, direction=run.direction)
         write_bytes(picture)(path)

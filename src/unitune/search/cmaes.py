@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +26,7 @@ class CmaEs(Lasting):
     It learns numbers that are always active; whatever else varies is drawn at random.
 
     Raises:
-        OptionError: There are fewer than two such numbers, or several objectives.
+        OptionError: There are fewer than two such numbers, or several objectives, or cmaes is not installed.
 
     Source: Hansen, "The CMA Evolution Strategy: A Tutorial" (2016); Hamano et al., "CMA-ES with Margin", GECCO 2022.
     """
@@ -33,6 +34,12 @@ class CmaEs(Lasting):
     name = "cmaes"
 
     def __init__(self, space: Space, *, goal: Goal, seed: int) -> None:
+        if find_spec("cmaes") is None:
+            raise OptionError(
+                '`strategy="cmaes"` needs the package cmaes',
+                "it is not installed",
+                "Run `pip install unitune[cmaes]`, or take `tpe`, which needs nothing more.",
+            )
         super().__init__(space, goal=goal, seed=seed)
         if goal.more:
             raise OptionError(

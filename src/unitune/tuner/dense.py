@@ -161,8 +161,8 @@ def tune(
         separator, decimal, encoding: Of a CSV file; found if not given.
         header: Whether the first row of a CSV or Excel file holds the names of the columns; found if not given.
         strategy: `"grid"`, `"random"`, `"qmc"`, `"tpe"`, `"gp"`, `"cmaes"`, `"nsga2"`, `"nsga3"`, `"racing"`,
-            `"halving"`, `"hyperband"`, `"one-at-a-time"`, or a `unitune.search.Strategy`; `"auto"` chooses by space and
-            budget, and says why.
+            `"halving"`, `"hyperband"`, `"one-at-a-time"`, or a `unitune.strategy.Strategy`; `"auto"` chooses by space
+            and budget, and says why.
         baseline: Values of the first trial, from which `"one-at-a-time"` starts; what is left out is in the middle of
             its domain.
         enqueue: Configurations that are trained next, or parts of them.

@@ -136,7 +136,7 @@ def train(cases: list[Any], faces: list[str]) -> dict[str, Any]:
         for group in groups([case for case in cases if face in case.faces]):
             for key, found in tried(group, FACES[face]).items():
                 results[key][face] = found
-            forget()
+        forget()
         clock(face)
     for case in cases:
         found = results[case.id]
