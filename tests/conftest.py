@@ -1,6 +1,7 @@
 """What every test shares: a quiet TensorFlow, pictures without a screen, a PostgreSQL server for those that ask."""
 
 import contextlib
+import importlib
 import os
 import pwd
 import shutil
@@ -23,6 +24,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # The test processes share the programs that they compile, and leave the user's alone.
 os.environ.setdefault("UNITUNE_CACHE", str(Path(__file__).parents[1] / ".unitune_cache"))
+
+PRICE = importlib.import_module("unitune.engine.plan").price
 
 
 FLAGS = (
@@ -73,6 +76,25 @@ class Server:
         quiet = subprocess.DEVNULL
         command = [str(self._binaries / program), *arguments]
         return subprocess.Popen(command, cwd=self._folder, user=self._user, stdout=quiet, stderr=quiet)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def free_compiling() -> Iterator[pytest.MonkeyPatch]:
+    """Programs are compiled as if that cost nothing: searches in tests are small, and mostly about programs.
+
+    A test of what is worth compiling asks for `weighs`.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("unitune.engine.plan.price", lambda *_: 0.0)
+        yield patch
+
+
+@pytest.fixture
+def weighs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`engine="auto"` weighs compiling against `fit`, as it does for a user."""
+    from unitune.engine import plan
+
+    monkeypatch.setattr(plan, "price", PRICE)
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,8 @@ import keras, unitune
 from unitune.models.backend import ensure
 ensure()
 x = np.random.default_rng(0).normal(size=(int(sys.argv[1]), 5)).astype("float32")
-result = unitune.tune(x, x[:, 0] > 0, units=[4, 8], activations=["relu"], epochs=3, folds=2, seed=1)
-unitune.tune(x, x[:, 0] > 0, units=4, activations="relu", layers=2, epochs=2, folds=2, progress=False)
+result = unitune.tune(x, x[:, 0] > 0, units=[4, 8], activations=["relu"], epochs=3, folds=2, seed=1, engine="fused")
+unitune.tune(x, x[:, 0] > 0, units=4, activations="relu", layers=2, epochs=2, folds=2, progress=False, engine="fused")
 facts = {
     "scores": [list(trial.scores["accuracy"].values) for trial in result.trials],
     "engines": [trial.engine for trial in result.trials],

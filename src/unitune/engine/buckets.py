@@ -63,7 +63,7 @@ def buckets_of(
     nodes = readings[members[0]].nodes
     # An activation counts once for each layer in which it occurs, less the one that every layer has.
     in_layers = {placed for i in members for placed in enumerate(readings[i].functions)}
-    price = compile_cost(len(nodes), len(in_layers) - len(readings[members[0]].functions) + 1)
+    price = compile_cost(nodes, len(in_layers) - len(readings[members[0]].functions) + 1)
 
     def cost(chosen: Array) -> float:
         padded = widths[chosen].max(axis=0)

@@ -21,7 +21,7 @@ def choose_engine(name: str) -> Engine:
         return SoloEngine()
     from unitune.engine.fused import FusedEngine
 
-    return FusedEngine(strict=name == "fused")
+    return FusedEngine(strict=name == "fused", weighs=name == "auto")
 
 
 def check_engine(name: str) -> None:

@@ -3,28 +3,107 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from unitune.engine.lift.base import Node
 
-# Core seconds of compiling, as measured: a program of one hidden layer, each further node, each further activation.
+# Core seconds of compiling, as measured: a program of one hidden layer, of which each node has a part; a node, by its
+# kind; what probes add to it; each further function of an activation.
 COMPILE_S = 1.5
-COMPILE_NODE_S = 0.2
+COMPILE_NODE_S = 0.08
+COMPILE_PROBES_S = 0.08
 COMPILE_FUNCTION_S = 0.2
+COMPILE_RANDOM_S = 0.5
+_COMPILE_KIND_S = {
+    "BatchNormalization": 0.4,
+    "LayerNormalization": 0.4,
+    "GroupNormalization": 0.5,
+    "Conv2D": 0.65,
+    "Conv2DTranspose": 1.0,
+    "DepthwiseConv2D": 1.0,
+    "SeparableConv2D": 1.6,
+    "MaxPooling2D": 0.3,
+    "LSTM": 1.1,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitCost:
+    """What plain `fit` takes on a backend, in core seconds as measured.
+
+    Attributes:
+        model_s: Of tracing a model.
+        node_s: Of tracing a node beside; four times that where its kind is slow to trace.
+        epoch_s: Of an epoch with its validation.
+        step_s: Of a step, beside its arithmetic.
+        compile: Compiling a program, relative to TensorFlow.
+        probe: Of holding a program against the user's own model, relative to tracing that.
+    """
+
+    model_s: float
+    node_s: float
+    epoch_s: float
+    step_s: float
+    compile: float = 1.0
+    probe: float = 0.5
+
+
+FIT = {
+    "tensorflow": FitCost(model_s=0.4, node_s=0.06, epoch_s=0.045, step_s=0.002),
+    "jax": FitCost(model_s=0.6, node_s=0.07, epoch_s=0.01, step_s=0.0007, compile=0.75, probe=1.0),
+}
+_SLOW_TO_TRACE = frozenset({"LSTM", "BatchNormalization"})
 # The calls of a step's kernels, whatever the size of the tile.
 STEP_S = 6e-6
 STEP_NODE_S = 2e-6
 
 
-def compile_cost(n_nodes: int, n_functions: int) -> float:
-    """An estimate in core seconds of compiling a program with so many nodes, and functions in its activations.
+class CompiledNode(Protocol):
+    """What compiling a node takes depends on."""
+
+    @property
+    def kind(self) -> str:
+        """Of its lift."""
+        ...
+
+    @property
+    def random(self) -> bool:
+        """Whether it draws at random."""
+        ...
+
+
+def compile_cost(nodes: Sequence[CompiledNode], n_functions: int, *, probes: bool = False) -> float:
+    """An estimate in core seconds of compiling a program of these nodes, with so many functions in its activations.
 
     Example:
-        >>> compile_cost(4, 1)
+        >>> dense = Node(kind="Dense", shape=(8,)), Node(kind="Activation", shape=(8,))
+        >>> compile_cost(2 * dense, 1)
         1.5
     """
-    return COMPILE_S + COMPILE_NODE_S * max(0, n_nodes - 4) + COMPILE_FUNCTION_S * max(0, n_functions - 1)
+    own = sum(_COMPILE_KIND_S.get(n.kind, COMPILE_RANDOM_S if n.random else COMPILE_NODE_S) for n in nodes)
+    own += COMPILE_PROBES_S * len(nodes) * probes
+    return COMPILE_S - 4 * COMPILE_NODE_S + own + COMPILE_FUNCTION_S * max(0, n_functions - 1)
+
+
+def trace_cost(nodes: Sequence[CompiledNode], backend: str) -> float:
+    """An estimate in core seconds of what plain `fit` takes before its first step.
+
+    Example:
+        >>> trace_cost((Node(kind="Dense", shape=(8,)), Node(kind="Activation", shape=(8,))), "tensorflow")
+        0.52
+    """
+    cost = FIT[backend]
+    return cost.model_s + cost.node_s * sum(4 if n.kind in _SLOW_TO_TRACE or n.random else 1 for n in nodes)
+
+
+def epochs_cost(step_s: float, backend: str, *, epochs: int, steps: int) -> float:
+    """An estimate in core seconds of what plain `fit` takes for its epochs, with `steps` each of so much arithmetic."""
+    cost = FIT[backend]
+    return epochs * (cost.epoch_s + steps * (cost.step_s + step_s))
 
 
 def step_cost(n_nodes: int) -> float:

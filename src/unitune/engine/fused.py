@@ -23,8 +23,10 @@ from unitune.engine.programs import compiled_programs
 from unitune.engine.reading import Reader, Reading
 from unitune.engine.reuse import KnownPrograms
 from unitune.engine.run import Run
+from unitune.engine.solo import SoloEngine
 from unitune.engine.state import Paused
 from unitune.engine.vmap.engine import VmappedEngine
+from unitune.engine.worth import NOT_WORTH_COMPILING, Ledger
 from unitune.errors import FusionError
 from unitune.models.backend import backend_name, ensure
 from unitune.models.shape_rules import Shape
@@ -41,8 +43,9 @@ class FusedEngine:
             says why.
         device: How many tiles run at a time, and how large they may be; by default what suits this machine.
         probes: Whether activations, gradients and updates are measured.
-        leaves: Whether a member that its program cannot train after all comes back as a failure, with `"solo"` as its
-            engine and the reason, so that the caller trains it.
+        leaves: Whether a member that its program cannot train after all, or that `fit` trains sooner, comes back as a
+            failure, with `"solo"` as its engine and the reason, so that the caller trains it.
+        weighs: Whether members are trained with plain `fit` where compiling their program would take longer.
 
     Attributes:
         plans: What was planned for each call of `train` so far; a plan prints as one sentence.
@@ -51,10 +54,17 @@ class FusedEngine:
     name = "fused"
 
     def __init__(
-        self, *, strict: bool = False, device: Device | None = None, probes: bool = True, leaves: bool = False
+        self,
+        *,
+        strict: bool = False,
+        device: Device | None = None,
+        probes: bool = True,
+        leaves: bool = False,
+        weighs: bool = False,
     ) -> None:
         self.strict = strict
         self.leaves = leaves
+        self._ledger = Ledger() if weighs else None
         self._device = device
         self.probes = probes
         self.plans: list[Plan] = []
@@ -90,16 +100,19 @@ class FusedEngine:
         fusable, readings, refused = read_jobs(jobs, splits)
         self.check(jobs, refused)
         if fusable:
-            tiles = self._tiles(fusable, readings, splits)
+            tiles, by_fit = self._tiles(fusable, readings, splits)
             device = self.device
             run = Run(fusable, readings, splits, device.threads, should_stop, take, device.places)
             yield from run.outcomes(tiles)
             self.check(jobs, run.left)
             if self.leaves:
-                for job, reason in run.left:
+                for job, reason in (*run.left, *((job, NOT_WORTH_COMPILING) for job in by_fit)):
                     yield failed_outcome(job, splits[job.split], reason, engine="solo", engine_reason=reason)
+                by_fit = []
             elif run.left and not should_stop():
                 yield from self._others().train(run.left, splits, should_stop=should_stop)
+            if by_fit and not should_stop():
+                yield from SoloEngine(NOT_WORTH_COMPILING).train(by_fit, splits, should_stop=should_stop, take=take)
         if refused and not should_stop():
             yield from self._others().train(refused, splits, should_stop=should_stop, take=take)
 
@@ -130,17 +143,25 @@ class FusedEngine:
         }
         return [keys.get(id(job)) for job in jobs]
 
-    def _tiles(self, jobs: Sequence[Job], readings: Sequence[Reading], splits: Sequence[Split]) -> list[Tile]:
-        """Planned tiles of members that begin; those that go on, or were prepared, join others of their program."""
+    def _tiles(
+        self, jobs: Sequence[Job], readings: Sequence[Reading], splits: Sequence[Split]
+    ) -> tuple[list[Tile], list[Job]]:
+        """Planned tiles of members that begin, and those that plain `fit` is to train.
+
+        Members that go on, or were prepared, join others of their program.
+        """
         new = [index for index, job in enumerate(jobs) if not isinstance(job.state, Paused)]
         tiles: list[Tile] = []
+        by_fit: list[Job] = []
         if new:
-            plan = self.plan([jobs[i] for i in new], [readings[i] for i in new], splits)
+            beginning, read = [jobs[i] for i in new], [readings[i] for i in new]
+            plan = self.plan(beginning, read, splits, ledger=self._ledger)
+            by_fit = [beginning[i] for i in plan.by_fit]
             self.plans.append(plan)
             logger.info("plan: %s", plan)
             own = np.array([*new, -1])  # the last stands for an empty slot
             tiles += [replace(tile, slots=own[tile.slots]) for tile in plan.tiles]
-        return tiles + going_on(jobs, readings)
+        return tiles + going_on(jobs, readings), by_fit
 
     def check(self, jobs: Sequence[Job], refused: Sequence[tuple[Job, str]]) -> None:
         """Makes jobs that cannot be fused an error, if `strict`.
@@ -158,7 +179,14 @@ class FusedEngine:
             'Use `engine="auto"` to train those in another way: vmapped on JAX, with plain `fit` on TensorFlow.',
         )
 
-    def plan(self, jobs: Sequence[Job], readings: Sequence[Reading], splits: Sequence[Split]) -> Plan:
+    def plan(
+        self,
+        jobs: Sequence[Job],
+        readings: Sequence[Reading],
+        splits: Sequence[Split],
+        *,
+        ledger: Ledger | None = None,
+    ) -> Plan:
         """How `train` does jobs that can all be fused; the next plan may use the programs of this one."""
         rows = Rows(
             train=tuple(n_rows(split.x_train) for split in splits),
@@ -176,6 +204,7 @@ class FusedEngine:
             backend=backend_name(),
             known=self._known,
             compiled=compiled_programs(),
+            ledger=ledger,
         )
 
 

@@ -18,13 +18,15 @@ import numpy as np
 
 from unitune.engine.buckets import Bucket, Rows, buckets_of, key_of
 from unitune.engine.contract import Job, Take
-from unitune.engine.cost import compile_cost, member_bytes, member_cost, step_cost
+from unitune.engine.cost import FIT, compile_cost, epochs_cost, member_bytes, member_cost, step_cost, trace_cost
 from unitune.engine.device import Device
 from unitune.engine.lift.base import Key, ProgramNode
 from unitune.engine.program_key import ProgramKey
+from unitune.engine.programs import share_to_compile
 from unitune.engine.reading import Reading
 from unitune.engine.reuse import KnownPrograms
 from unitune.engine.state import Paused
+from unitune.engine.worth import Ledger
 from unitune.models.blueprint import Training
 from unitune.records import Array
 
@@ -53,6 +55,8 @@ class Plan:
         waste: Share of the arithmetic that is spent on padded units and empty slots.
         n_members: Members in all tiles.
         threads: Threads that the plan counts on.
+        compiled: Programs that the process has already.
+        by_fit: The numbers of the jobs that are in no tile, because plain `fit` trains them sooner.
     """
 
     tiles: tuple[Tile, ...]
@@ -62,6 +66,7 @@ class Plan:
     n_members: int
     threads: int
     compiled: frozenset[ProgramKey] = field(default_factory=frozenset)
+    by_fit: tuple[int, ...] = ()
 
     @property
     def n_programs(self) -> int:
@@ -69,13 +74,17 @@ class Plan:
         return len({tile.key for tile in self.tiles})
 
     def __str__(self) -> str:
+        n_fit = len(self.by_fit)
+        fitted = f"{n_fit:,} member{'s' * (n_fit != 1)} with plain `fit`, for which compiling takes longer"
+        if not self.tiles:
+            return fitted
         known = len({tile.key for tile in self.tiles} & self.compiled)
         reused = f" ({known} compiled before)" if known else ""
         return (
             f"{self.n_members:,} members in {self.n_programs} program{'s' * (self.n_programs != 1)}{reused} and "
             f"{len(self.tiles)} tile{'s' * (len(self.tiles) != 1)}; {self.waste:.0%} padding; "
             f"about {(self.compile_s + self.run_s) / self.threads:.1f} s on {self.threads} "
-            f"thread{'s' * (self.threads != 1)}"
+            f"thread{'s' * (self.threads != 1)}{f'; {fitted}' if n_fit else ''}"
         )
 
 
@@ -89,6 +98,7 @@ def make_plan(
     backend: str,
     known: KnownPrograms | None = None,
     compiled: frozenset[ProgramKey] = frozenset(),
+    ledger: Ledger | None = None,
 ) -> Plan:
     """Plans the training of jobs that can all be fused.
 
@@ -101,13 +111,14 @@ def make_plan(
         backend: Of the programs.
         known: Programs that were planned before and can be used again; it learns those of this plan.
         compiled: Programs that this process has already, of which the plan says how many it uses.
+        ledger: Decides which members plain `fit` trains sooner; none of them if None.
     """
     known = KnownPrograms() if known is None else known
     groups: dict[Key, list[int]] = defaultdict(list)
     for index, reading in enumerate(readings):
         groups[reading.group].append(index)
     tiles: list[Tile] = []
-    useful = 0.0
+    useful_s: dict[int, float] = {}
     for group, indices in groups.items():
         members = np.array(indices)
         steps = _steps(jobs, members, rows)
@@ -122,17 +133,24 @@ def make_plan(
         for index in indices:
             reading = readings[index]
             cost = member_cost(reading.nodes, np.array(reading.widths), rows.features, batch)
-            useful += cost * steps[index]
+            useful_s[index] = cost * steps[index]
+    by_fit: set[int] = set()
+    if ledger is not None:
+        fit_s = partial(_fit_s, jobs, readings, rows, backend)
+        by_fit = ledger.by_fit(tiles, jobs, readings, fit_s, partial(price, jobs))
+        tiles = [tile for tile in tiles if by_fit.isdisjoint(tile.slots.tolist())]
     new = {tile.key for tile in tiles} - compiled
     run_s = sum(tile.expected_s for tile in tiles)
+    useful = sum(seconds for index, seconds in useful_s.items() if index not in by_fit)
     return Plan(
         tiles=tuple(_interleave(tiles)),
         compile_s=sum(map(_compile_s, new)),
         run_s=run_s,
         waste=max(0.0, 1.0 - useful / run_s) if run_s else 0.0,
-        n_members=len(jobs),
+        n_members=len(jobs) - len(by_fit),
         threads=device.threads,
         compiled=compiled,
+        by_fit=tuple(sorted(by_fit)),
     )
 
 
@@ -158,7 +176,27 @@ def expected_epochs(training: Training) -> int:
 
 
 def _compile_s(key: ProgramKey) -> float:
-    return compile_cost(len(key.nodes), 1 + sum(len(node.functions) - 1 for node in activations(key)))
+    n_functions = 1 + sum(len(node.functions) - 1 for node in activations(key))
+    return FIT[key.backend].compile * compile_cost(key.nodes, n_functions, probes=key.probes)
+
+
+def price(jobs: Sequence[Job], key: ProgramKey, members: Sequence[int]) -> float:
+    """What is left of compiling a program for these jobs, and of holding it against the user's own models."""
+    sources = [source for i in members if (source := jobs[i].blueprint.source) is not None]
+    tried = len({0 if source.ships else id(source) for source in sources})
+    probe_s = FIT[key.backend].probe * trace_cost(key.nodes, key.backend)
+    return _compile_s(key) * share_to_compile(key) + tried * probe_s
+
+
+def _fit_s(jobs: Sequence[Job], readings: Sequence[Reading], rows: Rows, backend: str, index: int) -> float:
+    """What plain `fit` takes for a job."""
+    training, reading = jobs[index].training, readings[index]
+    return trace_cost(reading.nodes, backend) + epochs_cost(
+        member_cost(reading.nodes, np.array(reading.widths), rows.features, training.batch_size),
+        backend,
+        epochs=expected_epochs(training),
+        steps=math.ceil(rows.train[jobs[index].split] / training.batch_size),
+    )
 
 
 def _run_s(tiles_in: Callable[[ProgramKey], list[Tile]], key: ProgramKey) -> float:

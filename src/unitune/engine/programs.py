@@ -14,6 +14,8 @@ from unitune.models import program_cache
 from unitune.models.backend import quiet_compile
 
 _MAX_PROGRAMS = 256
+LOADED = 0.4
+"""The share of compiling a program that is left where it lies on disk: it is traced and loaded."""
 _GUARD = threading.Lock()
 _ENTRIES: OrderedDict[ProgramKey, _Entry] = OrderedDict()
 
@@ -51,7 +53,7 @@ def compile_once(program: Program, *arguments: Any) -> None:
         return
     with entry.lock:
         if place not in entry.ready:
-            digest = hashlib.sha256(repr(program.key).encode()).digest()
+            digest = _digest(program.key)
             with quiet_compile(loads=program_cache.holds(digest)), program.backend.naming(digest):
                 program.run(*arguments)
             program_cache.seal(digest)
@@ -62,6 +64,19 @@ def compiled_programs() -> frozenset[ProgramKey]:
     """The keys of the programs that run without compiling."""
     with _GUARD:
         return frozenset(key for key, entry in _ENTRIES.items() if entry.ready)
+
+
+def share_to_compile(key: ProgramKey) -> float:
+    """What is left of compiling a program: all of it, a share where it lies on disk, nothing where it runs already."""
+    with _GUARD:
+        entry = _ENTRIES.get(key)
+    if entry is not None and entry.ready:
+        return 0.0
+    return LOADED if program_cache.holds(_digest(key)) else 1.0
+
+
+def _digest(key: ProgramKey) -> bytes:
+    return hashlib.sha256(repr(key).encode()).digest()
 
 
 def _backend(name: str) -> Backend:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from unitune.engine.worth import NOT_WORTH_COMPILING
 from unitune.records import Trial
 
 MAX_NUMBERS = 8
@@ -29,7 +30,7 @@ def not_fused(trials: Sequence[Trial]) -> list[str]:
     """
     sentences = []
     for engine, how in _HOW.items():
-        found = reasons(trials, engine)
+        found = {why: own for why, own in reasons(trials, engine).items() if why != NOT_WORTH_COMPILING}
         n = sum(len(own) for own in found.values())
         if n:
             which = "; ".join(f"{_numbers(own)} ({reason})" for reason, own in found.items())

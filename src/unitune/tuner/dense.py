@@ -185,7 +185,8 @@ def tune(
         references: Simpler models that are shown beside the trials, on the same folds (`Result.references`):
             `"majority"` (of numbers the mean), `"linear"`, `"boosting"`; False for none. `"auto"`: all three for dense
             networks, boosting only up to 100,000 rows and where it takes no longer than the search.
-        engine: `"auto"` (the fastest for each network), `"fused"` or `"solo"`.
+        engine: `"auto"` (the fastest for each network: plain `fit` where there are too few to compile a program for),
+            `"fused"` (programs for all; an error where a network has no fused form) or `"solo"` (`fit` for all).
         executor: Where members are trained: `"threads"` of this process if not given; `"ray"`, or a `unitune.Ray(...)`
             that says how, for the workers of a Ray cluster.
         seed: The seed of everything random, 0 or more.

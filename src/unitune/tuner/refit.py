@@ -68,9 +68,9 @@ class Refitter:
     all_kinds: bool = False
     search_s: float = 0.0
 
-    def _engine(self) -> Engine:
-        """Trains one network in this process."""
-        return SoloEngine() if self.solo else FusedEngine(probes=False)
+    def _engine(self, trial: Trial) -> Engine:
+        """Trains one network in this process, as the search trained it."""
+        return SoloEngine() if self.solo or trial.engine == "solo" else FusedEngine(probes=False)
 
     def references(self) -> tuple[tuple[Reference, ...], tuple[str, ...]]:
         """Simpler models on the same folds, and sentences on those that were left out."""
@@ -112,7 +112,7 @@ class Refitter:
         try:
             with quiet_arrays():
                 by_fit = network.training.plateau is not None and len(learning_rates) > 0
-                found, failure = ([], "") if by_fit else self._as_a_member(job, split, epochs)
+                found, failure = ([], "") if by_fit else self._as_a_member(self._engine(trial), job, split, epochs)
                 with member_model(job, split) as model:
                     if by_fit:
                         # At the rates that reduce-on-plateau had in the folds.
@@ -136,10 +136,10 @@ class Refitter:
             raise TrainingError(f"Trial {trial.number} could not be refitted on all rows: {failure or 'it diverged'}.")
         return preprocessing.assemble(prepared, trained, split.y_scale, split.y_offset, y_log=split.y_log)
 
-    def _as_a_member(self, job: Job, split: Split, epochs: int) -> tuple[list[Array], str]:
+    def _as_a_member(self, engine: Engine, job: Job, split: Split, epochs: int) -> tuple[list[Array], str]:
         """Trains the job as the search trains its members: no early stopping, and schedules run as they did there."""
         training = replace(job.training, early_stopping=None, plateau=None, epochs=max(job.training.epochs, epochs))
-        outcome = next(iter(self._engine().train([replace(job, training=training, until=epochs)], [split])))
+        outcome = next(iter(engine.train([replace(job, training=training, until=epochs)], [split])))
         return list(outcome.weights[0]), outcome.failures[0]
 
     def test_scores(self, trial: Trial, model: Callable[[], keras.Model]) -> dict[str, float]:

@@ -55,7 +55,7 @@ def engine_for(name: str) -> Engine:
         return SoloEngine()
     from unitune.engine.fused import FusedEngine
 
-    return FusedEngine(strict=name == "fused", probes=False)
+    return FusedEngine(strict=name == "fused", probes=False, weighs=name == "auto")
 
 
 def train(

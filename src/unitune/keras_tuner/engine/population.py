@@ -25,6 +25,7 @@ from unitune.engine.contract import Job
 from unitune.engine.fused import FusedEngine, read_jobs
 from unitune.engine.lift.base import Unfusable
 from unitune.engine.vmap.engine import joined, why_solo
+from unitune.engine.worth import NOT_WORTH_COMPILING
 from unitune.errors import FusionError, SpaceError
 from unitune.keras_tuner import errors
 from unitune.keras_tuner.engine import tuner_utils
@@ -172,7 +173,7 @@ class Population:
     def __init__(self, tuner: Tuner, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
         self._tuner, self._oracle = tuner, tuner.oracle
         self._args, self._kwargs = tuple(args), dict(kwargs)
-        self._engine = FusedEngine(probes=False, leaves=True)
+        self._engine = FusedEngine(probes=False, leaves=True, weighs=tuner.engine == "auto")
         self._user_fit = overrides_fit(tuner.hypermodel)
         self._reasons: Counter[tuple[str, str]] = Counter()
         self._kept: dict[str, _Run] = {}
@@ -475,7 +476,8 @@ class Population:
                 'Use `engine="auto"` to train those with plain `fit`.',
             )
         trial.engine, trial.engine_reason = "solo", reason
-        self._reasons["solo", reason] += 1
+        if reason != NOT_WORTH_COMPILING:  # nothing that anybody need change
+            self._reasons["solo", reason] += 1
         self._tuner._try_run_and_update_trial(trial, *self._args, **{"verbose": 0, **self._kwargs})
         self._tuner.on_trial_end(trial)
         self._progress.trial(trial, members=self._per_trial)

@@ -47,7 +47,7 @@ class Tuner(BaseTuner):
         executions_per_trial: How often each trial is trained, from other initial weights; its score is the mean.
         folds: Folds of a cross-validation of each trial, in place of validation data; its score is the mean.
         keep: The weights of so many best trials are kept.
-        engine: `"auto"`, `"fused"` (an error where a trial cannot be) or `"solo"`.
+        engine: `"auto"` (the fastest for each trial), `"fused"` (an error where a trial cannot be) or `"solo"`.
         progress: Whether a bar shows how trials that are trained together get on.
     """
 
