@@ -7,6 +7,7 @@ import unitune
 from unitune.engine.solo import fit_member, member_model
 from unitune.errors import OptionError
 from unitune.models.scaling import learns_log
+from unitune.options import TuneOptions
 from unitune.tuner.defaults import cost_of_defaults, until_learnt
 from unitune.tuner.posed import pose_dense
 
@@ -19,7 +20,7 @@ def rows():
 
 
 def training_of(call):
-    posed = pose_dense(call)
+    posed = pose_dense(TuneOptions(**call))
     domains = {name: posed.space[name].domain for name in posed.space.names}
     configuration = {name: (one.edges() or one.values())[0] for name, one in domains.items()}
     return posed, posed.network(configuration).training

@@ -40,6 +40,7 @@ def test_layers_are_those_of_the_design() -> None:
         ["cli"],
         ["keras_tuner", "integrations"],
         ["tuner"],
+        ["options"],
         ["result"],
         ["search", "engine", "store", "execution", "report"],
         ["models", "diagnosis", "stats"],

@@ -11,6 +11,7 @@ from sklearn.metrics import accuracy_score, root_mean_squared_error
 
 import unitune
 from unitune.diagnosis import simpler_model
+from unitune.options import TuneOptions
 from unitune.report.page import page
 from unitune.result.facts import facts_of
 from unitune.tuner.posed import pose_dense
@@ -32,7 +33,7 @@ def found(straight, tmp_path_factory):
 
 def test_they_are_scored_on_the_folds_of_the_search(found, straight):
     x, y = straight
-    folds = pose_dense({"x": x, "y": y, **OPTIONS}).problem.folds
+    folds = pose_dense(TuneOptions(x, y, **OPTIONS)).problem.folds
     scores = {"the mean": [], "linear model": []}
     for fold in folds:
         for name, model in (("the mean", DummyRegressor()), ("linear model", LinearRegression())):
@@ -81,7 +82,7 @@ def test_boosting_that_is_clearly_ahead_is_a_finding():
     assert result.references["reference"].tolist() == ["gradient boosting"]
     titles = {finding.kind: finding.title for finding in result.findings}
     assert titles["boosting_ahead"].startswith("On this table boosting is better")
-    folds = pose_dense({"x": x, "y": y, **OPTIONS}).problem.folds
+    folds = pose_dense(TuneOptions(x, y, **OPTIONS)).problem.folds
     scores = []
     for fold in folds:
         model = HistGradientBoostingClassifier(random_state=0).fit(x[fold.train], y[fold.train])

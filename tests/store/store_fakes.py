@@ -9,6 +9,7 @@ from unitune.data.dataset import Dataset
 from unitune.data.folds import make_folds
 from unitune.engine.contract import Outcome
 from unitune.models.blueprint import Blueprint, LayerSpec, OptimizerSpec, Training
+from unitune.options import Budget
 from unitune.search import Goal, Random, make_strategy
 from unitune.space import Choice, Float, Hyperparameter, Space
 from unitune.store import MemberBlock, Run
@@ -174,8 +175,7 @@ def searched(recorder=None, *, trials=30, engine=None, problem=None, space=None,
         strategy or Random(space, seed=5),
         network=network,
         engine=engine or FakeEngine(),
-        trials=trials,
-        time_limit_s=None,
+        budget=Budget(trials=trials),
         started=time.perf_counter(),
         listeners=listeners,
         recorder=recorder,

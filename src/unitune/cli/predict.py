@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from unitune.cli.tune import DECIMAL, ENCODING, HEADER, SEPARATOR
 from unitune.errors import OptionError, SaveError
+from unitune.options.rows import DECIMAL, ENCODING, HEADER, SEPARATOR
 
 if TYPE_CHECKING:
     import pandas as pd

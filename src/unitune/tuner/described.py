@@ -35,12 +35,9 @@ def describe_call(function: str, call: Mapping[str, Any]) -> str:
     """The command line, or the Python call with the arguments that are short enough to read."""
     if Path(sys.argv[0]).name in ("unitune", "unitune.exe"):
         return shlex.join(["unitune", *sys.argv[1:]])
-    defaults = {"repeats": 1, "normalize": "auto", "strategy": "auto", "engine": "auto", "callbacks": ()}
     shown = []
     for key, value in call.items():
-        if key in defaults and isinstance(value, type(defaults[key])) and value == defaults[key]:
-            continue
-        if key == "progress" or (value is False and key != "header"):
+        if key == "progress":
             continue
         text = repr(value)
         short = isinstance(value, str | int | float | list | tuple | dict | Path) and len(text) <= 200

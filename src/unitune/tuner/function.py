@@ -27,6 +27,7 @@ from unitune.models.adopt import predicts_logits, training_of
 from unitune.models.blueprint import Blueprint, EarlyStopping, OptimizerSpec, Training
 from unitune.models.description import describe
 from unitune.models.source import BuiltModel
+from unitune.options import TuneOptions
 from unitune.space import Condition, Hyperparameter, Space
 from unitune.space.domains import same
 from unitune.space.hyperparameters import HyperParameters
@@ -37,7 +38,6 @@ from unitune.tuner.keras_callbacks import OfFit, with_callback
 from unitune.tuner.light_build import light_variables, watched_weights
 from unitune.tuner.loop import Network
 from unitune.tuner.outputs import Failures, outputs_of, why_not
-from unitune.tuner.pose import pose
 from unitune.tuner.problem import Problem
 from unitune.tuner.reading import read_network
 
@@ -419,33 +419,16 @@ def check_model(model: Any) -> None:
         )
 
 
-def read_rows(function: Function, call: Mapping[str, Any], names: Sequence[str]) -> Dataset:
+def read_rows(function: Function, options: TuneOptions, reading: Mapping[str, Any]) -> Dataset:
     """The rows as the function's models take them."""
     models = {"model": function.first}
     check_one_output(models)
-    rows: dict[str, Any] = {name: call.get(name) for name in names}
-    normalize = call.get("normalize", "auto")
-    normalize = False if normalize == "auto" else normalize
     return read_dataset(
-        call["x"],
-        call.get("y"),
-        normalize=normalize,
+        options.x,
+        options.y,
+        normalize=False if options.normalize == "auto" else options.normalize,
         inputs=inputs_of(models),
         outputs=partial(outputs_of, models.values()),
         takes_text=takes_text(models.values()),
-        **rows,
-    )
-
-
-def pose_function(
-    function: Function, data: Dataset, evaluation: Mapping[str, Any], call: Mapping[str, Any]
-) -> tuple[Problem, Dataset | None, tuple[str, ...]]:
-    """Splits the rows; they keep their shape and scale, as in the user's own `fit`."""
-    return pose(
-        data,
-        repeats=call.get("repeats", 1),
-        time_ordered=call.get("time_ordered", False),
-        seed=call.get("seed", 0),
-        as_given=True,
-        **evaluation,
+        **reading,
     )

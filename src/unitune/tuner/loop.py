@@ -14,13 +14,13 @@ from unitune.data.folds import Fold
 from unitune.engine.contract import Engine, Job, OutOfTime
 from unitune.models.blueprint import Blueprint, Training
 from unitune.models.build import n_parameters
+from unitune.options import Budget
 from unitune.records import Array, Member, Trial
 from unitune.report.progress import Listener, counted
 from unitune.search import Strategy
 from unitune.store import MemberBlock
 from unitune.store.members import keys_of, only
 from unitune.store.run import ranked
-from unitune.tuner.budget import Budget
 from unitune.tuner.collect import Batch
 from unitune.tuner.problem import Problem
 from unitune.tuner.proposals import Proposals
@@ -69,14 +69,12 @@ def search(
     *,
     network: Callable[[Mapping[str, Any]], Network],
     engine: Engine,
-    trials: int | None,
-    time_limit_s: float | None,
+    budget: Budget,
     started: float,
     listeners: Sequence[Listener],
     size: float = float("inf"),
     recorder: Recorder | None = None,
     interrupted: Callable[[], bool] = lambda: False,
-    budget: Budget | None = None,
 ) -> Searched:
     """Runs a strategy to its end.
 
@@ -85,17 +83,15 @@ def search(
         strategy: Proposes the configurations.
         network: From a configuration to its network.
         engine: Trains the members.
-        trials: At most this many; None for no limit.
-        time_limit_s: Nothing is started that would, going by the trials so far, end later than this, and what is half
-            trained then is given up; only the first trial is trained to its end whatever it takes.
+        budget: Its limits. Nothing is started that would, going by the trials so far, end after the time, and what is
+            half trained then is given up; only the first trial is trained to its end whatever it takes.
         started: When the time began to run, by `time.perf_counter`.
         listeners: Are told how it goes.
         size: How many configurations the strategy could propose, to say how many were left out.
         recorder: Keeps what is trained, and gives what was trained before.
         interrupted: Whether the user asked to stop: what is being trained is finished, and nothing else is started.
-        budget: Limits beside trials and time.
     """
-    budget = budget or Budget()
+    trials, time_limit_s = budget.trials, budget.time_limit_s
     recorder = recorder or Recorder()
     seeds = {(fold, repeat): seed for fold, repeat, seed in problem.places}
     clock = _Clock(limit_s=time_limit_s, started=started)
@@ -108,7 +104,7 @@ def search(
     batch_limit = max(1, MEMBERS_PER_BATCH // n_members)
     if grows:
         batch_limit = 1 if engine.name == "solo" else max(1, MEMBERS_OF_FIRST_TIMED_BATCH // n_members)
-    most = min((n for n in (trials, budget.trials(n_members)) if n is not None), default=None)
+    most = min((n for n in (trials, budget.trials_of(n_members)) if n is not None), default=None)
     proposals = Proposals(strategy)
     ended_by = ""
     cut_short = False  # something was asked for that was not trained
@@ -197,10 +193,15 @@ def search(
     complete = [trial.number for trial in found.trials]
     found.blocks = [only(block, complete) for block in collector.blocks]
     found.proposing_s, found.waited_s = proposals.proposing_s, proposals.waited_s
-    if not found.interrupted and not ended_by and budget.members is not None and begun == budget.trials(n_members):
+    if (
+        not found.interrupted
+        and not ended_by
+        and budget.member_limit is not None
+        and begun == budget.trials_of(n_members)
+    ):
         ended_by = "members" if begun < min(size, float("inf") if trials is None else trials) else ""
     found.left_out = _ended(found, budget, ended_by, best, problem) or _left_out(
-        found, strategy, trials, time_limit_s, size, all_trained=strategy.done and not cut_short
+        found, strategy, budget, size, all_trained=strategy.done and not cut_short
     )
     return found
 
@@ -248,12 +249,12 @@ def _should_stop(batch: Batch, n_members: int, clock: _Clock, found: Searched) -
 def _left_out(
     found: Searched,
     strategy: Strategy,
-    trials: int | None,
-    time_limit_s: float | None,
+    budget: Budget,
     size: float,
     *,
     all_trained: bool,
 ) -> str:
+    trials, time_limit_s = budget.trials, budget.time_limit_s
     done, all_of_them = len(found.trials), size
     if trials is not None:
         size = min(size, trials)
@@ -276,9 +277,11 @@ def _ended(found: Searched, budget: Budget, ended_by: str, best: Trial | None, p
         reached = f"{problem.objective} reached {best.scores[problem.objective].mean:.4g}"
         return f"Stopped after {done}: {reached} (`target_score={budget.target_score:g}`)."
     if ended_by == "epochs":
-        return f"Stopped after {done}: the next might have exceeded the epochs (`epoch_limit={budget.epochs}`)."
+        return f"Stopped after {done}: the next might have exceeded the epochs (`epoch_limit={budget.epoch_limit}`)."
     if ended_by == "members":
-        return f"Stopped after {done}: the next would have exceeded the networks (`member_limit={budget.members}`)."
+        return (
+            f"Stopped after {done}: the next would have exceeded the networks (`member_limit={budget.member_limit}`)."
+        )
     return ""
 
 

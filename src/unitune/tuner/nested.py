@@ -4,70 +4,41 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from unitune.data.dataset import Dataset
 from unitune.data.folds import make_folds
 from unitune.engine.contract import Engine
-from unitune.errors import OptionError
 from unitune.models.metrics import ATTAINABLE, METRICS, evaluate
+from unitune.options import TuneOptions
 from unitune.records import Array
 from unitune.search import Strategy
-from unitune.space import Space
 from unitune.stats import Cell, OutOfFold, model_scores, row_noise
-from unitune.tuner.budget import Budget
-from unitune.tuner.pose import check_number
+from unitune.tuner.pose import Posed
 from unitune.tuner.refit import Refitter
 from unitune.tuner.run import run
-
-if TYPE_CHECKING:
-    from unitune.tuner.posed import Posed
-
-
-def check_nested(nested: Any, *, cv: Any, validation_data: Any) -> None:
-    """Refuses what nested cross-validation cannot do.
-
-    Raises:
-        OptionError: The number is below 2, or the inner splits are tied to certain rows.
-    """
-    if nested is None:
-        return
-    check_number("nested", nested, low=2, whole=True)
-    if validation_data is not None:
-        raise OptionError("`nested` cannot be combined with `validation_data`", "", "Use `folds` for the inner splits.")
-    if cv is not None and not hasattr(cv, "split"):
-        raise OptionError(
-            "`nested` splits anew inside each outer fold", "`cv` holds row numbers", "Give a splitter, or use `folds`."
-        )
 
 
 def nested_estimates(
     data: Dataset,
-    nested: int,
+    options: TuneOptions,
     *,
     pose: Callable[[Dataset], Posed],
     strategy: Callable[[], tuple[Strategy, int | None]],
-    space: Space,
     engine: Engine,
-    time_limit_s: float | None,
-    time_ordered: bool,
-    spend: str | None,
-    tolerance: float | None,
-    seed: int,
-    budget: Budget | None = None,
 ) -> dict[str, dict[str, Any]]:
     """What a search can be expected to reach on new rows, by doing it on parts of the rows.
 
     Args:
         data: All rows.
-        nested: Outer folds; stratified, grouped or in the order of time, as the inner ones.
+        options: Of the search. Its outer folds are stratified, grouped or in the order of time, as the inner ones; its
+            time limit is shared.
         pose: From rows to the problem that a search is about.
         strategy: A new strategy, and its limit in trials.
-        space, engine, spend, tolerance, seed, budget: Of the search.
-        time_limit_s: Of each search.
-        time_ordered: Whether outer folds, too, train on earlier rows.
+        engine: Of the search.
 
     Returns:
         From each metric to `mean`, `low`, `high`, `method`: the outer folds as one trial of the model of scores. It is
@@ -76,30 +47,21 @@ def nested_estimates(
     Source: Varma and Simon, "Bias in error estimation when using cross-validation for model selection", BMC
         Bioinformatics 7 (2006).
     """
+    nested, seed = options.nested, options.seed
+    assert nested is not None
+    share = None if options.time_limit_s is None else options.time_limit_s / (nested + 1)
     cells: list[Cell] = []
     scores: list[Mapping[str, Array]] = []
-    for fold in make_folds(data, folds=nested, time_ordered=time_ordered, seed=seed):
+    for fold in make_folds(data, folds=nested, time_ordered=options.time_ordered, seed=seed):
         inner, held_out = pose(data.take(fold.train)), data.take(fold.validation)
         chosen, limit = strategy()
         result = run(
-            inner.problem,
+            replace(inner, tests=None, notes=()),
             chosen,
-            space=space,
-            network=inner.network,
             engine=engine,
-            limit=limit,
-            time_limit_s=time_limit_s,
+            budget=replace(options, trials=limit, time_limit_s=share),
+            tolerance=options.tolerance,
             started=time.perf_counter(),
-            listeners=(),
-            notes=(),
-            tests=None,
-            command="",
-            folder=None,
-            overwrite=False,
-            spend=spend,
-            tolerance=tolerance,
-            budget=budget,
-            by_steps=inner.by_steps,
         )
         refitter = Refitter(problem=inner.problem, network=inner.network, test_data=held_out, averages=inner.by_steps)
         predictions = refitter.predictions(result.recommended, result.model(), held_out)

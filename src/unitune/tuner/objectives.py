@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 from unitune.errors import OptionError
 from unitune.models.metrics import METRICS, metric
+from unitune.options import TuneOptions
 from unitune.records import Direction
 from unitune.search import COSTS
 from unitune.tuner.problem import Problem
 
 
-def first_of(objectives: Sequence[str] | None, objective: str | None) -> dict[str, Any]:
-    """The objective that ranks the trials, as an argument; nothing where there is only that one.
+def first_of(options: TuneOptions) -> TuneOptions:
+    """The options with the first of several objectives as the one that ranks the trials.
 
     Raises:
         OptionError: They contradict each other, or are no objectives that a search can have.
     """
+    objectives, objective = options.objectives, options.objective
     if objectives is None:
-        return {}
+        return options
     if isinstance(objectives, str) or len(objectives) < 2 or len(set(objectives)) < len(objectives):
         raise OptionError(
             "`objectives` takes two or more different names", f"got {objectives!r}", "Use `objective` for one."
@@ -30,7 +32,7 @@ def first_of(objectives: Sequence[str] | None, objective: str | None) -> dict[st
         raise OptionError(
             "`objective` must be the first of `objectives`", f"got {objective!r} and {objectives[0]!r}", "Leave it out."
         )
-    return {"objective": objectives[0]}
+    return replace(options, objective=objectives[0])
 
 
 def further_objectives(problem: Problem, objectives: Sequence[str] | None) -> tuple[tuple[str, Direction], ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,58 +18,74 @@ from unitune.errors import DataError, OptionError, suggest
 from unitune.models import backend, preprocessing
 from unitune.models.metrics import metric, names
 from unitune.models.splits import split_arrays
+from unitune.options import CompareOptions, TuneOptions
 from unitune.records import Array, Direction, Task
+from unitune.space import Space
+from unitune.tuner.defaults import Cost
+from unitune.tuner.loop import Network
 from unitune.tuner.problem import Problem
 
+Asked = TypeVar("Asked", TuneOptions, CompareOptions)
+
 DEFAULT_FOLDS = 5
+READING = (
+    *("target", "ignore", "id", "task", "sample_weight", "groups", "class_weight"),
+    *("separator", "decimal", "encoding", "header"),
+)
 DEFAULT_OBJECTIVE = {"binary": "accuracy", "multiclass": "accuracy", "regression": "rmse"}
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Posed:
+    """What the options of a search mean before anything is searched.
+
+    `data` are the rows without those held out; `cost` is of a default space; `by_steps` says that how long networks
+    train follows from the rows.
+    """
+
+    data: Dataset
+    problem: Problem
+    tests: Dataset | None
+    notes: tuple[str, ...]
+    space: Space
+    network: Callable[[Mapping[str, Any]], Network]
+    cost: Cost | None = None
+    by_steps: bool = False
+
+
 def pose(
-    data: Dataset,
-    *,
-    objective: str | None,
-    direction: str | None,
-    folds: int | None,
-    repeats: int,
-    cv: Any,
-    time_ordered: bool,
-    validation_split: float | None,
-    validation_data: Any,
-    test_data: Any,
-    seed: int,
-    as_given: bool = False,
-    more_notes: Sequence[str] = (),
+    data: Dataset, options: TuneOptions | CompareOptions, *, as_given: bool = False
 ) -> tuple[Problem, Dataset | None, tuple[str, ...]]:
     """Checks and prepares the rows: the problem, the test rows, and notes for the user.
 
     With `as_given`, rows keep their shape, as the user's own `fit` would have them.
     """
-    chosen, natural, metrics = choose_objective(data.task, objective, direction)
-    tests = None if test_data is None else _further(data, test_data, "test_data")
+    chosen, natural, metrics = choose_objective(data.task, options.objective, options.direction)
+    tests = None if options.test_data is None else _further(data, options.test_data, "test_data")
+    folds = options.folds
     notes = list(data.notes)
     rows = None
-    if validation_data is not None:
-        held_out = _further(data, validation_data, "validation_data")
+    if options.validation_data is not None:
+        held_out = _further(data, options.validation_data, "validation_data")
         rows = np.arange(data.n_rows, data.n_rows + held_out.n_rows)
         data = data.append(held_out)
-    if folds is None and cv is None and validation_split is None and rows is None:
+    if folds is None and options.cv is None and options.validation_split is None and rows is None:
         folds = _default_folds(data)
         if folds < DEFAULT_FOLDS:
             notes.append(f"{folds} folds instead of {DEFAULT_FOLDS}: {_why_fewer(data)} has {folds} rows.")
-    if folds is not None and not time_ordered:
+    if folds is not None and not options.time_ordered:
         notes += _rare_notes(data, folds)
     split_again = partial(
         make_folds,
         data,
         folds=folds,
-        cv=cv,
-        time_ordered=time_ordered,
-        validation_split=validation_split,
+        cv=options.cv,
+        time_ordered=options.time_ordered,
+        validation_split=options.validation_split,
         validation_rows=rows,
-        seed=seed,
+        seed=options.seed,
     )
-    made = split_again(repeats=repeats)
+    made = split_again(repeats=options.repeats)
     backend.ensure()
     prepared: dict[tuple[int, int], Any] = {}
 
@@ -86,7 +103,7 @@ def pose(
         return further, prepare(further)
 
     splits = prepare(made)
-    notes += [*next(iter(prepared.values())).notes, *more_notes]
+    notes += next(iter(prepared.values())).notes
     problem = Problem(
         dataset=data,
         folds=made,
@@ -95,7 +112,7 @@ def pose(
         objective=chosen,
         direction=natural,
         metrics=metrics,
-        seed=seed,
+        seed=options.seed,
         validation_ratio=validation_ratio(made),
         as_given=as_given,
     )
@@ -166,23 +183,27 @@ def _rare_notes(data: Dataset, folds: int) -> list[str]:
     return [note]
 
 
-def in_memory(call: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a call with arrays in the place of rows that come in batches.
+def row_options(options: TuneOptions | CompareOptions) -> dict[str, Any]:
+    """What says how rows are read."""
+    return {name: getattr(options, name) for name in READING}
+
+
+def in_memory(options: Asked) -> Asked:
+    """The options with arrays in the place of rows that come in batches.
 
     Raises:
         DataError: They do not fit into memory, or the target or the weights are given twice.
     """
-    found = dict(call)
-    for name in ("validation_data", "test_data"):
-        if comes_in_batches(found.get(name)):
-            found[name] = read_batches(found[name]).arrays
-    if not comes_in_batches(found.get("x")):
-        return found
-    twice = [name for name in ("y", "target", "sample_weight") if found.get(name) is not None]
-    if twice:
-        raise DataError("batches hold the target and the weights", f"got `{twice[0]}` as well", "Leave it out.")
-    found |= zip(("x", "y", "sample_weight"), read_batches(found["x"]).arrays, strict=False)
-    return found
+    held_out = {name: getattr(options, name) for name in ("validation_data", "test_data")}
+    read: dict[str, Any] = {
+        name: read_batches(rows).arrays for name, rows in held_out.items() if comes_in_batches(rows)
+    }
+    if comes_in_batches(options.x):
+        twice = [name for name in ("y", "target", "sample_weight") if getattr(options, name) is not None]
+        if twice:
+            raise DataError("batches hold the target and the weights", f"got `{twice[0]}` as well", "Leave it out.")
+        read |= zip(("x", "y", "sample_weight"), read_batches(options.x).arrays, strict=False)
+    return replace(options, **read)
 
 
 def _further(data: Dataset, given: Any, what: str) -> Dataset:
@@ -195,37 +216,3 @@ def _further(data: Dataset, given: Any, what: str) -> Dataset:
         weight = given[2] if len(given) == 3 else None
         return like(data, given[0], given[1], sample_weight=weight, what=what)
     return like(data, given, what=what)
-
-
-def check_options(
-    *, repeats: Any, trials: Any, time_limit_s: Any, seed: Any, patience: Any, tolerance: Any = None
-) -> None:
-    """Refuses numbers that are out of range.
-
-    Raises:
-        OptionError: One is.
-    """
-    check_number("repeats", repeats, low=1, whole=True)
-    check_number("seed", seed, low=0, whole=True)
-    if trials is not None:
-        check_number("trials", trials, low=1, whole=True)
-    if patience is not None:
-        check_number("patience", patience, low=0, whole=True)
-    if time_limit_s is not None:
-        check_number("time_limit_s", time_limit_s, low=0)
-    if tolerance is not None:
-        check_number("tolerance", tolerance, low=0)
-        if tolerance == float("inf"):
-            raise OptionError("`tolerance` must be finite", f"got {tolerance!r}", "Give it in units of the objective.")
-
-
-def check_number(name: str, value: Any, *, low: float, whole: bool = False) -> None:
-    """Refuses an argument that is not a number of at least `low`.
-
-    Raises:
-        OptionError: It is not.
-    """
-    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not is_number or (whole and value != int(value)) or not value >= low:
-        kind = "a whole number" if whole else "a number"
-        raise OptionError(f"`{name}` must be {kind} of at least {low:g}", f"got {value!r}")

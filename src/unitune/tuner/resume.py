@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from unitune.errors import OptionError, RunFolderError
+from unitune.options import TuneOptions
 from unitune.report.progress import Listener
 from unitune.result import Result, load
 from unitune.store.folder import ADDRESS, STORE
@@ -77,7 +77,7 @@ def resume(
         raise OptionError(
             "A run goes on with what it began with", f"`{folder}` was made without a function", "Leave it out."
         )
-    unknown = arguments.keys() - set(signature(tune).parameters)
+    unknown = arguments.keys() - set(TuneOptions.names())
     if unknown:
         raise OptionError("`resume` takes arguments of `unitune.tune`", f"got `{sorted(unknown)[0]}`")
     missing = [name for name in call.pop("not_recorded", []) if name not in ("x", "y") and name not in arguments]

@@ -6,26 +6,24 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unitune.data.arrays import Split
-from unitune.data.dataset import Dataset
 from unitune.engine.contract import Engine, Job
-from unitune.errors import OptionError, SaveError, TrainingError
+from unitune.errors import SaveError, TrainingError
 from unitune.models import backend
+from unitune.options import Budget, RunOptions
 from unitune.records import Array, Direction, Trial
 from unitune.report.progress import Listener, Plan
 from unitune.result import Reference, Result, Source
 from unitune.result.engines import not_fused
 from unitune.search import Halving, OneAtATime, Strategy
-from unitune.space import Space
-from unitune.store import Run, history_table, member_table, probe_table
-from unitune.tuner.budget import Budget
+from unitune.store import Run, check_folder, history_table, member_table, probe_table
 from unitune.tuner.described import describe_data, fold_rows, versions
 from unitune.tuner.interruption import Interruption
-from unitune.tuner.loop import Network, search
+from unitune.tuner.loop import search
+from unitune.tuner.pose import Posed
 from unitune.tuner.predictions import out_of_fold
 from unitune.tuner.problem import Problem
 from unitune.tuner.recorder import Recorder
@@ -54,56 +52,47 @@ class _Phases:
 
 
 def run(
-    problem: Problem,
+    posed: Posed,
     strategy: Strategy,
     *,
-    space: Space,
-    network: Callable[[Mapping[str, Any]], Network],
     engine: Engine,
-    limit: int | None,
-    time_limit_s: float | None,
+    budget: Budget,
+    tolerance: float | None,
     started: float,
-    listeners: Sequence[Listener],
-    notes: Sequence[str],
-    tests: Dataset | None,
-    command: str,
+    listeners: Sequence[Listener] = (),
+    kept: RunOptions = RunOptions(),  # noqa: B008  (frozen)
+    folder: Path | None = None,
+    command: str = "",
     call: Mapping[str, Any] | None = None,
-    folder: Path | None,
-    overwrite: bool,
-    spend: str | None = None,
     nested: Mapping[str, Mapping[str, Any]] | None = None,
-    store: str | None = None,
-    resume: bool = False,
     settings: Mapping[str, Any] | None = None,
-    keep: int = 0,
-    budget: Budget | None = None,
     objectives: Sequence[tuple[str, Direction]] = (),
-    tolerance: float | None = None,
     references: Sequence[str] = (),
     all_references: bool = False,
-    by_steps: bool = False,
 ) -> Result:
     """Searches, puts the result together, and saves it where a folder was given.
 
-    With a folder every chunk of members is recorded while the search runs: in a file in the folder, or at the URL
-    `store`. `resume` goes on with a run that is there, provided that `settings`, arguments that decide what is trained,
-    and all else is the same. `keep` says of how many of the best trials the members' weights are kept.
+    With a folder every chunk of members is recorded while the search runs, in a store that `kept` tells of; a run that
+    is there goes on, provided that `settings`, options that decide what is trained, and all else is the same.
 
-    With `spend` a search that would use its whole budget leaves a third of it for repeats. `tolerance` is what may be
-    given away for a cheaper trial. `budget` has limits beside trials and time; `objectives` are all of them, where
-    there are several. `references` are kinds of simpler models, `all_references` says that none may be left out for the
-    time it takes. `by_steps`: the refit on all rows trains as many steps as the folds needed, not as many epochs.
+    With `budget.spend` a search that would use its whole budget leaves a third of it for repeats. `tolerance` is what
+    may be given away for a cheaper trial. `objectives` are all of them, where there are several. `references` are kinds
+    of simpler models, `all_references` says that none may be left out for the time it takes. Where how long networks
+    train follows from the rows, the refit on all rows trains as many steps as the folds needed, not as many epochs.
     """
+    problem, space, network, by_steps = posed.problem, posed.space, posed.network, posed.by_steps
+    limit, time_limit_s, spend = budget.trials, budget.time_limit_s, budget.spend
+    tolerance = None if tolerance is None else float(tolerance)
     phases = _Phases(last=started, seconds={})
     phases.end("data")
     size = float("inf") if strategy.name == OneAtATime.name else space.size
-    first_limit, first_time_s = limit, time_limit_s
-    if spend:
-        if limit is not None and limit < size:
-            first_limit = max(1, round(limit * (1 - KEPT_FOR_REPEATS)))
-        if time_limit_s is not None:
-            first_time_s = time_limit_s * (1 - KEPT_FOR_REPEATS)
-    most = [n for n in (first_limit, (budget or Budget()).trials(problem.n_members)) if n is not None]
+    first = budget
+    if spend and limit is not None and limit < size:
+        first = replace(first, trials=max(1, round(limit * (1 - KEPT_FOR_REPEATS))))
+    if spend and time_limit_s is not None:
+        first = replace(first, time_limit_s=time_limit_s * (1 - KEPT_FOR_REPEATS))
+    told = (*posed.notes, *strategy.notes)
+    most = [n for n in (first.trials, first.trials_of(problem.n_members)) if n is not None]
     n_trials = int(min([*most, size])) if most or size != float("inf") else None
     plan = Plan(
         objective=problem.objective,
@@ -113,7 +102,7 @@ def run(
         strategy=strategy.name,
         engine=engine.name,
         evaluation=problem.evaluation,
-        notes=(*notes, *strategy.notes),
+        notes=told,
     )
     described = Run(
         objective=problem.objective,
@@ -134,7 +123,7 @@ def run(
         versions=versions(),
         command=command,
         call=call or {},
-        notes=(*notes, *strategy.notes),
+        notes=told,
         nested=nested or {},
         objectives=tuple(objectives),
         tolerance=tolerance,
@@ -146,11 +135,8 @@ def run(
             problem,
             described,
             engine,
-            url=store,
-            resume=resume,
-            overwrite=overwrite,
-            settings=settings,
-            keep=keep,
+            kept=kept,
+            settings=settings or {},
             alone=isinstance(strategy.referee, Halving),
         )
         # The time between its sessions is no part of a run.
@@ -166,14 +152,12 @@ def run(
                 strategy,
                 network=network,
                 engine=engine,
-                trials=first_limit,
-                time_limit_s=first_time_s,
+                budget=first,
                 started=started,
                 listeners=listeners,
                 size=size,
                 recorder=recorder,
                 interrupted=lambda: interruption.asked,
-                budget=budget,
             )
             phases.end("search")
             if strategy.learns:
@@ -194,8 +178,7 @@ def run(
                     tolerance=tolerance,
                     network=network,
                     engine=engine,
-                    trials=limit,
-                    time_limit_s=time_limit_s,
+                    budget=budget,
                     started=started,
                     listeners=listeners,
                     recorder=recorder,
@@ -209,7 +192,7 @@ def run(
             described,
             elapsed_s=phases.seconds,
             plans=tuple(str(plan) for plan in engine.plans),
-            notes=(*notes, *strategy.notes),
+            notes=(*posed.notes, *strategy.notes),
             left_out=left_out,
             interrupted=found.interrupted,
             logits=tuple(found.logits),
@@ -231,7 +214,7 @@ def run(
         source = Refitter(
             problem=problem,
             network=network,
-            test_data=tests,
+            test_data=posed.tests,
             solo=engine.name == "solo",
             averages=by_steps,
             kinds=() if found.interrupted else tuple(references),
@@ -285,11 +268,8 @@ def _session(
     described: Run,
     engine: Engine,
     *,
-    url: str | None,
-    resume: bool,
-    overwrite: bool,
-    settings: Mapping[str, Any] | None,
-    keep: int,
+    kept: RunOptions,
+    settings: Mapping[str, Any],
     alone: bool,
 ) -> Session:
     """Begins a run in a store, or goes on with one; its members are then planned as on the device that began it."""
@@ -306,17 +286,17 @@ def _session(
         engine=engine.name,
         backend=backend.backend_name(),
         space=described.space,
-        settings=settings or {},
+        settings=settings,
     )
     session = Session(
         folder,
-        url=url,
-        resume=resume,
-        overwrite=overwrite,
+        url=kept.store,
+        resume=kept.resume,
+        overwrite=kept.overwrite,
         identity=identity,
         record=described,
         space=described.space,
-        keep=keep,
+        keep=kept.keep,
         alone=alone,
     )
     device = getattr(engine, "device", None)
@@ -349,29 +329,14 @@ def _save(result: Result, folder: Path) -> None:
         raise
 
 
-def run_folder(
-    out: str | Path | None, name: str | None, *, resume: bool = False, store: str | None = None
-) -> Path | None:
-    """Where the run is saved: `out/name`, with `runs` and the date and time where one of them is missing.
+def checked_folder(options: RunOptions) -> Path | None:
+    """The run folder, into which a run can be written; None where nothing is kept.
 
     Raises:
-        OptionError: The name is no name of a folder, or missing where one is needed.
+        OptionError: Its name is none, or something is to be kept and there is no folder.
+        RunFolderError: It exists, or cannot be written.
     """
-    if name is None and (resume or store is not None):
-        what = "`resume`" if resume else "`store`"
-        raise OptionError(f"{what} needs the `name` of a run", "there is none", 'Give it one: `name="mine"`.')
-    if out is None and name is None:
-        return None
-    if name is not None and (name in ("", ".", "..") or any(mark in name for mark in "/\\\0")):
-        raise OptionError(
-            "`name` must be the name of a folder, without separators", f"got {name!r}", "Give its place with `out`."
-        )
-    parent = Path(out) if out is not None else Path("runs")
-    if name is not None:
-        return parent / name
-    stem = datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    folder, number = parent / stem, 1
-    while folder.exists():
-        number += 1
-        folder = parent / f"{stem}-{number}"
+    folder = options.folder()
+    if folder is not None:
+        check_folder(folder, overwrite=options.overwrite, resume=options.resume)
     return folder

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from unitune.engine.contract import Engine
-from unitune.errors import OptionError
 from unitune.models.metrics import ATTAINABLE
+from unitune.options import Budget
 from unitune.records import Score, Trial
 from unitune.report.progress import Listener
 from unitune.result import posterior_of
@@ -30,16 +30,6 @@ MOST_MODELLED = 500
 """Trials beyond these, from the best, are not repeated."""
 
 
-def check_spend(spend: Any) -> None:
-    """Refuses what is no way to spend.
-
-    Raises:
-        OptionError: It is not `"repeats"`, nor `"ties"`, as it was called.
-    """
-    if spend not in (None, "repeats", "ties"):
-        raise OptionError('`spend` must be "repeats"', f"got {spend!r}", "Leave it out to search only.")
-
-
 def spend_on_repeats(
     problem: Problem,
     found: Searched,
@@ -48,8 +38,7 @@ def spend_on_repeats(
     tolerance: float | None,
     network: Callable[[Mapping[str, Any]], Network],
     engine: Engine,
-    trials: int | None,
-    time_limit_s: float | None,
+    budget: Budget,
     started: float,
     listeners: Sequence[Listener],
     recorder: Recorder,
@@ -66,12 +55,14 @@ def spend_on_repeats(
         space: In which its trials lie.
         tolerance: Of the expected loss, in units of the objective; the usual one if None or 0.
         network, engine, listeners, recorder, interrupted: As in the search.
-        trials: The budget in trials, of which those that were searched are spent; a trial is worth `n_members` members.
-        time_limit_s, started: The budget in seconds, and when it began to run.
+        budget: In trials, of which those that were searched are spent; a trial is worth `n_members` members. And in
+            seconds.
+        started: When the seconds began to run.
 
     Returns:
         `rounds`, `members` and `reason`, a sentence that says why it ended, and what it would have cost to go on.
     """
+    trials, time_limit_s = budget.trials, budget.time_limit_s
     members_left = float("inf") if trials is None else (trials - len(found.trials)) * problem.n_members
     rounds = members = 0
     slowest = 0.0  # seconds a member, of the rounds so far

@@ -7,11 +7,12 @@ from typing import Any
 
 from unitune.data.dataset import Dataset
 from unitune.errors import DataError, OptionError
+from unitune.options import TuneOptions
 from unitune.result import Result, Verification, load
 from unitune.result.verification import verify_members
 from unitune.tuner.loop import jobs_of
-from unitune.tuner.pose import in_memory
-from unitune.tuner.posed import Posed, pose_dense
+from unitune.tuner.pose import Posed, in_memory
+from unitune.tuner.posed import pose_dense
 from unitune.tuner.refit import Refitter
 
 
@@ -62,7 +63,7 @@ def _posed_again(result: Result, x: Any, y: Any) -> Posed:
     function = call.pop("build_model", None)
     missing = [f"the function `{function}`"] * bool(function)
     missing += [name for name in call.pop("not_recorded", ["its arguments"]) if name not in ("x", "y")]
-    if missing or not call.keys() - {"x", "y"} <= set(_arguments()):
+    if missing or not call.keys() <= set(TuneOptions.names()):
         raise OptionError(
             "Only a run of `unitune.tune` whose arguments a file can hold can be trained again from its folder",
             f"this one was given {', '.join(missing) or 'others'}",
@@ -76,17 +77,9 @@ def _posed_again(result: Result, x: Any, y: Any) -> Posed:
             "they did not come from a file",
             "Give them: `unitune.verify(folder, x, y)`.",
         )
-    posed = pose_dense(in_memory(call))
+    posed = pose_dense(in_memory(TuneOptions(**call)))
     _check_same(posed.problem.dataset, str(result.run.data.get("fingerprint")))
     return posed
-
-
-def _arguments() -> tuple[str, ...]:
-    from inspect import signature
-
-    from unitune.tuner.dense import tune
-
-    return tuple(signature(tune).parameters)
 
 
 def _check_same(data: Dataset, fingerprint: str) -> None:
