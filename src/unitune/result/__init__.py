@@ -5,7 +5,8 @@ from unitune.result.comparison import RunComparison, compare_runs
 from unitune.result.predictions import probabilities
 from unitune.result.references import Reference
 from unitune.result.saved import load
-from unitune.result.search_result import Result, Source
+from unitune.result.search_result import Result
+from unitune.result.source import Source
 from unitune.result.verification import Verification
 
 __all__ = [

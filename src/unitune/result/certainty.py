@@ -272,3 +272,29 @@ def _seconds(trial: Trial) -> float:
 def _numbers(entry: Mapping[str, Any]) -> dict[str, Any]:
     """JSON's null is NaN again."""
     return {key: math.nan if value is None else value for key, value in entry.items()}
+
+
+def with_certainty(frame: pd.DataFrame, certainty: Certainty | None, metric: str | None) -> pd.DataFrame:
+    """A table of trials with what the model says of each.
+
+    Args:
+        frame: As `trials_table` has it.
+        certainty: Of the run; None where no trial is complete.
+        metric: Of the table; the objective if None.
+    """
+    rest = frame.drop(columns=["low", "high"])
+    place = int(rest.columns.get_loc("mean")) + 1
+    found = pd.DataFrame(columns=list(COLUMNS), dtype=float) if certainty is None else certainty.columns(metric)
+    found = found.reindex(frame["trial"])
+    for offset, name in enumerate(COLUMNS):
+        rest.insert(place + offset, name, found[name].to_numpy(dtype=float))
+    credible: tuple[int, ...] = ()
+    picks: dict[int, str] = {}
+    if certainty is not None:
+        credible, picks = certainty.credible, {certainty.modelled[0].number: "best"}
+        chosen = certainty.recommended.number
+        picks[chosen] = "best, recommended" if chosen in picks else "recommended"
+    place = int(rest.columns.get_loc("gap")) + 1
+    rest.insert(place, "credible", rest["trial"].isin(credible))
+    rest.insert(place + 1, "pick", [picks.get(number, "") for number in rest["trial"]])
+    return rest

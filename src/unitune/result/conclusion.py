@@ -6,7 +6,22 @@ from collections.abc import Callable
 
 from unitune.errors import RunFolderError
 from unitune.records import Trial, difference_text, interval_text
+from unitune.report.numbers import axis_name, setting
 from unitune.result.certainty import Certainty
+from unitune.store import Run
+from unitune.store.run import varying
+
+
+def label(run: Run, trial: Trial) -> str:
+    """What a trial has that others have not."""
+    parts = []
+    for name in varying(run.space):
+        if name in trial.configuration:
+            value = setting(run.space.label(name, trial.configuration[name]))
+            # An activation or an optimizer says by itself what it is.
+            own = name.rpartition("_")[0] if name.rpartition("_")[2].isdigit() else name
+            parts.append(value if own in ("activation", "optimizer", "model") else f"{axis_name(name)} {value}")
+    return ", ".join(parts) or f"trial {trial.number}"
 
 
 def conclude(certainty: Certainty, name_of: Callable[[Trial], str]) -> tuple[str, str, str]:

@@ -17,10 +17,11 @@ from unitune.records import Finding, Trial, interval_text
 from unitune.report.facts import Facts
 from unitune.report.numbers import axis_name, seconds, setting
 from unitune.report.prepared.architecture import Layer, layers_of, n_features_of
+from unitune.result.conclusion import label
+from unitune.result.record import Record
 from unitune.store.run import varying
 
 if TYPE_CHECKING:
-    from unitune.result.search_result import Result
     from unitune.space import Space
 
 Value = TypeVar("Value")
@@ -37,19 +38,18 @@ class Answer:
     labels: Mapping[int, str]
 
 
-def answer_of(result: Result) -> Answer:
+def answer_of(result: Record) -> Answer:
     """The answer of a search; what an older run does not have is left out."""
-    settings = tuple(varying(result.run.space))
     best = _known(lambda: result.best)[0]
     return Answer(
         conclusion=tuple(_known(lambda: result.conclusion)[0] or _plain_conclusion(result, best)),
         credible=tuple(_known(lambda: result.credible)[0] or ()),
         findings=_known(lambda: tuple(result.findings))[0],
-        labels={trial.number: label(result, trial, settings) for trial in result.trials},
+        labels={trial.number: label(result.run, trial) for trial in result.trials},
     )
 
 
-def facts_of(result: Result) -> Facts:
+def facts_of(result: Record) -> Facts:
     """Everything that the report of a result shows."""
     run = result.run
     settings = tuple(varying(run.space))
@@ -94,19 +94,6 @@ def facts_of(result: Result) -> Facts:
     )
 
 
-def label(result: Result, trial: Trial, settings: tuple[str, ...]) -> str:
-    """What a trial has that others have not."""
-    space = result.run.space
-    parts = []
-    for name in settings:
-        if name in trial.configuration:
-            value = setting(space.label(name, trial.configuration[name]))
-            # An activation or an optimizer says by itself what it is.
-            own = name.rpartition("_")[0] if name.rpartition("_")[2].isdigit() else name
-            parts.append(value if own in ("activation", "optimizer", "model") else f"{axis_name(name)} {value}")
-    return ", ".join(parts) or f"trial {trial.number}"
-
-
 def _known(get: Callable[[], Value]) -> tuple[Value | None, str]:
     """The value, or None and why there is none."""
     try:
@@ -116,11 +103,11 @@ def _known(get: Callable[[], Value]) -> tuple[Value | None, str]:
         return None, str(error)
 
 
-def _plain_conclusion(result: Result, best: Trial | None) -> tuple[str, ...]:
+def _plain_conclusion(result: Record, best: Trial | None) -> tuple[str, ...]:
     if best is None:
         return (f"All {len(result.trials):,} trials failed, so nothing can be recommended.",)
     score = best.scores[result.objective]
-    named = label(result, best, tuple(varying(result.run.space)))
+    named = label(result.run, best)
     return (
         f"Of {len(result.trials):,} trials, trial {best.number} ({named}) has the best {result.objective}: "
         f"{score.mean:.4g}{interval_text(score.low, score.high)}.",
@@ -128,7 +115,7 @@ def _plain_conclusion(result: Result, best: Trial | None) -> tuple[str, ...]:
     )
 
 
-def _kinds(result: Result) -> Callable[[int], tuple[str, ...] | None]:
+def _kinds(result: Record) -> Callable[[int], tuple[str, ...] | None]:
     """The kinds of findings about each trial."""
     judged, _ = _known(lambda: judge(result._evidence))
     judgable = () if judged is None else result._evidence.trials  # without trials that were stopped
@@ -142,13 +129,13 @@ def _kinds(result: Result) -> Callable[[int], tuple[str, ...] | None]:
     return kinds
 
 
-def _marginals(result: Result, settings: tuple[str, ...]) -> dict[str, pd.DataFrame]:
+def _marginals(result: Record, settings: tuple[str, ...]) -> dict[str, pd.DataFrame]:
     """The marginals of each hyperparameter of which the complete trials have several values."""
     found = {name: _known(lambda name=name: result.marginals(name))[0] for name in settings}  # type: ignore[misc]
     return {name: table for name, table in found.items() if table is not None}
 
 
-def _trial_health(result: Result) -> pd.DataFrame | None:
+def _trial_health(result: Record) -> pd.DataFrame | None:
     """What diagnosis judges each trial's activations by; None where nothing was measured."""
     evidence = result._evidence
     if not evidence.probes:
@@ -163,7 +150,7 @@ def _trial_health(result: Result) -> pd.DataFrame | None:
     )
 
 
-def _layers(result: Result, trial: Trial) -> tuple[Layer, ...]:
+def _layers(result: Record, trial: Trial) -> tuple[Layer, ...]:
     """The layers of a trial of the dense family; of a user's own model, those of the trained network."""
     run = result.run
     if "units" not in run.space.names and "units_1" not in run.space.names:
@@ -184,7 +171,7 @@ def _layers(result: Result, trial: Trial) -> tuple[Layer, ...]:
         return ()
 
 
-def _how(result: Result) -> dict[str, dict[str, Any]]:
+def _how(result: Record) -> dict[str, dict[str, Any]]:
     run = result.run
     classes = run.data.get("classes")
     target = run.data.get("target")

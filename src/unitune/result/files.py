@@ -10,6 +10,7 @@ import pandas as pd
 
 from unitune.engine.solo import quiet_arrays
 from unitune.records import Trial
+from unitune.result.record import Record
 from unitune.stats import OutOfFold
 from unitune.store import Run, write_predictions
 from unitune.store.folder import PROBES, run_tree, write_bytes, write_csv, write_json, write_parquet
@@ -18,12 +19,11 @@ from unitune.store.predictions import PREDICTIONS
 if TYPE_CHECKING:
     import keras
 
-    from unitune.result.search_result import Result
 
 Writers = dict[str, Callable[[Path], None]]
 
 
-def tables_of(result: Result, members: pd.DataFrame, histories: pd.DataFrame, probes: pd.DataFrame) -> Writers:
+def tables_of(result: Record, members: pd.DataFrame, histories: pd.DataFrame, probes: pd.DataFrame) -> Writers:
     """The trials, and what was measured of their members."""
     return {
         "trials.csv": write_csv(result.table(everything=True)),
@@ -49,7 +49,7 @@ def rows_of(run: Run, trials: Sequence[Trial], predictions: OutOfFold | None, ch
     return writers
 
 
-def pictures_of(result: Result, *, title: str, epochs: int) -> Writers:
+def pictures_of(result: Record, *, title: str, epochs: int) -> Writers:
     """Learning curves of the recommended trial, and units by activation; drawn as they are written."""
     run = result.run
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from unitune.engine.contract import Job
 from unitune.errors import RunFolderError
 from unitune.models import backend
 from unitune.records import Array, Trial
-from unitune.result.references import Reference
+from unitune.result.source import Source
 
 if TYPE_CHECKING:
     import keras
@@ -30,7 +30,7 @@ class Kept:
         return self.value
 
 
-class KeptModels:
+class KeptModels(Source):
     """The models of a result that was pickled: those that had been made by then."""
 
     def __init__(self, models: Mapping[int, keras.Model]) -> None:
@@ -49,14 +49,6 @@ class KeptModels:
                 "Call `result.model(trial)` before you pickle it, or run the search again.",
             )
         return _from_bytes(self._files[trial.number])
-
-    def test_scores(self, trial: Trial, model: Callable[[], keras.Model]) -> dict[str, float]:
-        """Nothing: the test rows are not pickled."""
-        return {}
-
-    def references(self) -> tuple[tuple[Reference, ...], tuple[str, ...]]:
-        """None beside those that are known."""
-        return (), ()
 
     def members(self, trial: Trial) -> tuple[Sequence[Job], Sequence[Split]]:
         """Not to be had: the rows are not pickled."""

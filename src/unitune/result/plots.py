@@ -10,11 +10,10 @@ from unitune.errors import OptionError, SaveError, suggest
 from unitune.records import Trial
 from unitune.report.gallery import Gallery
 from unitune.result.facts import facts_of
+from unitune.result.record import Record
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-
-    from unitune.result.search_result import Result
 
 
 class Plots:
@@ -23,7 +22,7 @@ class Plots:
     `save` writes any of them as PNG or SVG, and needs no browser for it.
     """
 
-    def __init__(self, result: Result) -> None:
+    def __init__(self, result: Record) -> None:
         self._gallery = Gallery(facts_of(result))
 
     def heatmap(self) -> go.Figure:

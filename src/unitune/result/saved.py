@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +12,8 @@ from unitune.engine.contract import Job
 from unitune.errors import RunFolderError
 from unitune.models import backend
 from unitune.records import Array, Trial
-from unitune.result.references import Reference
 from unitune.result.search_result import BEST_MODEL, Result
+from unitune.result.source import Source
 from unitune.store import history_table, load_predictions, load_probes, load_run, member_table, probe_table
 from unitune.store.unfinished import is_unfinished, open_run_folder, read_run
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import keras
 
 
-class _Saved:
+class _Saved(Source):
     """The model of a run that was loaded: that of the trial that was recommended."""
 
     def __init__(self, folder: Path, number: int | None) -> None:
@@ -45,14 +45,6 @@ class _Saved:
         except (ValueError, OSError, TypeError) as error:
             first = (str(error).strip().splitlines() or [""])[0]
             raise RunFolderError(f"`{path}` must be a Keras model", f"it cannot be read ({first})") from error
-
-    def test_scores(self, trial: Trial, model: Callable[[], keras.Model]) -> dict[str, float]:
-        """Nothing: the test rows were not saved."""
-        return {}
-
-    def references(self) -> tuple[tuple[Reference, ...], tuple[str, ...]]:
-        """None beside those that are known."""
-        return (), ()
 
     def members(self, trial: Trial) -> tuple[Sequence[Job], Sequence[Split]]:
         """Not to be had: the rows were not saved."""

@@ -1,17 +1,12 @@
-"""A result as a table for people: what the model of all scores says beside the means over the folds."""
+"""A result as a table of HTML, for notebooks."""
 
 from __future__ import annotations
 
 import html
 import math
-from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from unitune.result.certainty import COLUMNS, Certainty
-
-if TYPE_CHECKING:
-    from unitune.result.search_result import Result
+from unitune.result.certainty import COLUMNS
+from unitune.result.record import Record
 
 SHOWN = 50
 MEANING = (
@@ -21,33 +16,7 @@ MEANING = (
 """What the columns of a table mean, in one line."""
 
 
-def with_certainty(frame: pd.DataFrame, certainty: Certainty | None, metric: str | None) -> pd.DataFrame:
-    """A table of trials with what the model says of each.
-
-    Args:
-        frame: As `trials_table` has it.
-        certainty: Of the run; None where no trial is complete.
-        metric: Of the table; the objective if None.
-    """
-    rest = frame.drop(columns=["low", "high"])
-    place = int(rest.columns.get_loc("mean")) + 1
-    found = pd.DataFrame(columns=list(COLUMNS), dtype=float) if certainty is None else certainty.columns(metric)
-    found = found.reindex(frame["trial"])
-    for offset, name in enumerate(COLUMNS):
-        rest.insert(place + offset, name, found[name].to_numpy(dtype=float))
-    credible: tuple[int, ...] = ()
-    picks: dict[int, str] = {}
-    if certainty is not None:
-        credible, picks = certainty.credible, {certainty.modelled[0].number: "best"}
-        chosen = certainty.recommended.number
-        picks[chosen] = "best, recommended" if chosen in picks else "recommended"
-    place = int(rest.columns.get_loc("gap")) + 1
-    rest.insert(place, "credible", rest["trial"].isin(credible))
-    rest.insert(place + 1, "pick", [picks.get(number, "") for number in rest["trial"]])
-    return rest
-
-
-def html_of(result: Result) -> str:
+def html_of(result: Record) -> str:
     """A result as a table of HTML, for notebooks."""
     frame = result.table()
     shown = frame.head(SHOWN)

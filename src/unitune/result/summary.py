@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from unitune.errors import RunFolderError
 from unitune.records import Trial
 from unitune.result.engines import not_fused, reasons
+from unitune.result.record import Record
 from unitune.store.folder import plain
 
-if TYPE_CHECKING:
-    from unitune.result.search_result import Result
 
-
-def summary_of(result: Result, members: pd.DataFrame, *, epochs: int) -> dict[str, Any]:
+def summary_of(result: Record, members: pd.DataFrame, *, epochs: int) -> dict[str, Any]:
     """The run in one tree.
 
     Args:
@@ -85,13 +83,13 @@ def _why_not_fused(trials: tuple[Trial, ...], members_per_trial: int) -> dict[st
     }
 
 
-def _references(result: Result) -> list[dict[str, Any]]:
+def _references(result: Record) -> list[dict[str, Any]]:
     rows = plain(result.references.to_dict(orient="records"))
     assert isinstance(rows, list)
     return rows
 
 
-def _estimates(result: Result) -> dict[str, Any] | None:
+def _estimates(result: Record) -> dict[str, Any] | None:
     """What to expect of the recommended trial; None where nothing tells."""
     try:
         return {name: plain(asdict(one)) for name, one in result.estimates.items()}

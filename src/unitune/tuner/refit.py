@@ -21,7 +21,7 @@ from unitune.models.blueprint import OptimizerSpec
 from unitune.models.metrics import evaluate
 from unitune.models.splits import split_arrays
 from unitune.records import Array, Member, Trial
-from unitune.result import Reference, probabilities
+from unitune.result import Reference, Source, probabilities
 from unitune.tuner.loop import Network, jobs_of
 from unitune.tuner.problem import Problem, member_seed
 from unitune.tuner.references import train_references
@@ -46,7 +46,7 @@ def averaging(optimizer: OptimizerSpec, steps: int) -> OptimizerSpec:
 
 
 @dataclass(kw_only=True, eq=False)
-class Refitter:
+class Refitter(Source):
     """Trains a configuration on all rows, training and validation, and tests it.
 
     Attributes:

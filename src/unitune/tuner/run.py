@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from unitune.models import backend
 from unitune.options import Budget, RunOptions
 from unitune.records import Array, Direction, Trial
 from unitune.report.progress import Listener, Plan
-from unitune.result import Reference, Result, Source
+from unitune.result import Result, Source
 from unitune.result.engines import not_fused
 from unitune.search import Halving, OneAtATime, Strategy
 from unitune.store import Run, check_folder, history_table, member_table, probe_table
@@ -305,17 +305,11 @@ def _session(
     return session
 
 
-class _Stopped:
+class _Stopped(Source):
     """In the place of a refit that the user stopped."""
 
     def model(self, trial: Trial, epochs: int, learning_rates: Array) -> keras.Model:
         raise TrainingError("training the best on all rows was stopped by the user.")
-
-    def test_scores(self, trial: Trial, model: Callable[[], keras.Model]) -> dict[str, float]:
-        return {}
-
-    def references(self) -> tuple[tuple[Reference, ...], tuple[str, ...]]:
-        return (), ()
 
     def members(self, trial: Trial) -> tuple[Sequence[Job], Sequence[Split]]:
         raise TrainingError("the run was stopped by the user.")
