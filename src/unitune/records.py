@@ -21,6 +21,19 @@ Configuration = Mapping[str, Any]
 _SHOWN = 8
 
 
+def sign_of(direction: str) -> float:
+    """What makes greater better when scores are multiplied by it.
+
+    Args:
+        direction: `"maximize"` or `"minimize"`.
+
+    Example:
+        >>> sign_of("maximize"), sign_of("minimize")
+        (1.0, -1.0)
+    """
+    return 1.0 if direction == "maximize" else -1.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Member:
     """One network to train: a trial on a fold, in a repeat.

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from unitune.diagnosis import thresholds as t
-from unitune.records import Array, Direction, Task, Trial
+from unitune.records import Array, Direction, Task, Trial, sign_of
 from unitune.space import Space
 
 MOST_GROUPS = 12
@@ -142,8 +142,8 @@ class Evidence:
 
     def better(self, a: Array | float, b: Array | float) -> Array:
         """By how much score `a` is better than `b`."""
-        difference = np.asarray(a, dtype=np.float64) - b
-        return difference if self.direction == "maximize" else -difference
+        sign = sign_of(self.direction)
+        return sign * np.asarray(a, dtype=np.float64) - sign * b
 
     def best_true(self, positions: Iterable[int]) -> Array | None:
         """`(draw,)` how good the truly best of some trials is, greater is better; None where nothing is known."""
@@ -153,7 +153,7 @@ class Evidence:
         mine = mine[:, np.isfinite(mine).all(axis=0)]
         if not mine.shape[1]:
             return None
-        return np.asarray(mine.max(axis=1) if self.direction == "maximize" else -mine.min(axis=1))
+        return np.asarray((sign_of(self.direction) * mine).max(axis=1))
 
     def gain(self, first: Iterable[int], second: Iterable[int]) -> Array | None:
         """`(draw,)` by how much the truly best of some trials is better than that of others; None where unknown."""
@@ -216,7 +216,7 @@ class Evidence:
         complete = [int(p) for p in positions if not math.isnan(self.mean[p])]
         if not complete:
             return None
-        sign = 1.0 if self.direction == "maximize" else -1.0
+        sign = sign_of(self.direction)
         return max(complete, key=lambda p: (sign * self.mean[p], -self.trials[p].n_parameters, -p))
 
     def _scores(self, metric: str, part: str) -> Array:

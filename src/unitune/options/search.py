@@ -10,7 +10,7 @@ import numpy as np
 from unitune.errors import OptionError
 from unitune.options.base import Options
 from unitune.options.flags import AtLeast, Flag
-from unitune.records import Direction, Trial
+from unitune.records import Direction, Trial, sign_of
 
 if TYPE_CHECKING:
     from unitune.result import Result
@@ -141,8 +141,7 @@ class Budget(Options):
         """Whether the best trial is as good as the target."""
         if self.target_score is None or best is None or best.state != "complete":
             return False
-        mean = best.scores[metric].mean
-        return mean >= self.target_score if direction == "maximize" else mean <= self.target_score
+        return sign_of(direction) * (best.scores[metric].mean - self.target_score) >= 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

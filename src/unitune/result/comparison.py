@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from unitune.errors import OptionError, RunFolderError
-from unitune.records import Score
+from unitune.records import Score, sign_of
 from unitune.result.search_result import Result
 from unitune.stats import corrected_t_test
 
@@ -112,7 +112,7 @@ def compare_runs(first: Result, second: Result) -> RunComparison:
         p = corrected_t_test(
             np.array(scores[1].values), np.array(scores[0].values), validation_ratio=run.folds["validation_ratio"]
         ).p_two_sided
-    better = (difference > 0) == (run.direction == "maximize")
+    better = difference * sign_of(run.direction) > 0
     which = "second" if better else "first"
     if difference == 0:
         verdict = f"Both reach the same {run.objective}."

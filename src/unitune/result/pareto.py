@@ -9,7 +9,7 @@ import pandas as pd
 
 from unitune.errors import OptionError, suggest
 from unitune.models.metrics import METRICS
-from unitune.records import Array, Trial
+from unitune.records import Array, Trial, sign_of
 from unitune.search import COSTS, objective_value
 
 
@@ -51,7 +51,7 @@ def pareto_table(table: pd.DataFrame, trials: Sequence[Trial], objectives: Seque
         if name not in (*known, *COSTS):
             raise OptionError("an objective must have been scored", f"got {name!r}", suggest(name, [*known, *COSTS]))
     complete = [trial for trial in trials if trial.state == "complete"]
-    signs = [-1.0 if name not in COSTS and METRICS[name].direction == "maximize" else 1.0 for name in objectives]
+    signs = [1.0 if name in COSTS else -sign_of(METRICS[name].direction) for name in objectives]
     values = np.array([[objective_value(trial, name) for name in objectives] for trial in complete])
     finite = np.isfinite(values).all(axis=1)
     complete = [trial for trial, is_finite in zip(complete, finite, strict=True) if is_finite]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unitune.errors import OptionError
-from unitune.records import Trial
+from unitune.records import Trial, sign_of
 from unitune.search.base import Goal
 from unitune.search.qmc import Qmc
 from unitune.search.study import Lasting, Told, made
@@ -86,7 +86,7 @@ class CmaEs(Lasting):
 
         complete = [told for told in self._first if told.values is not None]
         if self._open is None and complete:
-            sign = -1.0 if self._goal.direction == "maximize" else 1.0
+            sign = -sign_of(self._goal.direction)
             best = complete[int(np.argmin([sign * (told.values or (math.inf,))[0] for told in complete]))]
             start = {k: v for k, v in self._codec.encode(best.configuration).items() if k in self._learnt}
             sampler = made(

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unitune.records import Configuration, Trial
+from unitune.records import Configuration, Trial, sign_of
 from unitune.search.base import Goal, Strategy
 from unitune.search.grid import Grid
 from unitune.search.qmc import Qmc
@@ -47,7 +47,7 @@ class Halving(Strategy):
 
     def __init__(self, space: Space, *, goal: Goal, seed: int, trials: int | None = None) -> None:
         self._proposer: Strategy = Grid(space) if fits(space, trials) else Qmc(space, seed=seed)
-        self._sign = -1.0 if goal.direction == "maximize" else 1.0
+        self._sign = -sign_of(goal.direction)
         self._scores: dict[Place, dict[int, float]] = defaultdict(dict)
         self._gone_on: dict[Place, set[int]] = defaultdict(set)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from unitune.records import Configuration, Trial
+from unitune.records import Configuration, Trial, sign_of
 from unitune.search.base import Goal, Strategy, is_active
 from unitune.search.given import checked
 from unitune.space import Space
@@ -195,7 +195,7 @@ class OneAtATime(Strategy):
         nan = float("nan")
         if after.state == "failed":
             return -math.inf, nan, nan, nan
-        sign = 1.0 if self._goal.direction == "maximize" else -1.0
+        sign = sign_of(self._goal.direction)
         new = after.scores[self._goal.metric]
         if before.state == "failed":
             return sign * new.mean, nan, nan, nan

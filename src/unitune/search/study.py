@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from unitune.records import Array, Configuration, Trial
+from unitune.records import Array, Configuration, Trial, sign_of
 from unitune.search.base import Goal, Strategy
 from unitune.search.distributions import Codec
 from unitune.search.qmc import Qmc
@@ -198,7 +198,7 @@ class Refitted(StudyStrategy):
         """`(trial,)`, the least is the best: its rank, or with several objectives the sum of its ranks."""
         total = np.zeros(len(self._history))
         for place, (_, direction) in enumerate(self._goal.objectives):
-            sign = -1.0 if direction == "maximize" else 1.0
+            sign = -sign_of(direction)
             values = np.array([np.inf if told.values is None else sign * told.values[place] for told in self._history])
             total += np.argsort(np.argsort(values, kind="stable"), kind="stable")
         return total

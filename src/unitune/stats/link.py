@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from unitune.records import Array, Direction
+from unitune.records import Array, Direction, sign_of
 
 SMALLEST = 1e-6
 """How near to its bound a score is taken to be that reached it, in units of the range, where nothing tells more."""
@@ -40,7 +40,7 @@ class Link:
     @property
     def sign(self) -> float:
         """1 where greater scores are better, -1 where smaller ones are."""
-        return 1.0 if self.direction == "maximize" else -1.0
+        return sign_of(self.direction)
 
     def _inside(self, scores: Array) -> Array:
         low = self.low + self.nearest if np.isfinite(self.low) else -np.inf

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from unitune.records import Array, Direction
+from unitune.records import Array, Direction, sign_of
 from unitune.stats.additive import inverse_trigamma
 from unitune.stats.out_of_fold import OutOfFold
 from unitune.stats.resampling import LARGE, cell_scores, member_variance, nanmean, resamples, rows_once
@@ -81,7 +81,7 @@ def tied_with_best(
         (1979); Hsu, "Multiple Comparisons" (1996), chapter 4, for sets that hold the best.
     """
     values = np.asarray(values, dtype=np.float64)
-    sign = 1.0 if direction == "maximize" else -1.0
+    sign = sign_of(direction)
     d = sign * (values[best] - values)
     known = np.isfinite(d)
     n = known.sum(axis=1)
@@ -170,7 +170,7 @@ def tied_by_rows(
     Source: As `tied_with_best`; Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 16;
         Satterthwaite, Biometrics Bulletin 2 (1946).
     """
-    sign = 1.0 if direction == "maximize" else -1.0
+    sign = sign_of(direction)
     n_bags = min(n_bags, AUC_BAGS if metric == "auc" else n_bags, max(50, LARGE // len(predictions.y)))
     bags = np.concatenate([rows_once(predictions), resamples(predictions, n_bags, np.random.default_rng(seed))])
     scores = sign * cell_scores(predictions, metric, bags)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unitune.records import sign_of
 from unitune.stats.posterior import Posterior
 
 MOST = 50
@@ -71,7 +72,7 @@ def worth_of(
     rng = np.random.default_rng(seed)
     order = np.lexsort((posterior.expected_loss, -posterior.probability_best))
     near = np.unique(np.concatenate([order[:CANDIDATES], np.asarray(trials, dtype=np.int64)]))
-    sign = 1.0 if posterior.direction == "maximize" else -1.0
+    sign = sign_of(posterior.direction)
     truth = sign * posterior.without_luck[:, near]
     again = posterior.again[trials]
     total = np.maximum(posterior.noise[trials], 1e-300)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from unitune.records import Array, Direction, Trial
+from unitune.records import Array, Direction, Trial, sign_of
 from unitune.store.member_states import drop_weights, kept_weights, save_weights
 from unitune.store.members import Key
 from unitune.store.run_store import RunStore
@@ -23,7 +23,7 @@ class BestWeights:
     def __init__(self, n: int, metric: str, direction: Direction, store: RunStore) -> None:
         self._n = n
         self._metric = metric
-        self._sign = -1.0 if direction == "maximize" else 1.0
+        self._sign = -sign_of(direction)
         self._scores = {number: scores[metric]["mean"] for number, scores in store.score_rows().items()}
         self._held = {trial for trial, _, _ in kept_weights(store)}
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from unitune.errors import RunFolderError
-from unitune.records import Array, Direction, Task
+from unitune.records import Array, Direction, Task, sign_of
 from unitune.stats import Cell, OutOfFold
 from unitune.store.members import MemberBlock
 
@@ -33,7 +33,7 @@ def trimmed(blocks: Sequence[MemberBlock], metric: str, direction: Direction) ->
     score = np.concatenate([block.scores[f"validation_{metric}"] for block in blocks])
     held = [block.trial if block.predicted is None else block.predicted for block in blocks if _has(block)]
     kept = np.unique(np.concatenate(held)) if held else np.array([], dtype=int)
-    sign = -1.0 if direction == "maximize" else 1.0
+    sign = -sign_of(direction)
     means = np.array([score[trial == number].mean() for number in kept])
     order = np.argsort(np.where(np.isnan(means), np.inf, sign * means), kind="stable")
     best = kept[order[: max(LEAST_TRIALS, len(kept) // 2)]]

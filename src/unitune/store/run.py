@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from unitune.models.metrics import METRICS
-from unitune.records import Direction, Score, Task, Trial
+from unitune.records import Direction, Score, Task, Trial, sign_of
 from unitune.space import Space
 
 SCORE_PARTS = ("mean", "std", "low", "high", "train")
@@ -105,7 +105,7 @@ def ranked(trials: Sequence[Trial], objective: str, direction: Direction, *, sea
     Where some trials were repeated, those with no more than the `searched` members come after them: they were not worth
     it, and the luck that chose the first was averaged out of the repeated ones alone.
     """
-    sign = -1.0 if direction == "maximize" else 1.0
+    sign = -sign_of(direction)
 
     def place(trial: Trial) -> tuple[bool, bool, float, int, int]:
         mean = trial.scores[objective].mean if trial.state == "complete" else math.nan
@@ -128,7 +128,8 @@ def gap(train: float, validation: float, direction: Direction) -> float:
         >>> round(gap(0.99, 0.95, "maximize"), 2), round(gap(0.1, 0.3, "minimize"), 2)
         (0.04, 0.2)
     """
-    return train - validation if direction == "maximize" else validation - train
+    sign = sign_of(direction)
+    return sign * train - sign * validation
 
 
 def trials_table(

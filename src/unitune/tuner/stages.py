@@ -11,7 +11,7 @@ import numpy as np
 from unitune.data.arrays import Split
 from unitune.engine.contract import Engine, Job, Outcome, Take
 from unitune.errors import OptionError
-from unitune.records import Array, Trial
+from unitune.records import Array, Trial, sign_of
 from unitune.search import Halving, Racing, Strategy
 from unitune.stats import tied_by_rows, tied_with_best
 from unitune.stats.ties import LEVEL
@@ -187,7 +187,7 @@ class Race:
             `(trial,)` booleans; `(trial,)` p values; and the mean of the best on these members.
         """
         problem = self._problem
-        sign = 1.0 if problem.direction == "maximize" else -1.0
+        sign = sign_of(problem.direction)
         earlier = self._best
         if earlier is not None:
             known = earlier.scores[problem.objective].values[: values.shape[1]]

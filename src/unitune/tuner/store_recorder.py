@@ -16,7 +16,7 @@ import numpy as np
 
 from unitune.engine.contract import Job
 from unitune.errors import RunFolderError
-from unitune.records import Array, Trial
+from unitune.records import Array, Trial, sign_of
 from unitune.space import Space
 from unitune.store.best_weights import BestWeights
 from unitune.store.claims import Driver
@@ -137,7 +137,7 @@ class StoreRecorder(Recorder):
     def _trim(self) -> None:
         """Forgets what the worse half of the trials predict, which have no part in the choice."""
         record = self.store.record
-        metric, sign = record["objective"], -1.0 if record["direction"] == "maximize" else 1.0
+        metric, sign = record["objective"], -sign_of(record["direction"])
         means = {number: sign * scores[metric]["mean"] for number, scores in self.store.score_rows().items()}
         ranked = sorted(means, key=lambda number: (math.isnan(means[number]), means[number], number))
         worse = set(ranked[max(LEAST_TRIALS, len(ranked) // 2) :])

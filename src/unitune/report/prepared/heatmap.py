@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from unitune.records import Array
+from unitune.records import Array, sign_of
 
 MAX_CELLS_PER_AXIS = 12
 Point = tuple[float, float]
@@ -67,7 +67,7 @@ def units_by_activation(table: pd.DataFrame, direction: str, credible: Collectio
     trial, n_trials, is_credible = np.zeros(shape, int), np.zeros(shape, int), np.zeros(shape, bool)
     known = complete.reindex(columns=["trial", "mean", "expected", "low", "high"])
     records = known.assign(expected=known["expected"].fillna(known["mean"])).itertuples(index=False)
-    sign = 1.0 if direction == "maximize" else -1.0
+    sign = sign_of(direction)
     for row, column, record in zip(row_of, column_of, records, strict=True):
         cell = row, column
         n_trials[cell] += 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from unitune.records import Array
+from unitune.records import Array, sign_of
 
 COSTS = {"parameters": "parameters", "seconds": "training time (s)"}
 
@@ -50,7 +50,7 @@ def pareto_front(cost: Array, score: Array, direction: str) -> Array:
         >>> pareto_front(np.array([1, 2, 3, 3]), np.array([0.8, 0.7, 0.9, 0.85]), "maximize").tolist()
         [True, False, True, False]
     """
-    gain = np.asarray(score, float) if direction == "maximize" else -np.asarray(score, float)
+    gain = sign_of(direction) * np.asarray(score, float)
     cost = np.asarray(cost, float)
     order = np.lexsort((-gain, cost))
     front = np.zeros(len(cost), bool)
