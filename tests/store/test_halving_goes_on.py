@@ -13,7 +13,7 @@ from unitune.engine.solo import Again
 from unitune.errors import RunFolderError
 from unitune.search import Goal, Halving
 from unitune.search.halving import Hyperband
-from unitune.store.unfinished import open_run_folder
+from unitune.store.unfinished import open_run_folder, read_run
 
 
 class Stages(fakes.FakeEngine):
@@ -97,6 +97,16 @@ def test_it_begins_a_batch_anew_where_checkpoints_are_too_large(tmp_path, monkey
     monkeypatch.undo()
     found, _ = fakes.kept(tmp_path / "run", trials=TRIALS, strategy=strategy(Halving), engine=Stages())
     assert fakes.contents(found) == fakes.contents(whole)
+
+
+def test_a_store_is_read_with_the_trials_that_were_stopped(tmp_path):
+    found, _ = fakes.kept(tmp_path / "run", trials=TRIALS, strategy=strategy(Halving), engine=Stages())
+    database = open_run_folder(tmp_path / "run")
+    _, trials, blocks = read_run(database.find())
+    database.close()
+    assert {trial.state for trial in trials} == {"complete", "stopped"}
+    assert list(trials) == found.trials
+    assert sum(len(block.trial) for block in blocks) == sum(len(block.trial) for block in found.blocks)
 
 
 def test_another_choice_is_refused(tmp_path, monkeypatch):

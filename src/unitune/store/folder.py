@@ -19,9 +19,9 @@ from typing import Any
 import pandas as pd
 
 from unitune.errors import RunFolderError, SaveError
-from unitune.records import Score, Trial
+from unitune.records import Trial
 from unitune.store.members import probe_table
-from unitune.store.run import SCORE_PARTS, Run
+from unitune.store.run import SCORE_PARTS, TRIAL_PARTS, Run, trials_of
 
 MARK = "run.json"
 STORE = "store.db"
@@ -193,12 +193,11 @@ def write_bytes(content: bytes) -> Callable[[Path], None]:
 
 def run_tree(run: Run, trials: Sequence[Trial]) -> dict[str, Any]:
     """What `load_run` needs beside the tables: the run, and the configurations with their types."""
-    fields = ("number", "state", "n_parameters", "elapsed_s", "engine", "engine_reason", "failure")
     return {
         "format": FORMAT,
         "run": run.to_json(),
         "trials": [
-            {name: getattr(trial, name) for name in fields}
+            {name: getattr(trial, name) for name in TRIAL_PARTS}
             | {"configuration": {key: run.space.label(key, value) for key, value in trial.configuration.items()}}
             for trial in trials
         ],
@@ -233,7 +232,7 @@ def load_run(folder: Path) -> tuple[Run, tuple[Trial, ...], pd.DataFrame, pd.Dat
             scores = {int(row["trial"]): row for row in csv.DictReader(file)}
         members = pd.read_parquet(folder / "members.parquet")
         histories = pd.read_parquet(folder / "histories.parquet")
-        trials = _trials(tree["trials"], run, scores, members)
+        trials = trials_of(tree["trials"], run.metrics, _scores(tree["trials"], run, scores), members)
     except (OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, RunFolderError):
             raise
@@ -260,22 +259,18 @@ def load_probes(folder: Path) -> pd.DataFrame:
         ) from error
 
 
-def _trials(
-    entries: Sequence[Mapping[str, Any]], run: Run, scores: Mapping[int, Mapping[str, str]], members: pd.DataFrame
-) -> tuple[Trial, ...]:
-    by_trial = dict(tuple(members.groupby("trial"))) if len(members) else {}
-    trials = []
-    for entry in entries:
-        number = entry["number"]
-        kept: dict[str, Score] = {}
-        if entry["state"] == "complete":
-            for metric in run.metrics:
-                texts = {part: scores[number][f"{metric}_{part}"] for part in SCORE_PARTS}
-                parts = {part: float(text) if text else float("nan") for part, text in texts.items()}
-                values = tuple(float(value) for value in by_trial[number][f"validation_{metric}"])
-                kept[metric] = Score(metric=metric, values=values, **parts)
-        trials.append(Trial(**entry, scores=kept))
-    return tuple(trials)
+def _scores(
+    entries: Sequence[Mapping[str, Any]], run: Run, rows: Mapping[int, Mapping[str, str]]
+) -> dict[int, dict[str, dict[str, float]]]:
+    """The scores of complete trials, out of the rows of `trials.csv`."""
+    return {
+        entry["number"]: {
+            metric: {part: float(rows[entry["number"]][f"{metric}_{part}"] or "nan") for part in SCORE_PARTS}
+            for metric in run.metrics
+        }
+        for entry in entries
+        if entry["state"] == "complete"
+    }
 
 
 def plain(tree: Any) -> Any:

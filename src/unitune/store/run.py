@@ -13,6 +13,8 @@ from unitune.models.metrics import METRICS
 from unitune.records import Direction, Score, Task, Trial, sign_of
 from unitune.space import Space
 
+TRIAL_PARTS = ("number", "state", "n_parameters", "elapsed_s", "engine", "engine_reason", "failure")
+"""What is recorded of a trial as it is, beside its configuration and its scores."""
 SCORE_PARTS = ("mean", "std", "low", "high", "train")
 
 
@@ -114,6 +116,33 @@ def ranked(trials: Sequence[Trial], objective: str, direction: Direction, *, sea
         return missing, once, 0.0 if missing else sign * mean, trial.n_parameters, trial.number
 
     return sorted(trials, key=place)
+
+
+def trials_of(
+    entries: Sequence[Mapping[str, Any]],
+    metrics: Sequence[str],
+    scores: Mapping[int, Mapping[str, Mapping[str, float]]],
+    members: pd.DataFrame,
+) -> tuple[Trial, ...]:
+    """Trials as they were recorded, whether in a store or in the files of a run folder.
+
+    Args:
+        entries: Of each trial what it has beside its scores.
+        metrics: Their order.
+        scores: From the number of a trial and a metric to `mean`, `std`, `low`, `high`, `train`.
+        members: As `member_table` has them; their scores are the values of a trial's.
+    """
+    by_trial = dict(tuple(members.groupby("trial"))) if len(members) else {}
+    trials = []
+    for entry in entries:
+        own = scores.get(entry["number"], {}) if entry["state"] == "complete" else {}
+        kept = {}
+        for metric in metrics:
+            if metric in own:
+                values = tuple(float(value) for value in by_trial[entry["number"]][f"validation_{metric}"])
+                kept[metric] = Score(metric=metric, values=values, **own[metric])
+        trials.append(Trial(**entry, scores=kept))
+    return tuple(trials)
 
 
 def varying(space: Space) -> list[str]:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unitune.errors import RunFolderError
-from unitune.records import Array, Score, Trial
+from unitune.records import Array, Trial
 from unitune.store.folder import ADDRESS, MARK, STORE
-from unitune.store.members import MemberBlock, only
-from unitune.store.run import Run
+from unitune.store.members import MemberBlock, member_table, only
+from unitune.store.run import TRIAL_PARTS, Run, trials_of
 
 if TYPE_CHECKING:
     from unitune.store.database import Database
@@ -80,53 +80,18 @@ def read_run(store: RunStore) -> tuple[Run, tuple[Trial, ...], list[MemberBlock]
     """
     run = Run.from_json(store.record)
     blocks = [block for _, block in store.blocks()]
-    rows = [row for row in store.trial_rows() if row.state in ("complete", "failed")]
-    every_score = store.score_rows()
-    values = _values(blocks, run.metrics)
-    trials = []
-    for row in rows:
-        scores = {
-            metric: Score(metric=metric, values=values[metric].get(row.number, ()), **parts)
-            for metric, parts in every_score.get(row.number, {}).items()
-        }
-        trials.append(
-            Trial(
-                number=row.number,
-                configuration=json.loads(row.configuration),
-                state=row.state,
-                scores={metric: scores[metric] for metric in run.metrics if metric in scores},
-                n_parameters=row.n_parameters,
-                elapsed_s=row.elapsed_s,
-                engine=row.engine,
-                engine_reason=row.engine_reason,
-                failure=row.failure,
-            )
-        )
+    rows = store.trial_rows()
+    entries = [
+        {name: getattr(row, name) for name in TRIAL_PARTS} | {"configuration": json.loads(row.configuration)}
+        for row in rows
+        if row.state in ("complete", "failed", "stopped")
+    ]
+    trials = trials_of(entries, run.metrics, store.score_rows(), member_table(blocks))
     finished = [trial.number for trial in trials]
-    asked = len(store.trial_rows())
     state = "was stopped" if store.state == "interrupted" else "is not finished"
-    note = f"The run {state}: {len(trials):,} of {asked:,} trials that were begun are complete."
-    logits = tuple(row.number for row in rows if row.logits)
+    done = sum(trial.state != "stopped" for trial in trials)
+    note = f"The run {state}: {done:,} of {len(rows):,} trials that were begun are complete."
+    logits = tuple(row.number for row in rows if row.logits and row.number in finished)
     elapsed_s = {"search": store.elapsed_s, "total": store.elapsed_s}
     run = replace(run, left_out=note, interrupted=True, logits=logits, elapsed_s=elapsed_s)
-    return run, tuple(trials), [block for block in (only(block, finished) for block in blocks) if len(block.trial)]
-
-
-def _values(blocks: list[MemberBlock], metrics: tuple[str, ...]) -> dict[str, dict[int, tuple[float, ...]]]:
-    """From a metric and a trial to the members' validation scores, by repeat and fold."""
-    found: dict[str, dict[int, list[tuple[int, int, float]]]] = {metric: {} for metric in metrics}
-    for block in blocks:
-        for metric in metrics:
-            column = block.scores.get(f"validation_{metric}")
-            if column is None:
-                continue
-            places = zip(block.trial.tolist(), block.repeat.tolist(), block.fold.tolist(), column.tolist(), strict=True)
-            for trial, repeat, fold, value in places:
-                found[metric].setdefault(trial, []).append((repeat, fold, value))
-    return {
-        metric: {
-            trial: tuple(value for *_, value in sorted(parts, key=lambda part: part[:2]))
-            for trial, parts in trials.items()
-        }
-        for metric, trials in found.items()
-    }
+    return run, trials, [block for block in (only(block, finished) for block in blocks) if len(block.trial)]
