@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import errno
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -201,6 +202,14 @@ def run_tree(run: Run, trials: Sequence[Trial]) -> dict[str, Any]:
             | {"configuration": {key: run.space.label(key, value) for key, value in trial.configuration.items()}}
             for trial in trials
         ],
+        # `trials.csv` ranks the others by their scores; these are not ranked.
+        "stopped": {
+            trial.number: {
+                name: {part: getattr(one, part) for part in SCORE_PARTS} for name, one in trial.scores.items()
+            }
+            for trial in trials
+            if trial.state == "stopped"
+        },
     }
 
 
@@ -232,7 +241,7 @@ def load_run(folder: Path) -> tuple[Run, tuple[Trial, ...], pd.DataFrame, pd.Dat
             scores = {int(row["trial"]): row for row in csv.DictReader(file)}
         members = pd.read_parquet(folder / "members.parquet")
         histories = pd.read_parquet(folder / "histories.parquet")
-        trials = trials_of(tree["trials"], run.metrics, _scores(tree["trials"], run, scores), members)
+        trials = trials_of(tree["trials"], run.metrics, _scores(tree, run, scores), members)
     except (OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, RunFolderError):
             raise
@@ -260,17 +269,25 @@ def load_probes(folder: Path) -> pd.DataFrame:
 
 
 def _scores(
-    entries: Sequence[Mapping[str, Any]], run: Run, rows: Mapping[int, Mapping[str, str]]
+    tree: Mapping[str, Any], run: Run, rows: Mapping[int, Mapping[str, str]]
 ) -> dict[int, dict[str, dict[str, float]]]:
-    """The scores of complete trials, out of the rows of `trials.csv`."""
-    return {
-        entry["number"]: {
-            metric: {part: float(rows[entry["number"]][f"{metric}_{part}"] or "nan") for part in SCORE_PARTS}
+    """The scores of complete trials, out of the rows of `trials.csv`, and those of trials that were stopped."""
+    complete = [entry["number"] for entry in tree["trials"] if entry["state"] == "complete"]
+    ranked = {
+        number: {
+            metric: {part: float(rows[number][f"{metric}_{part}"] or "nan") for part in SCORE_PARTS}
             for metric in run.metrics
         }
-        for entry in entries
-        if entry["state"] == "complete"
+        for number in complete
     }
+    stopped = {
+        int(number): {
+            metric: {part: math.nan if value is None else value for part, value in parts.items()}
+            for metric, parts in scores.items()
+        }
+        for number, scores in tree.get("stopped", {}).items()
+    }
+    return ranked | stopped
 
 
 def plain(tree: Any) -> Any:

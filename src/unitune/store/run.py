@@ -135,7 +135,7 @@ def trials_of(
     by_trial = dict(tuple(members.groupby("trial"))) if len(members) else {}
     trials = []
     for entry in entries:
-        own = scores.get(entry["number"], {}) if entry["state"] == "complete" else {}
+        own = scores.get(entry["number"], {}) if entry["state"] != "failed" else {}
         kept = {}
         for metric in metrics:
             if metric in own:
