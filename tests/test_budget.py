@@ -23,6 +23,7 @@ class FakeEngine:
 
     name = "fused"
     plans: tuple[str, ...] = ()
+    resumable = None
 
     def __init__(self) -> None:
         self.members = 0

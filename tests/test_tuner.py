@@ -360,7 +360,7 @@ def test_bad_input_is_refused_before_training(case, tmp_path, monkeypatch):
 
 def test_an_existing_folder_is_refused_before_training(tmp_path, monkeypatch):
     quick(*classes(), units=2, activations="relu", out=tmp_path, name="run")
-    monkeypatch.setattr(Collector, "add", lambda *_: pytest.fail("it trained"))
+    monkeypatch.setattr(Collector, "score", lambda *_: pytest.fail("it trained"))
     with pytest.raises(RunFolderError, match="overwrite"):
         quick(*classes(), out=tmp_path, name="run")
 

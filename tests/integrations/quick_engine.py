@@ -33,6 +33,7 @@ class QuickEngine:
 
     name = "fused"
     plans: tuple[object, ...] = ()
+    resumable = None
 
     def train(self, jobs: Any, splits: Any, **_: Any) -> Any:
         for job in jobs:

@@ -37,7 +37,7 @@ def test_optimizer_names_are_those_of_keras(keras):
 def test_optimizer_arguments_and_default_rate_are_those_of_keras(keras, name):
     parameters = inspect.signature(getattr(keras.optimizers, optimizers.OPTIMIZERS[name]).__init__).parameters
     assert optimizers.arguments(name) == set(parameters) - {"self", "kwargs"}
-    assert optimizers.default_learning_rate(name) == parameters["learning_rate"].default
+    assert optimizers.spec(name).learning_rate == parameters["learning_rate"].default
 
 
 def test_initializer_names_are_those_of_keras(keras):

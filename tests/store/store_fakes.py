@@ -76,6 +76,7 @@ class FakeEngine:
 
     name = "fused"
     plans = ()
+    resumable = None
 
     def __init__(self, tile_s=0.0, tile=4, on_tile=lambda keys: None):
         self.tile_s = tile_s

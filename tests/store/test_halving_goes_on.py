@@ -9,7 +9,7 @@ import store_fakes as fakes
 
 import unitune
 from unitune.engine.fused import FusedEngine
-from unitune.engine.solo import Again
+from unitune.engine.paused import Again
 from unitune.errors import RunFolderError
 from unitune.search import Goal, Halving
 from unitune.search.halving import Hyperband
@@ -104,8 +104,10 @@ def test_a_store_is_read_with_the_trials_that_were_stopped(tmp_path):
     database = open_run_folder(tmp_path / "run")
     _, trials, blocks = read_run(database.find())
     database.close()
-    assert {trial.state for trial in trials} == {"complete", "stopped"}
-    assert list(trials) == found.trials
+    assert {trial.state for trial in trials} >= {"complete", "stopped"}
+    assert [(one.number, one.state, one.failure, repr(one.scores)) for one in trials] == [
+        (one.number, one.state, one.failure, repr(one.scores)) for one in found.trials
+    ]
     assert sum(len(block.trial) for block in blocks) == sum(len(block.trial) for block in found.blocks)
 
 

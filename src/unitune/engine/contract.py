@@ -7,8 +7,20 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from unitune.data.arrays import Split
+from unitune.engine.device import Device
 from unitune.models.blueprint import Blueprint, Training
 from unitune.records import Array, Member
+
+Arrays = dict[str, Array | Sequence[Array]]
+"""Arrays, and lists of arrays, by name."""
+
+
+class MemberState(Protocol):
+    """What a member that has stopped needs to go on, in the engine that stopped it."""
+
+    def arrays(self) -> Arrays:
+        """The form in which a store keeps it; `unitune.engine.paused.state_of` puts it together again."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,7 +44,7 @@ class Job:
     training: Training
     initial_weights: Sequence[Array] | None = None
     until: int | None = None
-    state: object | None = None
+    state: MemberState | None = None
 
     @property
     def last_epoch(self) -> int:
@@ -80,7 +92,7 @@ class Outcome:
     engine: str
     engine_reason: str = ""
     probes: Mapping[str, Array] = field(default_factory=dict)
-    states: tuple[object | None, ...] = ()
+    states: tuple[MemberState | None, ...] = ()
 
 
 class OutOfTime(Exception):  # noqa: N818  (nothing is wrong)
@@ -104,6 +116,11 @@ class Engine(Protocol):
         """How each call of `train` was done."""
         ...
 
+    @property
+    def resumable(self) -> Resumable | None:
+        """The engine as one that plans ahead for members which stop and go on; None where it has no programs."""
+        ...
+
     def train(
         self,
         jobs: Sequence[Job],
@@ -117,5 +134,26 @@ class Engine(Protocol):
 
         With `take`, jobs that it does not grant are planned all the same: a member gives the same bits only in the same
         program, and so a search that goes on must plan what is done already.
+        """
+        ...
+
+
+class Resumable(Engine, Protocol):
+    """An engine whose members go on in the same programs, in this process and in later ones."""
+
+    @property
+    def device(self) -> Device:
+        """For which it plans."""
+        ...
+
+    def plan_for(self, device: Device) -> None:
+        """Plans for another device: that of the search which goes on, so that its programs are the same."""
+        ...
+
+    def prepare(self, jobs: Sequence[Job], splits: Sequence[Split]) -> list[MemberState | None]:
+        """Plans jobs that are to be trained in several calls, so that all calls use the same programs.
+
+        Returns:
+            For each job the state to give it; None where it is in no program.
         """
         ...

@@ -87,6 +87,8 @@ class ElsewhereEngine:
         plans: As of the inner engine.
     """
 
+    resumable = None
+
     def __init__(self, inner: FusedEngine | SoloEngine, pool: Pool) -> None:
         self.name = inner.name
         self.plans: list[Plan] = []
@@ -141,7 +143,7 @@ class ElsewhereEngine:
         here = inner.device
         if self._planner is None:
             self._planner = FusedEngine(probes=inner.probes)
-        self._planner.device = Device(threads=self._pool.workers, tile_bytes=here.tile_bytes, max_tile=here.max_tile)
+        self._planner.plan_for(Device(threads=self._pool.workers, tile_bytes=here.tile_bytes, max_tile=here.max_tile))
         return self._planner
 
     def _parcels(

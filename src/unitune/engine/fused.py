@@ -13,18 +13,18 @@ import numpy as np
 
 from unitune.data.arrays import Split, as_inputs, n_rows, row_shape
 from unitune.engine.buckets import Rows
-from unitune.engine.contract import Job, Outcome, Take
+from unitune.engine.contract import Job, MemberState, Outcome, Take
 from unitune.engine.device import Device, this_device
 from unitune.engine.failed import failed_outcome
 from unitune.engine.lift.base import Unfusable, in_brief
 from unitune.engine.metrics import check_axes
+from unitune.engine.paused import Paused
 from unitune.engine.plan import Plan, Tile, going_on, make_plan
 from unitune.engine.programs import compiled_programs
 from unitune.engine.reading import Reader, Reading
 from unitune.engine.reuse import KnownPrograms
 from unitune.engine.run import Run
 from unitune.engine.solo import SoloEngine
-from unitune.engine.state import Paused
 from unitune.engine.vmap.engine import VmappedEngine
 from unitune.engine.worth import NOT_WORTH_COMPILING, Ledger
 from unitune.errors import FusionError
@@ -78,8 +78,12 @@ class FusedEngine:
             self._device = this_device(backend_name())
         return self._device
 
-    @device.setter
-    def device(self, device: Device) -> None:
+    @property
+    def resumable(self) -> FusedEngine:
+        """This engine."""
+        return self
+
+    def plan_for(self, device: Device) -> None:
         """Plans for another device: that of the search which goes on, so that its programs are the same."""
         self._device = device
 
@@ -122,7 +126,7 @@ class FusedEngine:
             self._vmapped = VmappedEngine(self.device)
         return self._vmapped
 
-    def prepare(self, jobs: Sequence[Job], splits: Sequence[Split]) -> list[object | None]:
+    def prepare(self, jobs: Sequence[Job], splits: Sequence[Split]) -> list[MemberState | None]:
         """Plans jobs that are to be trained in several calls, so that all calls use the same programs.
 
         Returns:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from unitune.data.arrays import Split, n_rows, row_shape
-from unitune.engine.contract import Outcome
+from unitune.engine.contract import MemberState, Outcome
 from unitune.engine.probes import ACTIVATION_PROBES, UPDATE_PROBES
 from unitune.engine.program import Program
 from unitune.engine.program_key import State
@@ -34,7 +34,7 @@ def make_outcome(
     result: State,
     places: Array,
     progress: Sequence[Progress],
-    states: Sequence[object | None] = (),
+    states: Sequence[MemberState | None] = (),
 ) -> Outcome:
     """The outcome of the members at these places of a tile; `states` are those of members that can go on."""
     key = program.key

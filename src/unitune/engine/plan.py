@@ -21,11 +21,11 @@ from unitune.engine.contract import Job, Take
 from unitune.engine.cost import FIT, compile_cost, epochs_cost, member_bytes, member_cost, step_cost, trace_cost
 from unitune.engine.device import Device
 from unitune.engine.lift.base import Key, ProgramNode
+from unitune.engine.paused import Paused
 from unitune.engine.program_key import ProgramKey
 from unitune.engine.programs import share_to_compile
 from unitune.engine.reading import Reading
 from unitune.engine.reuse import KnownPrograms
-from unitune.engine.state import Paused
 from unitune.engine.worth import Ledger
 from unitune.models.blueprint import Training
 from unitune.records import Array

@@ -24,6 +24,7 @@ from unitune.engine.contract import Job, Outcome, Take
 from unitune.engine.failed import failed_outcome
 from unitune.engine.metrics import known_as
 from unitune.engine.order import epoch_order
+from unitune.engine.paused import Again
 from unitune.models import backend
 from unitune.models.adopt import input_keys
 from unitune.models.blueprint import Training
@@ -53,14 +54,6 @@ class Fitted:
     failure: str
 
 
-@dataclass(frozen=True)
-class Again:
-    """The state of a member that was to stop before its last epoch: nothing. It is trained again from its start.
-
-    `fit` can go on from an epoch, but not with callbacks that have to remember what came before.
-    """
-
-
 class SoloEngine:
     """Trains each member with `fit`.
 
@@ -70,6 +63,7 @@ class SoloEngine:
 
     name = "solo"
     plans: tuple[str, ...] = ()
+    resumable = None
 
     def __init__(self, reason: str = "") -> None:
         self.reason = reason

@@ -3,34 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from unitune.engine.program import Program
-from unitune.engine.program_key import ProgramKey, State
+from unitune.engine.program_key import State
 from unitune.records import Array
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Paused:
-    """A member that has stopped and can go on, in the program that it was planned for.
-
-    Attributes:
-        key: Of the program.
-        epoch: Epochs that it has trained.
-        part: Its part of a tile's state; None before the first epoch.
-        history, rates: What it has done, as `Progress` has it.
-        elapsed_s: Seconds so far.
-    """
-
-    key: ProgramKey
-    epoch: int = 0
-    part: State | None = None
-    history: tuple[Array, ...] = ()
-    rates: tuple[Array, ...] = ()
-    elapsed_s: float = 0.0
 
 
 def initial_state(program: Program, weights: Sequence[Any]) -> State:

@@ -74,16 +74,6 @@ def arguments(name: str) -> frozenset[str]:
     return _COMMON | set(_TABLE[name][2].split())
 
 
-def default_learning_rate(name: str) -> float:
-    """The learning rate that Keras gives an optimizer unless told otherwise.
-
-    Example:
-        >>> default_learning_rate("sgd")
-        0.01
-    """
-    return _TABLE[name][1]
-
-
 def check(value: Any) -> Any:
     """Checks an optimizer of a search space.
 

@@ -28,7 +28,13 @@ def chunk_row(block: MemberBlock) -> dict[str, Any]:
         "engine_reason": block.engine_reason,
         "names": json.dumps(
             # Packed arrays do not keep their order, and tables have their columns in that of these.
-            {"metrics": block.metrics, "failures": failures, "scores": [*block.scores], "probes": [*block.probes]}
+            {
+                "metrics": block.metrics,
+                "failures": failures,
+                "stopped": block.stopped,
+                "scores": [*block.scores],
+                "probes": [*block.probes],
+            }
         ),
         "arrays": pack(arrays),
     }
@@ -69,6 +75,8 @@ def block_of(row: Any, predictions: bytes | None) -> MemberBlock:
             failure=[failures.get(position, "") for position in range(n)],
             engine=row.engine,
             engine_reason=row.engine_reason,
+            # Before there was the word, the reason began with it.
+            stopped=names.get("stopped", any(text.startswith("stopped early") for text in failures.values())),
             scores={name: arrays[f"score/{name}"] for name in names["scores"]},
             probes={name: arrays[f"probe/{name}"] for name in names["probes"]},
             predictions=kept.get("predictions"),

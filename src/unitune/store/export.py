@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from unitune.errors import SaveError
-from unitune.models.metrics import METRICS
 from unitune.records import Trial
 from unitune.store.folder import write_csv, write_parquet
 from unitune.store.run import Run
@@ -65,11 +64,6 @@ def attributes(trial: Trial) -> dict[str, str | float | int | list[float]]:
         known |= {f"{name}{part}": value for part, value in parts.items() if np.isfinite(value)}
         known[f"{name} of each fold"] = [float(value) for value in score.values]
     return known
-
-
-def direction_of(metric: str) -> str:
-    """`"minimize"` or `"maximize"`; costs such as seconds are minimised."""
-    return METRICS[metric].direction if metric in METRICS else "minimize"
 
 
 def export_tables(exported: Exported, folder: Path, *, kind: str) -> str:

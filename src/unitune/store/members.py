@@ -28,6 +28,7 @@ class MemberBlock:
         learning_rate: `(member, epoch)`.
         n_epochs, best_epoch, elapsed_s: `(member,)`.
         failure: `(member,)` reasons, empty where all went well.
+        stopped: Whether they were not trained to their end because others are better; `failure` then says after what.
         engine: Which engine trained them.
         engine_reason: Why not a faster one; empty where there is none.
         scores: From `"train_auc"`, `"validation_auc"`, ... to `(member,)`: each metric at the kept weights.
@@ -54,6 +55,7 @@ class MemberBlock:
     predictions: Array | None = None
     predicted: Array | None = None
     engine_reason: str = ""
+    stopped: bool = False
 
 
 def history_table(blocks: Sequence[MemberBlock]) -> pd.DataFrame:

@@ -7,20 +7,17 @@ Beside it stands each member that is not finished: what it has done, and the sta
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from unitune.engine.solo import Again
-from unitune.engine.state import Paused
-from unitune.errors import RunFolderError
-from unitune.records import Array
+from unitune.engine.contract import Arrays, MemberState
+from unitune.engine.paused import state_of
 from unitune.store import MemberBlock
 from unitune.store.blocks import block_as_arrays, block_from_arrays
 from unitune.store.members import Key
 
-Arrays = dict[str, Array | Sequence[Array]]
 Round = dict[int, float]
 """From the trials that reached their next rung together to their scores."""
 
@@ -37,21 +34,17 @@ class Checkpoint:
 
     epoch: int
     block: MemberBlock
-    state: object | None
+    state: MemberState | None
 
     def arrays(self) -> Arrays:
         """As arrays, and lists of arrays, by name."""
         found: Arrays = {f"block/{name}": array for name, array in block_as_arrays(self.block).items()}
-        if isinstance(self.state, Paused):
-            found |= {f"part/{name}": value for name, value in (self.state.part or {}).items()}
-            found |= {"history": self.state.history, "rates": self.state.rates}
-            found["elapsed_s"] = np.array(self.state.elapsed_s)
-        elif self.state is not None:
-            found["again"] = np.array(True)
+        if self.state is not None:
+            found |= self.state.arrays()
         return found
 
 
-def checkpoint_of(epoch: int, arrays: Mapping[str, Any], prepared: object | None) -> Checkpoint:
+def checkpoint_of(epoch: int, arrays: Mapping[str, Any], prepared: MemberState | None) -> Checkpoint:
     """The checkpoint that was taken apart.
 
     Args:
@@ -62,25 +55,7 @@ def checkpoint_of(epoch: int, arrays: Mapping[str, Any], prepared: object | None
         RunFolderError: The member was in a program and would be in none.
     """
     block = block_from_arrays({name[6:]: value for name, value in arrays.items() if name.startswith("block/")})
-    state: object | None = None
-    if "again" in arrays:
-        state = Again()
-    elif "history" in arrays:
-        if not isinstance(prepared, Paused):
-            raise RunFolderError(
-                "Members go on with the engine that began them",
-                "what was fused would now be trained by plain `fit`",
-                "Another version of Unitune or of Keras made this run; start a new one.",
-            )
-        state = replace(
-            prepared,
-            epoch=epoch,
-            part={name[5:]: value for name, value in arrays.items() if name.startswith("part/")},
-            history=tuple(arrays["history"]),
-            rates=tuple(arrays["rates"]),
-            elapsed_s=float(arrays["elapsed_s"]),
-        )
-    return Checkpoint(epoch=epoch, block=block, state=state)
+    return Checkpoint(epoch=epoch, block=block, state=state_of(epoch, arrays, prepared))
 
 
 def log_key(first: int) -> Key:

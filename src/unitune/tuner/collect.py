@@ -21,8 +21,6 @@ from unitune.store.predictions import BYTES_IN_MEMORY, n_bytes, trimmed
 CLASSES_WITH_RECALL = 50
 SPLITS = ("train", "validation")
 FASTEST_FIRST = ("fused", "vmapped", "solo")
-STOPPED = "stopped early"
-"""How the reason of a trial begins that was not trained to its end because others are better."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -36,7 +34,8 @@ class Batch:
         logits: `(trial,)`, whether predictions are logits.
         scores: From split and metric to `(trial, member)`.
         missing: `(trial,)`, members that are still to come.
-        failures: From a trial's place to the place and the reason of its first failed member.
+        failures: From a trial's place to the place and the reason of its first failed member, and whether that was
+            stopped instead.
     """
 
     numbers: Array
@@ -46,7 +45,7 @@ class Batch:
     scores: dict[tuple[str, str], Array]
     missing: Array
     elapsed_s: Array
-    failures: dict[int, tuple[int, str]] = field(default_factory=dict)
+    failures: dict[int, tuple[int, str, bool]] = field(default_factory=dict)
     engines: dict[int, tuple[str, str]] = field(default_factory=dict)
 
 
@@ -115,10 +114,6 @@ class Collector:
             elapsed_s=np.zeros(shape),
         )
 
-    def add(self, batch: Batch, outcome: Outcome) -> list[Trial]:
-        """Scores an outcome's members; returns the trials that are complete with them, in order."""
-        return self.enter(batch, self.score(batch, outcome))
-
     def score(self, batch: Batch, outcome: Outcome) -> MemberBlock:
         """An outcome's members with their scores, as a block that can be recorded and entered."""
         members = [job.member for job in outcome.jobs]
@@ -172,7 +167,7 @@ class Collector:
             n_trained: How many of their members were trained.
         """
         for index, reason in zip(indices.tolist(), reasons, strict=True):
-            batch.failures.setdefault(index, (n_trained, f"{STOPPED} {reason}"))
+            batch.failures.setdefault(index, (n_trained, f"stopped early {reason}", True))
         batch.missing[indices] = 0
         return self._finish(batch, indices, n_trained)
 
@@ -186,9 +181,11 @@ class Collector:
         np.subtract.at(batch.missing, trial, 1)
         for position, index in enumerate(trial.tolist()):
             if block.failure[position]:
-                reason = self._say(block.failure[position], int(block.fold[position]), int(block.repeat[position]))
+                reason = block.failure[position]
+                if not block.stopped:
+                    reason = self._say(reason, int(block.fold[position]), int(block.repeat[position]))
                 # The first by place, not by time: which tile ends first is chance.
-                this = (int(place[position]), reason)
+                this = (int(place[position]), reason, block.stopped)
                 batch.failures[index] = min(this, batch.failures.get(index, this))
             # A trial of which any member went a slow way is reported as such.
             slowest = batch.engines.get(index)
@@ -254,7 +251,7 @@ class Collector:
         return recall
 
     def _say(self, reason: str, fold: int, repeat: int) -> str:
-        if self._n_members == 1 or reason.startswith(STOPPED):
+        if self._n_members == 1:
             return reason
         single = self._n_folds == self._n_members and not self._first_repeat
         place = f"fold {fold + 1}" if single else f"fold {fold + 1}, repeat {repeat + 1}"
@@ -288,11 +285,10 @@ class Collector:
         }
         trials = []
         for position, index in enumerate(indices.tolist()):
-            failure = batch.failures.get(index, (0, ""))[1]
+            _, failure, stopped = batch.failures.get(index, (0, "", False))
             if not failure and np.isnan(rows[self._metrics[0]][position][0]):
                 failure = f"its {self._metrics[0]} is not a number on some validation rows"
             scores = {}
-            stopped = failure.startswith(STOPPED)
             if not failure or stopped:
                 for metric, values in rows.items():
                     mean, std, low, high, train, each = values[position]

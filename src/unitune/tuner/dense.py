@@ -10,11 +10,12 @@ from typing import Any
 
 from unitune.engine.choose import check_engine
 from unitune.engine.device import this_device
+from unitune.errors import OptionError
 from unitune.models import backend
 from unitune.options import TuneOptions, takes
 from unitune.report.progress import all_listeners
 from unitune.result import Result
-from unitune.search import Given, Goal, Strategy, make_strategy
+from unitune.search import Given, Goal, Halving, Strategy, make_strategy
 from unitune.tuner.described import describe_call, recorded_call
 from unitune.tuner.executors import check_executor, engine_on
 from unitune.tuner.function import Function
@@ -88,6 +89,12 @@ def tune(options: TuneOptions) -> Result:
 
     call = options.given()
     chosen, limit = strategy_made(trials)
+    if isinstance(chosen.referee, Halving) and check_executor(options.executor) is not None:
+        raise OptionError(
+            f'`strategy="{chosen.referee.name}"` trains in this process',
+            f"got `executor={options.executor!r}`",
+            "Leave it out, or take another strategy.",
+        )
     listeners = all_listeners(options.progress, options.callbacks)
     with engine_on(options.engine, options.executor) as engine:
         if function is not None:

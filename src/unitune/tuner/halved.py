@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from unitune.data.arrays import Split
-from unitune.engine.contract import Engine, Job, Outcome
+from unitune.engine.contract import Engine, Job, MemberState, Outcome
 from unitune.errors import RunFolderError
 from unitune.records import Trial
 from unitune.search import Halving, Place
 from unitune.store import MemberBlock
 from unitune.store.members import Key, keys_of, pick
 from unitune.tuner.checkpoints import Checkpoint, checkpoint_of
-from unitune.tuner.collect import STOPPED, Batch, Collector
+from unitune.tuner.collect import Batch, Collector
 from unitune.tuner.recorder import Recorder
 
 TRIALS_PER_ROUND = 256
@@ -40,7 +40,7 @@ class _Running:
     jobs: Sequence[Job]
     rungs: tuple[int, ...]
     place: Place
-    states: list[object | None]
+    states: list[MemberState | None]
     pieces: list[tuple[MemberBlock, int] | None]
     epochs: list[int]
     recorded: set[int] = field(default_factory=set)
@@ -58,7 +58,7 @@ class _Running:
             if piece is None or (state is not None and epoch < self.next_rung)
         ]
 
-    def take(self, place: int, block: MemberBlock, position: int, state: object | None, epoch: int) -> None:
+    def take(self, place: int, block: MemberBlock, position: int, state: MemberState | None, epoch: int) -> None:
         """Notes how far a member has come."""
         self.pieces[place], self.states[place], self.epochs[place] = (block, position), state, epoch
 
@@ -164,7 +164,7 @@ def halved(
     for number, one in running.items():
         by_epochs[one.rungs[one.place.rung], one.rungs[-1]].append(number)
     for (epochs, of), numbers in by_epochs.items():
-        yield from end(numbers, f"{STOPPED} after {epochs} of {of} epochs: others were better")
+        yield from end(numbers, f"stopped early after {epochs} of {of} epochs: others were better")
 
 
 def _note(
@@ -226,8 +226,7 @@ def _begin(
     batch: Batch,
 ) -> dict[int, _Running]:
     """The trials before their first epoch, by number."""
-    prepare = getattr(engine, "prepare", None)
-    states = [None] * len(jobs) if prepare is None else prepare(jobs, splits)
+    states = [None] * len(jobs) if engine.resumable is None else engine.resumable.prepare(jobs, splits)
     n_members = collector.n_members
     running = {}
     for index, number in enumerate(batch.numbers.tolist()):
@@ -258,5 +257,5 @@ def _blocks(trials: Sequence[_Running], reason: str) -> Iterator[MemberBlock]:
         chosen[positions] = True
         block = pick(blocks[key], chosen)
         if reason:  # its predictions have no part in the choice
-            block = replace(block, failure=[reason] * len(block.trial), predictions=None, predicted=None)
+            block = replace(block, failure=[reason] * len(block.trial), stopped=True, predictions=None, predicted=None)
         yield block

@@ -9,7 +9,8 @@ from typing import Any
 from unitune.data.arrays import Split
 from unitune.data.fitting import why_misfit
 from unitune.data.given import Kind, Output
-from unitune.engine.contract import Engine, Job, Outcome
+from unitune.engine.around import Around
+from unitune.engine.contract import Engine, Job, MemberState, Outcome
 from unitune.engine.failed import failed_outcome
 from unitune.models.adopt import logits_of
 from unitune.models.blueprint import Blueprint
@@ -108,14 +109,15 @@ class Failures:
         return _Sorting(engine, self._reasons)
 
 
-class _Sorting:
+class _Sorting(Around):
     def __init__(self, engine: Engine, failures: Mapping[int, tuple[Blueprint, str]]) -> None:
-        self.name = engine.name
-        self._engine, self._failures = engine, failures
+        super().__init__(engine)
+        self._failures = failures
 
-    @property
-    def plans(self) -> Sequence[object]:
-        return self._engine.plans
+    def prepare(self, jobs: Sequence[Job], splits: Sequence[Split]) -> list[MemberState | None]:
+        sound = [job for job in jobs if id(job.blueprint) not in self._failures]
+        states = iter(super().prepare(sound, splits) if sound else ())
+        return [None if id(job.blueprint) in self._failures else next(states) for job in jobs]
 
     def train(
         self,
@@ -130,4 +132,4 @@ class _Sorting:
             if id(job.blueprint) in self._failures and (take is None or take([job])[0]):
                 yield failed_outcome(job, splits[job.split], self._failures[id(job.blueprint)][1], engine="solo")
         if sound:
-            yield from self._engine.train(sound, splits, should_stop=should_stop, take=take)
+            yield from self.inner.train(sound, splits, should_stop=should_stop, take=take)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from unitune.data.arrays import Split
 from unitune.engine.contract import Engine, Job
+from unitune.engine.device import Device
 from unitune.errors import SaveError, TrainingError
 from unitune.models import backend
 from unitune.options import Budget, RunOptions
@@ -299,9 +300,8 @@ def _session(
         keep=kept.keep,
         alone=alone,
     )
-    device = getattr(engine, "device", None)
-    if device is not None:
-        engine.device = type(device)(**session.agreed("device", asdict(device)))  # type: ignore[attr-defined]
+    if engine.resumable is not None:
+        engine.resumable.plan_for(Device(**session.agreed("device", asdict(engine.resumable.device))))
     return session
 
 

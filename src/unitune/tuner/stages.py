@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from unitune.data.arrays import Split
+from unitune.engine.around import Around
 from unitune.engine.contract import Engine, Job, Outcome, Take
 from unitune.errors import OptionError
 from unitune.records import Array, Trial, sign_of
@@ -62,26 +63,16 @@ def evaluation_of(strategy: Strategy, engine: Engine, problem: Problem) -> Evalu
             )
         return Race(referee, problem)
     if isinstance(referee, Halving):
-        if engine.name not in ("fused", "solo"):
-            raise OptionError(
-                f'`strategy="{referee.name}"` trains in this process', f"the engine is {engine.name}", "Leave it out."
-            )
         return partial(halved, referee)
     return trained
 
 
-class Among:
+class Among(Around):
     """An engine that trains some of the jobs that it is given, and plans all: the same programs for every stage."""
 
     def __init__(self, engine: Engine, jobs: Sequence[Job]) -> None:
-        self.name = engine.name
-        self._engine = engine
+        super().__init__(engine)
         self._jobs = jobs
-
-    @property
-    def plans(self) -> Sequence[object]:
-        """Those of the engine."""
-        return self._engine.plans
 
     def train(
         self,
@@ -101,7 +92,7 @@ class Among:
             mine = iter(take([job for job, is_ours in zip(asked, ours, strict=True) if is_ours]))
             return [is_ours and next(mine) for is_ours in ours]
 
-        return self._engine.train(self._jobs, splits, should_stop=should_stop, take=granted)
+        return self.inner.train(self._jobs, splits, should_stop=should_stop, take=granted)
 
 
 class Race:

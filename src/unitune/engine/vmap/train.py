@@ -14,8 +14,8 @@ from unitune.engine.callbacks import plateau_numbers, stopping_numbers
 from unitune.engine.contract import Job, Outcome
 from unitune.engine.order import epoch_order
 from unitune.engine.outcome import failure_of
+from unitune.engine.paused import Again
 from unitune.engine.program_key import State
-from unitune.engine.solo import Again
 from unitune.engine.state import callback_state
 from unitune.engine.vmap.program import VmappedProgram
 from unitune.models.schedules import factors

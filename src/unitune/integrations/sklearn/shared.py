@@ -73,11 +73,6 @@ class Shared:
         finally:
             _CURRENT.reset(token)
 
-    @property
-    def n_noted(self) -> int:
-        """How many trainings were noted."""
-        return len(self._wanted)
-
     def note(self, place: int, fit: Callable[[], object]) -> None:
         """Runs a `fit` up to its training, and notes that for the evaluation of this number.
 
