@@ -216,7 +216,7 @@ def test_configuration_file_is_missing(unitune: Command, table: Path) -> None:
     refuses(unitune, *tune(table, "--config", "none.toml"), says="none.toml")
 
 
-@pytest.mark.parametrize("arguments", [("show",), ("predict",), ("compare", "runs/b")], ids=lambda words: words[0])
+@pytest.mark.parametrize("arguments", [("show",), ("predict",), ("compare-runs", "runs/b")], ids=lambda words: words[0])
 def test_run_that_is_not_there(unitune: Command, table: Path, arguments: tuple[str, ...]) -> None:
     name, *others = arguments
     more = (table, "-o", "out.csv") if name == "predict" else others

@@ -23,7 +23,7 @@ def section(command: str) -> str:
 
 
 def test_the_commands() -> None:
-    assert {"demo", "tune", "show", "predict", "compare"} <= set(COMMANDS)
+    assert {"demo", "tune", "show", "predict", "compare-runs"} <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))

@@ -122,6 +122,7 @@ def test_the_same_seed_gives_the_same_table(home: Path) -> None:
     pd.testing.assert_frame_equal(first.drop(columns="seconds"), second.drop(columns="seconds"))
     compared = shell("compare", "runs/mine", "runs/again", folder=home)
     assert compared.returncode == 0, compared.stderr
+    assert "now called `unitune compare-runs`" in compared.stderr
     assert "runs/mine" in compared.stdout
     assert "runs/again" in compared.stdout
 

@@ -16,7 +16,7 @@ from unitune.engine.plan import Tile
 from unitune.engine.run import Run
 from unitune.models.backend import ensure
 from unitune.models.blueprint import EarlyStopping, OptimizerSpec
-from unitune.models.initial import initial_weights
+from unitune.models.build import initial_weights
 from unitune.records import Member
 
 BY_EPOCH = ("train", "validation", "learning_rate")

@@ -17,8 +17,7 @@ from unitune.models.blueprint import (
     Schedule,
     Training,
 )
-from unitune.models.build import build_model
-from unitune.models.initial import initial_weights
+from unitune.models.build import build_model, initial_weights
 from unitune.records import Member
 
 N_TRAIN, N_VAL, N_FEATURES = 50, 17, 4

@@ -9,7 +9,7 @@ import numpy as np
 
 from unitune.engine.contract import Outcome
 from unitune.integrations.sklearn.forward import forward
-from unitune.models.initial import initial_weights
+from unitune.models.build import initial_weights
 
 
 def learn(job: Any, split: Any) -> list[Any]:

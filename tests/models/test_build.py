@@ -6,8 +6,7 @@ import pytest
 from unitune.errors import OptionError
 from unitune.models import backend, dense, heads
 from unitune.models.blueprint import Blueprint, LayerSpec, OptimizerSpec, Schedule, Training
-from unitune.models.build import bare_model, build_model, dropout_seed, n_parameters
-from unitune.models.initial import initial_weights
+from unitune.models.build import bare_model, build_model, dropout_seed, initial_weights, n_parameters
 from unitune.models.shape_rules import MERGING
 from unitune.models.shapes import KNOWN_LAYERS, output_shape
 

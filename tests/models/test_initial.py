@@ -8,7 +8,8 @@ import pytest
 from unitune.errors import SpaceError
 from unitune.models import backend, build
 from unitune.models.blueprint import Blueprint, LayerSpec
-from unitune.models.initial import draw, fans, initial_weights
+from unitune.models.build import initial_weights
+from unitune.models.initial import draw, fans
 
 RANDOM = [
     "glorot_uniform",

@@ -56,7 +56,7 @@ def test_names_are_checked_without_keras():
     code = (
         "import sys; from unitune.models.dense import dense_space, blueprint, training;"
         "from unitune.models.heads import head; from unitune.models.build import n_parameters;"
-        "from unitune.models.initial import initial_weights;"
+        "from unitune.models.build import initial_weights;"
         "s = dense_space(units=8, activations='prelu', optimizers='sgd(momentum=0.9)', schedules='cosine');"
         "c = s.active({}); b = blueprint(c, head('binary')); training(c, head('binary'));"
         "n_parameters(b, (4,)); initial_weights(b, (4,), 0);"

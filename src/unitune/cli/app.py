@@ -11,13 +11,14 @@ from rich.console import Console
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from unitune.cli import compare, dashboard, demo, export, predict, report, resume, show, tune, verify
+from unitune.cli import compare_runs, dashboard, demo, export, predict, report, resume, show, tune, verify
 from unitune.cli.finish import INTERRUPTED
 from unitune.cli.words import error_with_flags, known_commands
 from unitune.errors import InputError, SaveError, UnituneError
 
 BAD_INPUT = 2
 FAILED = 1
+RENAMED = {"compare": "compare-runs"}  # `unitune.compare` compares models
 
 
 class _Group(TyperGroup):
@@ -27,6 +28,10 @@ class _Group(TyperGroup):
         return super().parse_args(ctx, tune.with_addresses(args))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[0] in RENAMED:
+            new = RENAMED[args[0]]
+            print(f"`unitune {args[0]}` is now called `unitune {new}`.", file=sys.stderr)
+            args = [new, *args[1:]]
         name, command, rest = super().resolve_command(ctx, args)
         known_commands(self.commands, name)
         return name, command, rest
@@ -90,5 +95,5 @@ app.command("dashboard", epilog=dashboard.EPILOG, no_args_is_help=True)(dashboar
 app.command("export", epilog=export.EPILOG, no_args_is_help=True)(export.command)
 app.command("report", epilog=report.EPILOG, no_args_is_help=True)(report.command)
 app.command("predict", epilog=predict.EPILOG, no_args_is_help=True)(predict.command)
-app.command("compare", epilog=compare.EPILOG, no_args_is_help=True)(compare.command)
+app.command("compare-runs", epilog=compare_runs.EPILOG, no_args_is_help=True)(compare_runs.command)
 app.command("verify", epilog=verify.EPILOG, no_args_is_help=True)(verify.command)

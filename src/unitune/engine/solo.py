@@ -28,9 +28,8 @@ from unitune.engine.paused import Again
 from unitune.models import backend
 from unitune.models.adopt import input_keys
 from unitune.models.blueprint import Training
-from unitune.models.build import build_model, seed_states
+from unitune.models.build import build_model, initial_weights, seed_states
 from unitune.models.compiled import output_names
-from unitune.models.initial import initial_weights
 from unitune.records import Array
 
 if TYPE_CHECKING:

@@ -19,8 +19,7 @@ from unitune.engine.order import epoch_order
 from unitune.engine.program import Program
 from unitune.engine.program_key import ProgramKey, State
 from unitune.engine.reading import Reading
-from unitune.models.build import dropout_seed
-from unitune.models.initial import initial_weights
+from unitune.models.build import dropout_seed, initial_weights
 from unitune.models.schedules import factors
 from unitune.models.shapes import as_shapes
 from unitune.records import Array

@@ -8,13 +8,33 @@ program.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import keras
 
-    from unitune.models.source import Source
+
+class Source(Protocol):
+    """Gives a user's own model, compiled, any number of times."""
+
+    @property
+    def ships(self) -> bool:
+        """Whether another process can be given it, too."""
+        ...
+
+    def lent(self, seed: int) -> AbstractContextManager[keras.Model]:
+        """The model, which may be trained inside; one that is built draws its weights from this seed."""
+        ...
+
+    def callbacks(self, model: keras.Model) -> list[Any]:
+        """New callbacks of the user's own, with which plain `fit` trains a lent model."""
+        ...
+
+    def kept(self, model: keras.Model) -> keras.Model:
+        """Of a lent model, one with the weights that it has now, which nobody else has."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)

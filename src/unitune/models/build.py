@@ -12,10 +12,11 @@ from unitune.errors import OptionError
 from unitune.models import backend, optimizers, schedules
 from unitune.models.blueprint import Blueprint, InputSpec, LayerSpec, MetricSpec, Training
 from unitune.models.identity import made_again
-from unitune.models.initial import initial_weights
+from unitune.models.initial import draw, floatx, seeded
 from unitune.models.initializers import snake
 from unitune.models.shape_rules import MERGING
 from unitune.models.shapes import as_shapes, weight_specs
+from unitune.records import Array
 
 if TYPE_CHECKING:
     import keras
@@ -217,6 +218,49 @@ def _layers_of(model: keras.Model, blueprint: Blueprint) -> list[Any]:
 def activation_name(name: str) -> str:
     """What the activation of a layer is called that is itself a layer."""
     return f"{name}_activation"
+
+
+def initial_weights(
+    blueprint: Blueprint, input_shape: tuple[Any, ...], seed: int, *, dtype: str | None = None
+) -> list[Array]:
+    """Draws the weights with which a member starts.
+
+    A seed inside an initializer object is overruled by `seed`: members of different folds must not start alike.
+
+    Args:
+        blueprint: The network.
+        input_shape: Of one row: `(feature,)`; for several inputs a tuple of shapes.
+        seed: Of the member, 0 or more.
+        dtype: Floating type; by default the one that Keras is set to (`"float32"`).
+
+    Returns:
+        Arrays in the order of `keras.Model.get_weights()`.
+
+    Example:
+        >>> chain = Blueprint(layers=(LayerSpec(class_name="Dense", config={"units": 2}),))
+        >>> kernel, bias = initial_weights(chain, (3,), seed=0)
+        >>> kernel.shape, bias.tolist()
+        ((3, 2), [0.0, 0.0])
+    """
+    if not blueprint.layers:
+        return _template_weights(blueprint, seed)
+    kind = dtype or floatx()
+    try:
+        specs = weight_specs(blueprint, input_shape)
+    except KeyError:
+        return _unknown_layer_weights(blueprint, input_shape, seed)
+    return [draw(spec.initializer, spec.shape, seed, stream=number, dtype=kind) for number, spec in enumerate(specs)]
+
+
+def _template_weights(blueprint: Blueprint, seed: int) -> list[Array]:
+    keras = backend.ensure()
+    model = seeded(lambda: keras.models.clone_model(blueprint.template), seed)
+    return [np.asarray(weight) for weight in model.get_weights()]
+
+
+def _unknown_layer_weights(blueprint: Blueprint, input_shape: tuple[Any, ...], seed: int) -> list[Array]:
+    model = seeded(lambda: bare_model(blueprint, input_shape, seed), seed)
+    return [np.asarray(weight) for weight in model.get_weights()]
 
 
 def compile_model(model: keras.Model, training: Training, *, steps_per_epoch: int | None = None) -> None:

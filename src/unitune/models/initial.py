@@ -18,10 +18,8 @@ from numpy.random import Generator, Philox, SeedSequence
 
 from unitune.errors import SpaceError
 from unitune.models import backend
-from unitune.models.blueprint import Blueprint
 from unitune.models.initializers import canonical
 from unitune.models.shape_rules import Joined, Shape, WithAxes
-from unitune.models.shapes import weight_specs
 from unitune.records import Array
 
 _SEEDING = threading.Lock()
@@ -30,39 +28,6 @@ _Draw = Callable[[Generator, Shape, Any], Array]
 
 # Keras divides by the standard deviation of a normal that is cut off at two standard deviations.
 _TRUNCATED_STD = 0.87962566103423978
-
-
-def initial_weights(
-    blueprint: Blueprint, input_shape: tuple[Any, ...], seed: int, *, dtype: str | None = None
-) -> list[Array]:
-    """Draws the weights with which a member starts.
-
-    A seed inside an initializer object is overruled by `seed`: members of different folds must not start alike.
-
-    Args:
-        blueprint: The network.
-        input_shape: Of one row: `(feature,)`; for several inputs a tuple of shapes.
-        seed: Of the member, 0 or more.
-        dtype: Floating type; by default the one that Keras is set to (`"float32"`).
-
-    Returns:
-        Arrays in the order of `keras.Model.get_weights()`.
-
-    Example:
-        >>> from unitune.models.blueprint import LayerSpec
-        >>> chain = Blueprint(layers=(LayerSpec(class_name="Dense", config={"units": 2}),))
-        >>> kernel, bias = initial_weights(chain, (3,), seed=0)
-        >>> kernel.shape, bias.tolist()
-        ((3, 2), [0.0, 0.0])
-    """
-    if not blueprint.layers:
-        return _template_weights(blueprint, seed)
-    kind = np.dtype(dtype or _floatx())
-    try:
-        specs = weight_specs(blueprint, input_shape)
-    except KeyError:
-        return _unknown_layer_weights(blueprint, input_shape, seed)
-    return [_draw(spec.initializer, spec.shape, seed, number, kind) for number, spec in enumerate(specs)]
 
 
 def draw(initializer: Any, shape: Shape, seed: int, *, stream: int = 0, dtype: str = "float32") -> Array:
@@ -218,7 +183,8 @@ _RULES: dict[str, Callable[[Generator, Shape, Any, Mapping[str, Any]], Array]] =
 }
 
 
-def _floatx() -> str:
+def floatx() -> str:
+    """The floating type that Keras is set to; float32 where it is not imported."""
     keras = sys.modules.get("keras")
     return str(keras.config.floatx()) if keras is not None and hasattr(keras, "config") else "float32"
 
@@ -246,16 +212,3 @@ def seeded(build: Callable[[], Any], seed: int) -> Any:
             return build()
         finally:
             random.setstate(state)
-
-
-def _template_weights(blueprint: Blueprint, seed: int) -> list[Array]:
-    keras = backend.ensure()
-    model = seeded(lambda: keras.models.clone_model(blueprint.template), seed)
-    return [np.asarray(weight) for weight in model.get_weights()]
-
-
-def _unknown_layer_weights(blueprint: Blueprint, input_shape: tuple[Any, ...], seed: int) -> list[Array]:
-    from unitune.models.build import bare_model
-
-    model = seeded(lambda: bare_model(blueprint, input_shape, seed), seed)
-    return [np.asarray(weight) for weight in model.get_weights()]

@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,27 +25,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _FITTED = ("history", "stop_training")  # what `fit` leaves on a model beside the values of its variables
-
-
-class Source(Protocol):
-    """Gives a user's own model, compiled, any number of times."""
-
-    @property
-    def ships(self) -> bool:
-        """Whether another process can be given it, too."""
-        ...
-
-    def lent(self, seed: int) -> AbstractContextManager[keras.Model]:
-        """The model, which may be trained inside; one that is built draws its weights from this seed."""
-        ...
-
-    def callbacks(self, model: keras.Model) -> list[Any]:
-        """New callbacks of the user's own, with which plain `fit` trains a lent model."""
-        ...
-
-    def kept(self, model: keras.Model) -> keras.Model:
-        """Of a lent model, one with the weights that it has now, which nobody else has."""
-        ...
 
 
 class BuiltModel:

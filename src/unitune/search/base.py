@@ -6,16 +6,41 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from unitune.records import Configuration, Direction, Trial
 from unitune.space import Hyperparameter
 
-if TYPE_CHECKING:
-    from unitune.search.one_at_a_time import Change
-
 COSTS = ("parameters", "seconds")
 """What can be an objective beside the metrics; less is better."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What changing one hyperparameter did to the scores.
+
+    Attributes:
+        step: The round of the search, counted from 1.
+        hyperparameter, before, after: What was changed; `before` and `after` are labels.
+        trial, baseline: Numbers of the changed and of the unchanged trial.
+        validation, train: Mean score after minus mean score before, in the objective's own units.
+        p: One-sided p value of the improvement in the validation score, paired over folds and repeats; NaN where
+            there is a single fold.
+        improved: Whether the improvement is beyond noise.
+        kept: Whether the search went on from it.
+    """
+
+    step: int
+    hyperparameter: str
+    before: Any
+    after: Any
+    trial: int
+    baseline: int
+    validation: float
+    train: float
+    p: float
+    improved: bool
+    kept: bool
 
 
 @dataclass(frozen=True, kw_only=True)

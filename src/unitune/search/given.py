@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unitune.errors import SpaceError
 from unitune.records import Configuration, Trial
-from unitune.search.base import Strategy
+from unitune.search.base import Change, Strategy
 from unitune.space import Space
 from unitune.space.domains import Domain, same
-
-if TYPE_CHECKING:
-    from unitune.search.one_at_a_time import Change
 
 
 def value_in(space: Space, name: str, given: Any) -> Any:

@@ -4,47 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from unitune.records import Configuration, Trial, sign_of
-from unitune.search.base import Goal, Strategy, is_active
+from unitune.search.base import Change, Goal, Strategy, is_active
 from unitune.search.given import checked
 from unitune.space import Space
 from unitune.stats import corrected_t_test
 
 VALUES_OF_A_RANGE = 5
 SIGNIFICANCE = 0.05
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """What changing one hyperparameter did to the scores.
-
-    Attributes:
-        step: The round of the search, counted from 1.
-        hyperparameter, before, after: What was changed; `before` and `after` are labels.
-        trial, baseline: Numbers of the changed and of the unchanged trial.
-        validation, train: Mean score after minus mean score before, in the objective's own units.
-        p: One-sided p value of the improvement in the validation score, paired over folds and repeats; NaN where
-            there is a single fold.
-        improved: Whether the improvement is beyond noise.
-        kept: Whether the search went on from it.
-    """
-
-    step: int
-    hyperparameter: str
-    before: Any
-    after: Any
-    trial: int
-    baseline: int
-    validation: float
-    train: float
-    p: float
-    improved: bool
-    kept: bool
 
 
 class OneAtATime(Strategy):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from unitune.data.folds import Fold
 from unitune.engine.contract import Engine, Job, OutOfTime
 from unitune.models.blueprint import Blueprint, Training
 from unitune.models.build import n_parameters
@@ -22,6 +21,7 @@ from unitune.store import MemberBlock
 from unitune.store.members import keys_of, only
 from unitune.store.run import ranked
 from unitune.tuner.collect import Batch
+from unitune.tuner.predictions import Searched
 from unitune.tuner.problem import Problem
 from unitune.tuner.proposals import Proposals
 from unitune.tuner.recorder import Recorder
@@ -43,24 +43,6 @@ class Network:
     training: Training
     initial_weights: Sequence[Array] | None = None
     logits: bool = False
-
-
-@dataclass(kw_only=True, eq=False)
-class Searched:
-    """What the loop leaves behind: trials and members, the numbers of trials with logits, and how it ended.
-
-    `more_folds` are those of repeats beyond the problem's, which `spend="repeats"` trained. `proposing_s` are the
-    seconds that the strategy took, `waited_s` those of them in which nothing was trained.
-    """
-
-    trials: list[Trial] = field(default_factory=list)
-    blocks: list[MemberBlock] = field(default_factory=list)
-    logits: list[int] = field(default_factory=list)
-    more_folds: list[Fold] = field(default_factory=list)
-    left_out: str = ""
-    interrupted: bool = False
-    proposing_s: float = 0.0
-    waited_s: float = 0.0
 
 
 def search(

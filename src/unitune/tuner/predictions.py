@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from unitune.data.folds import Fold
+from unitune.records import Trial
 from unitune.stats import OutOfFold
 from unitune.store import MemberBlock, gather
 from unitune.tuner.problem import Problem
 
-if TYPE_CHECKING:
-    from unitune.tuner.loop import Searched
+
+@dataclass(kw_only=True, eq=False)
+class Searched:
+    """What the loop leaves behind: trials and members, the numbers of trials with logits, and how it ended.
+
+    `more_folds` are those of repeats beyond the problem's, which `spend="repeats"` trained. `proposing_s` are the
+    seconds that the strategy took, `waited_s` those of them in which nothing was trained.
+    """
+
+    trials: list[Trial] = field(default_factory=list)
+    blocks: list[MemberBlock] = field(default_factory=list)
+    logits: list[int] = field(default_factory=list)
+    more_folds: list[Fold] = field(default_factory=list)
+    left_out: str = ""
+    interrupted: bool = False
+    proposing_s: float = 0.0
+    waited_s: float = 0.0
 
 
 def out_of_fold(problem: Problem, found: Searched) -> OutOfFold | None:

@@ -18,8 +18,8 @@ from unitune.result import posterior_of
 from unitune.space import Space
 from unitune.stats import Posterior, next_repeats, repeats_to_settle, summarise
 from unitune.store.run import ranked
-from unitune.tuner.loop import Network, Searched, jobs_of, tell_members
-from unitune.tuner.predictions import out_of_fold
+from unitune.tuner.loop import Network, jobs_of, tell_members
+from unitune.tuner.predictions import Searched, out_of_fold
 from unitune.tuner.problem import Problem
 from unitune.tuner.recorder import Recorder, trained
 

@@ -19,8 +19,7 @@ from unitune.engine.program_key import State
 from unitune.engine.solo import by_key, logged_names
 from unitune.models import optimizers
 from unitune.models.blueprint import Schedule, Training
-from unitune.models.build import bare_model, compile_model, seed_states
-from unitune.models.initial import initial_weights
+from unitune.models.build import bare_model, compile_model, initial_weights, seed_states
 from unitune.records import Array
 
 

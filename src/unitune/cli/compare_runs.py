@@ -1,4 +1,4 @@
-"""`unitune compare`: put two runs side by side."""
+"""`unitune compare-runs`: put two runs side by side."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from unitune.cli import view
 
-EPILOG = "[bold]Example:[/] unitune compare runs/narrow runs/wide"
+EPILOG = "[bold]Example:[/] unitune compare-runs runs/narrow runs/wide"
 
 
 def command(
