@@ -34,8 +34,9 @@ from unitune.keras_tuner.engine.fit_call import FitCall, Rows, read_fit
 from unitune.keras_tuner.engine.progress import Progress
 from unitune.keras_tuner.engine.trial import Trial, TrialStatus
 from unitune.models import backend
+from unitune.models.blueprint import Source
 from unitune.models.shapes import as_shapes
-from unitune.models.source import BuiltModel, LiveModel, Source
+from unitune.models.source import BuiltModel, LiveModel
 from unitune.records import Array, Member
 from unitune.tuner.collect import FASTEST_FIRST
 from unitune.tuner.hypermodel import overrides_fit
