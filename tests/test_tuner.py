@@ -139,10 +139,15 @@ def test_weights_change_the_scores():
     x, y = classes()
     rng = np.random.default_rng(0)
     plain = quick(x, y, units=4, activations="relu").best.scores["accuracy"]
-    weighted = quick(x, y, units=4, activations="relu", sample_weight=rng.uniform(0.1, 5, len(y))).best
+    weights = rng.uniform(0.1, 5, len(y)) * (rng.random(len(y)) > 0.2)
+    weighted = quick(x, y, units=4, activations="relu", sample_weight=weights).best
     balanced = quick(x, y, units=4, activations="relu", class_weight={0: 10.0}).best
     assert plain.values != weighted.scores["accuracy"].values
     assert plain.values != balanced.scores["accuracy"].values
+    # Rows of weight 0 count neither in training nor in scores, whatever their class; nor do weights of 1.
+    other = quick(x, np.where(weights == 0, 1 - y, y), units=4, activations="relu", sample_weight=weights).best
+    assert other.scores == weighted.scores
+    assert quick(x, y, units=4, activations="relu", class_weight={0: 1.0}).best.scores["accuracy"] == plain
 
 
 def test_the_model_is_trained_for_the_median_best_epoch():
