@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from unitune.data.arrays import Split
-from unitune.engine.contract import Engine, Job, MemberState, Outcome
+from unitune.engine.contract import Job, MemberState, Outcome
 from unitune.errors import RunFolderError
-from unitune.records import Trial
 from unitune.search import Halving, Place
 from unitune.store import MemberBlock
 from unitune.store.members import Key, keys_of, pick
 from unitune.tuner.checkpoints import Checkpoint, checkpoint_of
-from unitune.tuner.collect import Batch, Collector
-from unitune.tuner.recorder import Recorder
+from unitune.tuner.collect import Collector
+from unitune.tuner.recorder import Finished, Recorder, Work
 
 TRIALS_PER_ROUND = 256
 
@@ -83,29 +81,20 @@ class _Running:
         return failed or not any(state is not None for state in self.states)
 
 
-def halved(
-    halving: Halving,
-    engine: Engine,
-    jobs: Sequence[Job],
-    splits: Sequence[Split],
-    *,
-    collector: Collector,
-    batch: Batch,
-    recorder: Recorder,
-    should_stop: Callable[[], bool] = lambda: False,
-    interrupted: Callable[[], bool] = lambda: False,
-) -> Iterator[tuple[MemberBlock, list[Trial]]]:
+def halved(halving: Halving, work: Work) -> Finished:
     """Trains a batch in rounds: trials that may go on, and new ones, together.
 
     What is decided depends on the scores of earlier rounds and not on time. All programs are planned at the beginning,
     so that no round compiles. Members are recorded once their trial is finished; until then the recorder has where
     they stand. A batch that was cut off walks through the rounds that it has been through, and goes on from there.
     """
+    engine, jobs, splits, collector, batch = work.engine, work.jobs, work.splits, work.collector, work.batch
+    recorder, interrupted = work.recorder, work.interrupted
     first, last = int(batch.numbers[0]), int(batch.numbers[-1])
     rounds = recorder.rounds(first)
     n_before = len(rounds)
     given = recorder.recorded(jobs)
-    running = _begin(halving, engine, jobs, splits, collector=collector, batch=batch)
+    running = _begin(halving, work)
     for block in given:
         yield block, collector.enter(batch, block)
     if not rounds and sum(len(block.trial) for block in given) == len(jobs):
@@ -115,7 +104,7 @@ def halved(
     new = list(running)
     last_seen = {number: place for place, one in enumerate(rounds) for number in one}
 
-    def end(numbers: Sequence[int], reason: str = "") -> Iterator[tuple[MemberBlock, list[Trial]]]:
+    def end(numbers: Sequence[int], reason: str = "") -> Finished:
         ended = [running.pop(number) for number in numbers]
         for block in _blocks(ended, reason):
             finished = collector.enter(batch, block)
@@ -216,20 +205,12 @@ def _shown(numbers: Iterable[int]) -> str:
     return ", ".join(map(str, sorted(numbers)))
 
 
-def _begin(
-    halving: Halving,
-    engine: Engine,
-    jobs: Sequence[Job],
-    splits: Sequence[Split],
-    *,
-    collector: Collector,
-    batch: Batch,
-) -> dict[int, _Running]:
+def _begin(halving: Halving, work: Work) -> dict[int, _Running]:
     """The trials before their first epoch, by number."""
-    states = [None] * len(jobs) if engine.resumable is None else engine.resumable.prepare(jobs, splits)
-    n_members = collector.n_members
+    jobs, n_members, resumable = work.jobs, work.collector.n_members, work.engine.resumable
+    states = [None] * len(jobs) if resumable is None else resumable.prepare(jobs, work.splits)
     running = {}
-    for index, number in enumerate(batch.numbers.tolist()):
+    for index, number in enumerate(work.batch.numbers.tolist()):
         own = slice(index * n_members, (index + 1) * n_members)
         bracket = halving.bracket(number)
         running[number] = _Running(

@@ -24,7 +24,7 @@ from unitune.tuner.collect import Batch
 from unitune.tuner.predictions import Searched
 from unitune.tuner.problem import Problem
 from unitune.tuner.proposals import Proposals
-from unitune.tuner.recorder import Recorder
+from unitune.tuner.recorder import Recorder, Work
 from unitune.tuner.stages import evaluation_of
 
 MEMBERS_PER_BATCH = 10_000
@@ -91,7 +91,7 @@ def search(
     ended_by = ""
     cut_short = False  # something was asked for that was not trained
     held: list[dict[str, Any]] = []  # asked for, and waiting for what is left of the epochs
-    evaluate = evaluation_of(strategy, engine, problem)
+    evaluate = evaluation_of(strategy, problem)
 
     def next_batch() -> int:
         """How many configurations are to be asked for next."""
@@ -129,16 +129,17 @@ def search(
                 proposals.ask_ahead(recorder.agree(next_batch()))
             batch_started = time.perf_counter()
             told: list[Trial] = []
-            for block, finished in evaluate(
-                engine,
-                jobs_of(problem, networks, numbers),
-                problem.splits,
+            work = Work(
+                engine=engine,
+                jobs=jobs_of(problem, networks, numbers),
+                splits=problem.splits,
                 collector=collector,
                 batch=batch,
                 recorder=recorder,
                 should_stop=partial(_should_stop, batch, n_members, clock, found),
                 interrupted=interrupted,
-            ):
+            )
+            for block, finished in evaluate(work):
                 tell_members(listeners, block, seeds)
                 epochs += int(np.sum(block.n_epochs))
                 for trial in finished:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from unitune.data.arrays import Split
@@ -74,20 +75,20 @@ class Recorder:
         """Waits until everything is kept."""
 
 
-def trained(
-    engine: Engine,
-    jobs: Sequence[Job],
-    splits: Sequence[Split],
-    *,
-    collector: Collector,
-    batch: Batch,
-    recorder: Recorder,
-    should_stop: Callable[[], bool] = lambda: False,
-    interrupted: Callable[[], bool] = lambda: False,
-) -> Iterator[tuple[MemberBlock, list[Trial]]]:
-    """Members as they come, recorded or trained, each time with the trials that are complete with them.
+Finished = Iterator[tuple[MemberBlock, list[Trial]]]
+"""Members as they come, each time with the trials that are finished with them."""
 
-    Args:
+
+def never() -> bool:
+    """That there is no reason to stop."""
+    return False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Work:
+    """A batch of trials to train.
+
+    Attributes:
         engine: Trains what is not recorded.
         jobs, splits: What to train, and its rows.
         collector, batch: Score it, and put trials together.
@@ -95,13 +96,27 @@ def trained(
         should_stop: Whether to end early, asked between outcomes.
         interrupted: Whether to start nothing more, asked before anything starts.
     """
+
+    engine: Engine
+    jobs: Sequence[Job]
+    splits: Sequence[Split]
+    collector: Collector
+    batch: Batch
+    recorder: Recorder
+    should_stop: Callable[[], bool] = never
+    interrupted: Callable[[], bool] = never
+
+
+def trained(work: Work) -> Finished:
+    """Trains a batch, or finds it recorded."""
+    jobs, collector, batch, recorder = work.jobs, work.collector, work.batch, work.recorder
     left = len(jobs)
 
     def take(jobs: Sequence[Job]) -> Sequence[bool]:
-        return [False] * len(jobs) if interrupted() else recorder.take(jobs)
+        return [False] * len(jobs) if work.interrupted() else recorder.take(jobs)
 
     def stops() -> bool:
-        return interrupted() or should_stop()
+        return work.interrupted() or work.should_stop()
 
     planned = False
     while True:
@@ -114,7 +129,7 @@ def trained(
         if stops() or (planned and not left):
             return
         planned = True
-        for outcome in engine.train(jobs, splits, should_stop=stops, take=take):
+        for outcome in work.engine.train(jobs, work.splits, should_stop=stops, take=take):
             block = collector.score(batch, outcome)
             finished = collector.enter(batch, block)
             recorder.record(block, finished, outcome.weights)

@@ -21,7 +21,7 @@ from unitune.store.run import ranked
 from unitune.tuner.loop import Network, jobs_of, tell_members
 from unitune.tuner.predictions import Searched, out_of_fold
 from unitune.tuner.problem import Problem
-from unitune.tuner.recorder import Recorder, trained
+from unitune.tuner.recorder import Recorder, Work, trained
 
 MOST_ROUNDS = 20
 KEPT_FOR_REPEATS = 1 / 3
@@ -181,15 +181,16 @@ def _repeat(
     )
     seeds = {(fold, repeat): seed for fold, repeat, seed in problem.places}
     again: dict[int, Trial] = {}
-    for block, finished in trained(
-        engine,
-        jobs_of(problem, networks, numbers),
-        problem.splits,
+    work = Work(
+        engine=engine,
+        jobs=jobs_of(problem, networks, numbers),
+        splits=problem.splits,
         collector=collector,
         batch=batch,
         recorder=recorder,
         interrupted=interrupted,
-    ):
+    )
+    for block, finished in trained(work):
         tell_members(listeners, block, seeds)
         again |= {trial.number: trial for trial in finished}
     if len(again) < len(chosen):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -19,39 +20,20 @@ from unitune.stats.ties import LEVEL
 from unitune.store import MemberBlock
 from unitune.store.members import only, pick
 from unitune.store.run import ranked
-from unitune.tuner.collect import Batch, Collector
 from unitune.tuner.halved import halved
 from unitune.tuner.predictions import predictions_of
 from unitune.tuner.problem import Problem
-from unitune.tuner.recorder import Recorder, trained
+from unitune.tuner.recorder import Finished, Work, never, trained
 
-Finished = Iterator[tuple[MemberBlock, list[Trial]]]
-
-
-class Evaluate(Protocol):
-    """Trains the jobs of a batch, as `unitune.tuner.recorder.trained` does."""
-
-    def __call__(
-        self,
-        engine: Engine,
-        jobs: Sequence[Job],
-        splits: Sequence[Split],
-        *,
-        collector: Collector,
-        batch: Batch,
-        recorder: Recorder,
-        should_stop: Callable[[], bool] = ...,
-        interrupted: Callable[[], bool] = ...,
-    ) -> Finished:
-        """Members as they come, each time with the trials that are finished with them."""
-        ...
+Evaluate = Callable[[Work], Finished]
+"""Trains a batch, as `unitune.tuner.recorder.trained` does."""
 
 
-def evaluation_of(strategy: Strategy, engine: Engine, problem: Problem) -> Evaluate:
+def evaluation_of(strategy: Strategy, problem: Problem) -> Evaluate:
     """How the trials of a strategy are trained.
 
     Raises:
-        OptionError: The engine or the folds do not allow it.
+        OptionError: The folds do not allow it.
     """
     referee = strategy.referee
     if isinstance(referee, Racing):
@@ -111,31 +93,19 @@ class Race:
         self._best: Trial | None = None
         self._blocks: list[MemberBlock] = []
 
-    def __call__(
-        self,
-        engine: Engine,
-        jobs: Sequence[Job],
-        splits: Sequence[Split],
-        *,
-        collector: Collector,
-        batch: Batch,
-        recorder: Recorder,
-        should_stop: Callable[[], bool] = lambda: False,
-        interrupted: Callable[[], bool] = lambda: False,
-    ) -> Finished:
+    def __call__(self, work: Work) -> Finished:
         """Members as they come, each time with the trials that are finished with them."""
+        jobs, collector, batch, recorder = work.jobs, work.collector, work.batch, work.recorder
         n_members, metric = collector.n_members, collector.objective
         alive = np.arange(len(batch.numbers))
         blocks = self._racing.blocks(n_members)
-        among = Among(engine, jobs)
+        among = Among(work.engine, jobs)
         # Later batches are compared with the best of the earlier ones, too.
         seen = [] if self._best is None else [only(block, [self._best.number]) for block in self._blocks]
         ended: list[Trial] = [] if self._best is None else [self._best]
         for places in blocks:
             chosen = [jobs[index * n_members + place] for index in alive.tolist() for place in places]
-            for block, finished in trained(
-                among, chosen, splits, collector=collector, batch=batch, recorder=recorder, interrupted=interrupted
-            ):
+            for block, finished in trained(replace(work, engine=among, jobs=chosen, should_stop=never)):
                 seen.append(block)
                 ended += finished
                 yield block, finished
