@@ -12,7 +12,7 @@ import pytest
 
 from unitune.engine.contract import Job
 from unitune.engine.fused import FusedEngine, read_jobs
-from unitune.engine.plan import Tile
+from unitune.engine.program_key import Tile
 from unitune.engine.run import Run
 from unitune.models.backend import ensure
 from unitune.models.blueprint import EarlyStopping, OptimizerSpec

@@ -19,7 +19,7 @@ import unitune
 from unitune.engine.device import Device
 from unitune.engine.elsewhere import CALL_S, ElsewhereEngine, packed
 from unitune.engine.fused import FusedEngine
-from unitune.engine.plan import Tile
+from unitune.engine.program_key import Tile
 from unitune.errors import OptionError
 from unitune.report.progress import Listener
 

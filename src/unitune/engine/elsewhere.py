@@ -20,7 +20,8 @@ from unitune.engine.device import Device, limit_memory, this_device
 from unitune.engine.failed import failed_outcome
 from unitune.engine.fused import FusedEngine, read_jobs
 from unitune.engine.lift.base import Lift, adopt_lifts, users_lifts
-from unitune.engine.plan import Plan, Tile, taken
+from unitune.engine.plan import Plan, taken
+from unitune.engine.program_key import Tile
 from unitune.engine.reading import Reader
 from unitune.engine.run import Run
 from unitune.engine.solo import SoloEngine

@@ -19,7 +19,8 @@ from unitune.engine.failed import failed_outcome
 from unitune.engine.lift.base import Unfusable, in_brief
 from unitune.engine.metrics import check_axes
 from unitune.engine.paused import Paused
-from unitune.engine.plan import Plan, Tile, going_on, make_plan
+from unitune.engine.plan import Plan, going_on, make_plan
+from unitune.engine.program_key import Tile
 from unitune.engine.programs import compiled_programs
 from unitune.engine.reading import Reader, Reading
 from unitune.engine.reuse import KnownPrograms

@@ -22,7 +22,7 @@ from unitune.engine.cost import FIT, compile_cost, epochs_cost, member_bytes, me
 from unitune.engine.device import Device
 from unitune.engine.lift.base import Key, ProgramNode
 from unitune.engine.paused import Paused
-from unitune.engine.program_key import ProgramKey
+from unitune.engine.program_key import ProgramKey, Tile
 from unitune.engine.programs import share_to_compile
 from unitune.engine.reading import Reading
 from unitune.engine.reuse import KnownPrograms
@@ -32,16 +32,6 @@ from unitune.records import Array
 
 PATIENCES = 4
 """With early stopping networks train for about so many times their patience, where that follows from the rows."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Tile:
-    """Members that one call trains. `slots[i]` is the index of a job, or -1 for a slot that only fills the tile up."""
-
-    key: ProgramKey
-    split: int
-    slots: Array
-    expected_s: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

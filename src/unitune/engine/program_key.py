@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from unitune.engine.lift.base import Key, ProgramNode, Tensor
 from unitune.engine.lift.optimizer import OptimizerNode
 from unitune.models.shape_rules import Shape
+from unitune.records import Array
 
 State = dict[str, Any]
 
@@ -142,3 +143,13 @@ class ProgramKey:
     dtype: str
     backend: str
     settings: Key
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tile:
+    """Members that one call trains. `slots[i]` is the index of a job, or -1 for a slot that only fills the tile up."""
+
+    key: ProgramKey
+    split: int
+    slots: Array
+    expected_s: float

@@ -30,9 +30,9 @@ from unitune.engine.device import at, here
 from unitune.engine.lift.base import Key, in_brief
 from unitune.engine.outcome import Progress, make_outcome
 from unitune.engine.paused import Paused
-from unitune.engine.plan import Tile, cohort, fill, taken
+from unitune.engine.plan import cohort, fill, taken
 from unitune.engine.program import Program
-from unitune.engine.program_key import ProgramKey, State
+from unitune.engine.program_key import ProgramKey, State, Tile
 from unitune.engine.programs import compile_once, program_for
 from unitune.engine.reading import Reading
 from unitune.engine.state import initial_state, join_parts, part_of, tensors, to_host

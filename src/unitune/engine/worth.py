@@ -19,7 +19,7 @@ from unitune.engine.program_key import ProgramKey
 from unitune.engine.reading import Reading
 
 if TYPE_CHECKING:
-    from unitune.engine.plan import Tile
+    from unitune.engine.program_key import Tile
 
 NOT_WORTH_COMPILING = "`fit` of so few networks takes less time than compiling a program for them"
 """The reason for plain `fit` where a program could train the members, too."""
