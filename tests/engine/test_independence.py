@@ -13,7 +13,7 @@ import pytest
 from unitune.engine.contract import Job
 from unitune.engine.fused import FusedEngine, read_jobs
 from unitune.engine.program_key import Tile
-from unitune.engine.run import Run
+from unitune.engine.run import TileRun
 from unitune.models.backend import ensure
 from unitune.models.blueprint import EarlyStopping, OptimizerSpec
 from unitune.models.build import initial_weights
@@ -51,7 +51,7 @@ class Bench:
         assert not refused
         tiles = [replace(self.tile, slots=np.array(chosen)) for chosen in slots]
         found = {}
-        for outcome in Run(fusable, readings, self.splits, threads, lambda: False).outcomes(tiles):
+        for outcome in TileRun(fusable, readings, self.splits, threads, lambda: False).outcomes(tiles):
             for i, one in enumerate(outcome.jobs):
                 found[one.member.trial] = {name: getattr(outcome, name)[i] for name in BY_EPOCH + ONE} | {
                     "weights": outcome.weights[i],

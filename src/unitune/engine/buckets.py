@@ -23,7 +23,7 @@ _FEW_ROWS = 8192
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rows:
+class RowSizes:
     """The sizes of the data, over all splits of a run.
 
     Attributes:
@@ -55,7 +55,7 @@ class Bucket:
 
 
 def buckets_of(
-    readings: Sequence[Reading], members: Array, steps: Mapping[int, int], rows: Rows, batch: int
+    readings: Sequence[Reading], members: Array, steps: Mapping[int, int], rows: RowSizes, batch: int
 ) -> list[Bucket]:
     """Cuts a group wherever a second program saves more than it costs; the cut is at a width of one layer."""
     widths = np.array([readings[i].widths for i in members])
@@ -95,7 +95,7 @@ def key_of(
     readings: Sequence[Reading],
     bucket: Bucket,
     size: int,
-    rows: Rows,
+    rows: RowSizes,
     probes: bool,
     backend: str,
 ) -> ProgramKey:

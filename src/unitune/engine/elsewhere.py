@@ -23,7 +23,7 @@ from unitune.engine.lift.base import Lift, adopt_lifts, users_lifts
 from unitune.engine.plan import Plan, taken
 from unitune.engine.program_key import Tile
 from unitune.engine.reading import Reader
-from unitune.engine.run import Run
+from unitune.engine.run import TileRun
 from unitune.engine.solo import SoloEngine
 from unitune.engine.vmap.engine import VmappedEngine, spread
 from unitune.models.backend import backend_name, ensure
@@ -70,7 +70,7 @@ class Parcel:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Shared:
+class Sent:
     """What the workers need for every parcel: the rows, and the lifts of the user's own layers."""
 
     splits: tuple[Split, ...]
@@ -113,7 +113,7 @@ class ElsewhereEngine:
         ensure()
         parcels, here = self._parcels(jobs, splits, take)
         items = [(_affinity(parcel), _shipped(parcel)) for parcel in parcels]
-        shared = Shared(splits=tuple(splits), lifts=users_lifts())
+        shared = Sent(splits=tuple(splits), lifts=users_lifts())
         left: list[tuple[Job, str]] = []
 
         def stops() -> bool:
@@ -227,7 +227,7 @@ class Done:
     left: list[tuple[int, str]]
 
 
-def train_parcel(shared: Shared, parcel: Parcel) -> Done:
+def train_parcel(shared: Sent, parcel: Parcel) -> Done:
     """Runs in a worker."""
     ensure()
     adopt_lifts(shared.lifts)
@@ -238,7 +238,7 @@ def train_parcel(shared: Shared, parcel: Parcel) -> Done:
     if parcel.tiles:
         reader = Reader()
         readings = [reader.read(job, row_shape(splits[job.split].x_train)) for job in parcel.jobs]
-        run = Run(parcel.jobs, readings, splits, 1, lambda: False)
+        run = TileRun(parcel.jobs, readings, splits, 1, lambda: False)
         left, outcomes = run.left, run.outcomes(parcel.tiles)
     elif not parcel.reasons:
         outcomes = SoloEngine().train(parcel.jobs, splits)

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from unitune.data.arrays import Split, as_inputs, n_rows, row_shape
-from unitune.engine.buckets import Rows
+from unitune.engine.buckets import RowSizes
 from unitune.engine.contract import Job, MemberState, Outcome, Take
 from unitune.engine.device import Device, this_device
 from unitune.engine.failed import failed_outcome
@@ -24,7 +24,7 @@ from unitune.engine.program_key import Tile
 from unitune.engine.programs import compiled_programs
 from unitune.engine.reading import Reader, Reading
 from unitune.engine.reuse import KnownPrograms
-from unitune.engine.run import Run
+from unitune.engine.run import TileRun
 from unitune.engine.solo import SoloEngine
 from unitune.engine.vmap.engine import VmappedEngine
 from unitune.engine.worth import NOT_WORTH_COMPILING, Ledger
@@ -107,7 +107,7 @@ class FusedEngine:
         if fusable:
             tiles, by_fit = self._tiles(fusable, readings, splits)
             device = self.device
-            run = Run(fusable, readings, splits, device.threads, should_stop, take, device.places)
+            run = TileRun(fusable, readings, splits, device.threads, should_stop, take, device.places)
             yield from run.outcomes(tiles)
             self.check(jobs, run.left)
             if self.leaves:
@@ -193,7 +193,7 @@ class FusedEngine:
         ledger: Ledger | None = None,
     ) -> Plan:
         """How `train` does jobs that can all be fused; the next plan may use the programs of this one."""
-        rows = Rows(
+        rows = RowSizes(
             train=tuple(n_rows(split.x_train) for split in splits),
             validation=tuple(n_rows(split.x_val) for split in splits),
             inputs=_largest_rows(splits),

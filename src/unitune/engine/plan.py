@@ -16,7 +16,7 @@ from functools import partial
 
 import numpy as np
 
-from unitune.engine.buckets import Bucket, Rows, buckets_of, key_of
+from unitune.engine.buckets import Bucket, RowSizes, buckets_of, key_of
 from unitune.engine.contract import Job, Take
 from unitune.engine.cost import FIT, compile_cost, epochs_cost, member_bytes, member_cost, step_cost, trace_cost
 from unitune.engine.device import Device
@@ -81,7 +81,7 @@ class Plan:
 def make_plan(
     jobs: Sequence[Job],
     readings: Sequence[Reading],
-    rows: Rows,
+    rows: RowSizes,
     *,
     device: Device,
     probes: bool,
@@ -144,7 +144,7 @@ def make_plan(
     )
 
 
-def _steps(jobs: Sequence[Job], members: Array, rows: Rows) -> dict[int, int]:
+def _steps(jobs: Sequence[Job], members: Array, rows: RowSizes) -> dict[int, int]:
     """Training steps that each member is expected to take."""
     return {
         int(i): expected_epochs(jobs[i].training) * math.ceil(rows.train[jobs[i].split] / jobs[i].training.batch_size)
@@ -178,7 +178,7 @@ def price(jobs: Sequence[Job], key: ProgramKey, members: Sequence[int]) -> float
     return _compile_s(key) * share_to_compile(key) + tried * probe_s
 
 
-def _fit_s(jobs: Sequence[Job], readings: Sequence[Reading], rows: Rows, backend: str, index: int) -> float:
+def _fit_s(jobs: Sequence[Job], readings: Sequence[Reading], rows: RowSizes, backend: str, index: int) -> float:
     """What plain `fit` takes for a job."""
     training, reading = jobs[index].training, readings[index]
     return trace_cost(reading.nodes, backend) + epochs_cost(
@@ -213,7 +213,7 @@ def _size(
     readings: Sequence[Reading],
     bucket: Bucket,
     cohorts: Sequence[Sequence[int]],
-    rows: Rows,
+    rows: RowSizes,
     device: Device,
     batch: int,
 ) -> int:

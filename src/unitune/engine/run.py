@@ -83,7 +83,7 @@ class _Errand:
             self.done.set()
 
 
-class Run:
+class TileRun:
     """One call of `FusedEngine.train`.
 
     Attributes:

@@ -16,7 +16,7 @@ from sklearn.utils.validation import _num_samples
 
 from unitune.integrations.sklearn.base import KerasBase
 from unitune.integrations.sklearn.memo import Memo, share_steps
-from unitune.integrations.sklearn.shared import Shared
+from unitune.integrations.sklearn.shared import SharedFits
 from unitune.models import backend
 
 
@@ -124,7 +124,7 @@ class _Task:
     def __init__(self, X: Any, y: Any) -> None:  # noqa: N803
         self.X, self.y = indexable(X, y)
         self.routed: Any = None
-        self.shared = Shared()
+        self.shared = SharedFits()
         self.reason = ""
 
     def prepare(self, estimator: Any, candidates: Sequence[Mapping[str, Any]], folds: Sequence[Any]) -> None:

@@ -27,7 +27,7 @@ from unitune.records import Array
 
 T = TypeVar("T")
 
-_CURRENT: ContextVar[Shared | None] = ContextVar("unitune_shared_trainings", default=None)
+_CURRENT: ContextVar[SharedFits | None] = ContextVar("unitune_shared_trainings", default=None)
 
 
 class Noted(BaseException):
@@ -44,7 +44,7 @@ class _Wanted:
     job: Job
 
 
-class Shared:
+class SharedFits:
     """The trainings of one search.
 
     Attributes:
@@ -152,7 +152,7 @@ class Shared:
         return made
 
 
-def current() -> Shared | None:
+def current() -> SharedFits | None:
     """The search in which this `fit` takes place; None outside of one."""
     return _CURRENT.get()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from numbers import Integral
 from typing import Any
 
@@ -20,27 +20,10 @@ from unitune.models import backend, preprocessing
 from unitune.models.dense import blueprint, training
 from unitune.models.heads import head
 from unitune.models.splits import target_scaling
+from unitune.options import TuneOptions, description_of
 from unitune.result import Result
 from unitune.tuner import tune
 from unitune.tuner.loop import Network
-
-_PARAMETERS = """
-    The parameters have the names and the meaning of those of `unitune.tune`, which says what each takes. A parameter
-    that is None has the default of `unitune.tune`.
-
-    Args:
-        units, activations, layers, per_layer, optimizers, learning_rates, schedules, dropouts, weight_decays, l1, l2,
-            batch_normalization, initializers, batch_sizes, epochs: What may vary: a value, a list, a range as text.
-        patience: Stop a network after so many epochs without improvement of its validation loss.
-        objective: The metric that ranks the trials.
-        folds, repeats, cv, validation_split: How a configuration is validated.
-        normalize: Whether features are normalised inside the model.
-        strategy, trials, time_limit_s, spend: How the space is searched, and for how long.
-        tolerance: What may be given away for a cheaper network, in units of the objective.
-        engine: `"auto"`, `"fused"` or `"solo"`.
-        executor: Where networks are trained: on threads, or by Ray.
-        progress: Whether to tell how it goes, on standard error.
-        random_state: The seed of everything random."""
 
 _ATTRIBUTES = """
     Attributes:
@@ -168,11 +151,20 @@ def _core_of(model: Any) -> Any:
     return next(layer for layer in model.layers if isinstance(layer, keras.Sequential))
 
 
+_PARAMETERS = f"""
+    The parameters have the names and the meaning of those of `unitune.tune`. A parameter that is None has the default
+    of `unitune.tune`.
+
+    Args:
+{description_of(TuneOptions, [field.name for field in fields(Tuned)])}
+        random_state: The seed of everything random."""
+
+
 @dataclass(kw_only=True, eq=False, repr=False)
 class UnituneClassifier(Classifier, Tuned):  # noqa: D101
     __doc__ = f"""Finds a dense Keras network for classes in `fit`, and predicts with it.
 {_PARAMETERS}
-        class_weight: From a class to its weight in training, or `"balanced"`.
+{description_of(TuneOptions, ["class_weight"])}
 {_ATTRIBUTES}
         classes_: The labels, sorted.
 
