@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import tomllib
 from collections.abc import Callable, Collection
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -48,40 +49,26 @@ def class_weight(text: str) -> str | dict[str, float]:
         raise problem from None
 
 
-def baseline(text: str) -> dict[str, Any]:
-    """A value for each hyperparameter that is named.
+def settings(text: str, flag: str) -> dict[str, Any]:
+    """A value for each hyperparameter that is named: a configuration, or a part of one.
 
     Raises:
         OptionError: The text has another form.
 
     Example:
-        >>> baseline("units=64,activation=relu,learning_rate=1e-3")
+        >>> settings("units=64,activation=relu,learning_rate=1e-3", "--baseline")
         {'units': 64, 'activation': 'relu', 'learning_rate': 0.001}
     """
     problem = OptionError(
-        "`--baseline` must be `name=value` with commas between",
+        f"`{flag}` must be `name=value` with commas between",
         f"got `{text}`",
-        "For example `--baseline units=64,activation=relu`.",
+        f"For example `{flag} units=64,activation=relu`.",
     )
     return {name: _scalar(value) for name, value in _pairs(text, problem)}
 
 
-def enqueue(text: str) -> dict[str, Any]:
-    """A configuration, or a part of one.
-
-    Raises:
-        OptionError: The text has another form.
-
-    Example:
-        >>> enqueue("units=64,layers=2")
-        {'units': 64, 'layers': 2}
-    """
-    problem = OptionError(
-        "`--enqueue` must be `name=value` with commas between",
-        f"got `{text}`",
-        "For example `--enqueue units=64,activation=relu`.",
-    )
-    return {name: _scalar(value) for name, value in _pairs(text, problem)}
+baseline = partial(settings, flag="--baseline")
+enqueue = partial(settings, flag="--enqueue")
 
 
 def names(text: str) -> list[str]:

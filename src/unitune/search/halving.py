@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from unitune.records import Configuration, Trial, sign_of
-from unitune.search.base import Goal, Strategy
-from unitune.search.grid import Grid
-from unitune.search.qmc import Qmc
-from unitune.search.racing import fits
+from unitune.records import sign_of
+from unitune.search.base import Goal
+from unitune.search.racing import Judging
 from unitune.space import Space
 
 ETA = 3
@@ -27,18 +24,12 @@ class Place:
     rung: int
 
 
-class Halving(Strategy):
+class Halving(Judging):
     """Asynchronous successive halving (ASHA) over epochs.
 
     A trial is trained for a 27th of its epochs first (where it has so many), then for a 9th, a third, and all. It goes
     on from a rung as soon as it is among the best third of all trials that have reached this rung, whether or not more
     are to come. It does so from its own state, so that a trial which reaches the end is what it would have been.
-
-    Args:
-        space: The space.
-        goal: The objective.
-        seed: Of the Sobol sequence that proposes.
-        trials: The budget; a space that fits into it is enumerated.
 
     Source: Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020.
     """
@@ -46,23 +37,10 @@ class Halving(Strategy):
     name = "halving"
 
     def __init__(self, space: Space, *, goal: Goal, seed: int, trials: int | None = None) -> None:
-        self._proposer: Strategy = Grid(space) if fits(space, trials) else Qmc(space, seed=seed)
+        super().__init__(space, goal=goal, seed=seed, trials=trials)
         self._sign = -sign_of(goal.direction)
         self._scores: dict[Place, dict[int, float]] = defaultdict(dict)
         self._gone_on: dict[Place, set[int]] = defaultdict(set)
-
-    def ask(self, n: int, running: Sequence[Configuration] = ()) -> list[dict[str, Any]]:
-        """The next `n` of the grid or the sequence."""
-        return self._proposer.ask(n, running)
-
-    def tell(self, finished: Sequence[Trial]) -> None:
-        """Notes what need not be proposed any more."""
-        self._proposer.tell(finished)
-
-    @property
-    def done(self) -> bool:
-        """Whether nothing more will be proposed."""
-        return self._proposer.done
 
     def bracket(self, number: int) -> int:
         """The rung that a trial begins at: the lowest."""

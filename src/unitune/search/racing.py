@@ -14,23 +14,15 @@ from unitune.space import Space
 FIRST_BLOCK = 2
 
 
-class Racing(Strategy):
-    """Proposes a grid, or points of a Sobol sequence, and drops trials as soon as a test says that they are worse.
-
-    Folds are trained one after another, the first two together. After each, a paired test
-    (`unitune.stats.tied_by_rows`) compares every trial with the best so far, on the rows that both have predicted. What
-    it shows to be worse is dropped. The level of 5 % is divided among the looks.
+class Judging(Strategy):
+    """Proposes a grid or a sequence, and judges on the way which of its trials are trained to their end.
 
     Args:
         space: The space.
         goal: The objective.
-        seed: Of the Sobol sequence.
+        seed: Of the Sobol sequence that proposes.
         trials: The budget; a space that fits into it is enumerated.
-
-    Source: Birattari et al., "A Racing Algorithm for Configuring Metaheuristics", GECCO 2002.
     """
-
-    name = "racing"
 
     def __init__(self, space: Space, *, goal: Goal, seed: int, trials: int | None = None) -> None:
         self._proposer: Strategy = Grid(space) if fits(space, trials) else Qmc(space, seed=seed)
@@ -47,6 +39,19 @@ class Racing(Strategy):
     def done(self) -> bool:
         """Whether nothing more will be proposed."""
         return self._proposer.done
+
+
+class Racing(Judging):
+    """Proposes a grid, or points of a Sobol sequence, and drops trials as soon as a test says that they are worse.
+
+    Folds are trained one after another, the first two together. After each, a paired test
+    (`unitune.stats.tied_by_rows`) compares every trial with the best so far, on the rows that both have predicted. What
+    it shows to be worse is dropped. The level of 5 % is divided among the looks.
+
+    Source: Birattari et al., "A Racing Algorithm for Configuring Metaheuristics", GECCO 2002.
+    """
+
+    name = "racing"
 
     @staticmethod
     def blocks(n_members: int) -> list[range]:
