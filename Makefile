@@ -11,19 +11,25 @@ PARALLEL := -n auto --maxprocesses 4 --dist loadfile --max-worker-restart 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check docs format clean
+.PHONY: help demo test test-fast test-all test-wheel check docs format clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(STAMP)  ## Tune a network on the breast-cancer data, and show what comes out
 	@$(BIN)/unitune demo --overwrite
 
-test: $(STAMP)  ## Run all tests
-	$(BIN)/python -m pytest $(PARALLEL)
+test: $(STAMP)  ## Run the tests, except what is exhaustive, and print the ten slowest
+	$(BIN)/python -m pytest $(PARALLEL) -m "not exhaustive" --durations=10
 
 test-fast: $(STAMP)  ## Run the tests that take less than ten seconds each
-	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not exhaustive"
+
+test-all: $(STAMP)  ## Run all tests; takes an hour
+	$(BIN)/python -m pytest $(PARALLEL) --durations=10
+
+test-wheel: $(STAMP)  ## Build what is released, and run the demo from it in empty environments
+	$(BIN)/python -m pytest -n 0 tests/release
 
 check: $(STAMP)  ## Formatting, lint, types, and the layers of the house
 	$(BIN)/ruff format --check .

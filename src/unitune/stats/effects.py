@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import qmc
 
 from unitune.records import Array
 from unitune.space import Space
@@ -148,6 +147,8 @@ def sample_of(space: Space, n: int = SAMPLE) -> list[dict[str, Any]]:
         space: The space.
         n: How many configurations; a power of two.
     """
+    from scipy.stats import qmc  # takes a second to import
+
     unit = qmc.Sobol(max(1, len(space)), seed=SEED).random(n)
     return [{h.name: h.domain.from_unit(float(u)) for h, u in zip(space, row, strict=True)} for row in unit]
 
