@@ -22,18 +22,19 @@ Results = dict[str, dict[str, dict[str, Any]]]
 
 @pytest.fixture(scope="session")
 def parity(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """`parity(backend, dtype)`: what both engines gave for every case; the workers that tests ask for run together."""
-    wanted = dict.fromkeys(
-        (item.callspec.params["backend"], item.callspec.params["dtype"])
-        for item in request.session.items
-        if "parity" in getattr(item, "fixturenames", ()) and hasattr(item, "callspec")
-    )
+    """`parity(backend, dtype)`: what both engines gave for each case of a test; the workers run together."""
+    wanted: dict[tuple[str, str], dict[str, None]] = {}
+    for item in request.session.items:
+        if "parity" in getattr(item, "fixturenames", ()) and hasattr(item, "callspec"):
+            case = item.callspec.params
+            wanted.setdefault((case["backend"], case["dtype"]), {})[case["name"]] = None
     folder = tmp_path_factory.mktemp("parity")
     extent = os.environ.get("UNITUNE_PARITY", "share")
     done: dict[tuple[str, str], Results] = {}
     with ThreadPoolExecutor(max_workers=2) as pool:
         running: dict[tuple[str, str], Future[Results]] = {
-            key: pool.submit(_work, *key, folder / "-".join(key), extent) for key in wanted
+            key: pool.submit(_work, *key, folder / "-".join(key), extent, ",".join(names))
+            for key, names in wanted.items()
         }
 
         def results(backend: str, dtype: str) -> Results:
@@ -45,8 +46,8 @@ def parity(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield results
 
 
-def _work(backend: str, dtype: str, file: Path, extent: str) -> Results:
-    command = [sys.executable, str(HERE / "parity_worker.py"), backend, dtype, str(file), extent]
+def _work(backend: str, dtype: str, file: Path, extent: str, names: str) -> Results:
+    command = [sys.executable, str(HERE / "parity_worker.py"), backend, dtype, str(file), extent, names]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, f"the worker for {backend} in {dtype} failed:\n{run.stderr[-4000:]}"
     return pickle.loads(file.read_bytes())  # type: ignore[no-any-return]

@@ -25,7 +25,12 @@ MEMBERS = {"tensorflow": 50, "jax": 28}
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    wanted = [
+        item.callspec.params["backend"]
+        for item in request.session.items
+        if item.path == request.path and hasattr(item, "callspec")
+    ]
     folder = tmp_path_factory.mktemp("own-fit")
 
     def work(backend: str) -> dict[str, Any]:
@@ -36,10 +41,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Any:
         return json.loads(file.read_text())  # type: ignore[no-any-return]
 
     with ThreadPoolExecutor(2) as pool:
-        return dict(zip(MEMBERS, pool.map(work, MEMBERS), strict=True))
+        return dict(zip(wanted, pool.map(work, wanted), strict=True))
 
 
-@pytest.mark.parametrize("backend", list(MEMBERS))
+@pytest.mark.parametrize("backend", ["tensorflow", pytest.param("jax", marks=pytest.mark.exhaustive)])
 def test_equals_the_fit_of_the_users_model(trained: Any, backend: str) -> None:
     assert len(trained[backend]) == MEMBERS[backend]
     alone = ALONE | ALONE_ON_TENSORFLOW if backend == "tensorflow" else ALONE

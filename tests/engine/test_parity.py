@@ -13,7 +13,11 @@ pytestmark = pytest.mark.slow
 
 FULL = os.environ.get("UNITUNE_PARITY") == "full"
 ALL = [
-    pytest.param(backend, dtype, case.name, id=f"{backend}-{dtype}-{case.name}")
+    pytest.param(
+        *(backend, dtype, case.name),
+        id=f"{backend}-{dtype}-{case.name}",
+        marks=[pytest.mark.exhaustive] if parity_cases.is_exhaustive(backend, dtype, case.name) else [],
+    )
     for backend in parity_cases.BACKENDS
     for dtype in parity_cases.DTYPES
     for case in parity_cases.cases(backend, dtype, full=FULL)

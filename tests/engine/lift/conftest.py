@@ -17,13 +17,17 @@ if str(HERE) not in sys.path:
 
 
 @pytest.fixture(scope="session")
-def lifted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """From a backend to what both engines gave for each family, size and type."""
+def lifted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """From a backend to what both engines gave for each family, size and type of a test."""
     folder = tmp_path_factory.mktemp("lifts")
+    wanted: dict[str, dict[str, None]] = {"tensorflow": {}, "jax": {}}
+    for item in request.session.items:
+        if "lifted" in getattr(item, "fixturenames", ()) and hasattr(item, "callspec"):
+            wanted[item.callspec.params["backend"]][item.callspec.params["case"].rpartition("-")[0]] = None
 
     def work(backend: str) -> dict[str, Any]:
         file = folder / backend
-        command = [sys.executable, str(HERE / "lift_worker.py"), backend, str(file)]
+        command = [sys.executable, str(HERE / "lift_worker.py"), backend, str(file), ",".join(wanted[backend])]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         assert run.returncode == 0, f"the worker for {backend} failed:\n{run.stderr[-4000:]}"
         return pickle.loads(file.read_bytes())  # type: ignore[no-any-return]

@@ -225,6 +225,13 @@ def share(backend: str) -> list[tuple[str, str]]:
     ]
 
 
+def is_exhaustive(backend: str, dtype: str, name: str) -> bool:
+    """Whether a family is left to `make test-all`: on JAX all but those in which that backend has code of its own."""
+    if backend == "tensorflow":
+        return dtype == "float32"
+    return name not in ("cnn", "recurrent", "attention") and (dtype, name) != ("float64", "outputs")
+
+
 def compared(backend: str, name: str) -> tuple[int, ...]:
     """The sizes that are held against Keras: compiling `fit` takes long on JAX, so there only the narrowest is."""
     sizes = FAMILIES[name][1]

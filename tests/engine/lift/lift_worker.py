@@ -1,6 +1,6 @@
 """Trains the families of `lift_cases` fused and with plain Keras, on one backend, and writes both to a file.
 
-A backend belongs to a process, so this is a script: `lift_worker.py BACKEND FILE [DTYPES [FAMILIES]]`.
+A backend belongs to a process, so this is a script: `lift_worker.py BACKEND FILE [DTYPE-FAMILY,...]`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 
-def main(backend: str, file: str, dtypes: str = "float64,float32", wanted: str = "") -> None:
+def main(backend: str, file: str, wanted: str = "") -> None:
     os.environ["KERAS_BACKEND"] = backend
     warnings.filterwarnings("ignore", message="__array__ implementation")
     from unitune.models.backend import ensure
@@ -24,7 +24,7 @@ def main(backend: str, file: str, dtypes: str = "float64,float32", wanted: str =
 
     results: dict[str, Any] = {}
     for dtype, name in lift_cases.share(backend):
-        if name not in (wanted or name).split(",") or dtype not in dtypes:
+        if wanted and f"{dtype}-{name}" not in wanted.split(","):
             continue
         keras.config.set_floatx(dtype)
         keras.config.set_dtype_policy(dtype)  # it keeps the type that it had when it was first asked for

@@ -11,7 +11,11 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ALL = [
-    pytest.param(backend, f"{dtype}-{name}-{size}", id=f"{backend}-{dtype}-{name}-{size}")
+    pytest.param(
+        *(backend, f"{dtype}-{name}-{size}"),
+        id=f"{backend}-{dtype}-{name}-{size}",
+        marks=[pytest.mark.exhaustive] if lift_cases.is_exhaustive(backend, dtype, name) else [],
+    )
     for backend in ("tensorflow", "jax")
     for dtype, name in lift_cases.share(backend)
     for size in lift_cases.compared(backend, name)
