@@ -82,7 +82,12 @@ class TrainingError(UnituneError):
 
     @classmethod
     def of_all(cls, n_trials: int, first: str = "") -> TrainingError:
-        """The error where every trial failed; `first` is why the first one did."""
+        """The error where every trial failed; `first` is why the first one did.
+
+        Args:
+            n_trials: How many trials there were.
+            first: Why the first one failed.
+        """
         if n_trials == 0:
             return cls("No trial was finished before a limit ended the search.")
         if n_trials == 1:

@@ -1,8 +1,6 @@
 """scikit-learn's own checks of estimators."""
 
-import sys
 from contextlib import nullcontext
-from pathlib import Path
 
 import keras
 import pytest
@@ -17,9 +15,7 @@ from unitune.sklearn import (
     UnituneClassifier,
     UnituneRegressor,
 )
-
-sys.path.insert(0, str(Path(__file__).parent))
-from quick_engine import QuickEngine
+from unitune.testing import FakeEngine
 
 MINI_BATCHES = "rows of weight 0 are still part of the mini-batches, whose loss is a mean over their rows"
 
@@ -76,8 +72,7 @@ SMALL = {"units": [8, 16], "activations": "tanh", "folds": 2, "random_state": 0}
 @pytest.fixture
 def _quick(monkeypatch):
     """What these estimators add to `tune` is under test, and not training."""
-    monkeypatch.setattr("unitune.tuner.dense.engine_on", lambda *_: nullcontext(QuickEngine()))
-    monkeypatch.setattr("unitune.tuner.refit.Refitter._engine", lambda _: QuickEngine())
+    monkeypatch.setattr("unitune.tuner.dense.engine_on", lambda *_: nullcontext(FakeEngine()))
 
 
 @pytest.mark.usefixtures("_quick")

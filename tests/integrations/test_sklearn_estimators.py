@@ -15,9 +15,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import unitune
-from unitune.integrations.sklearn.forward import forward, is_simple
 from unitune.models.blueprint import Blueprint, LayerSpec
 from unitune.models.build import bare_model
+from unitune.models.forward import forward, is_simple
 from unitune.sklearn import KerasEstimator, KerasMLPClassifier, KerasMLPRegressor, UnituneClassifier
 
 X, Y = make_classification(90, 4, n_informative=3, n_redundant=0, random_state=0)

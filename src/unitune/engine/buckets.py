@@ -10,8 +10,9 @@ import numpy as np
 
 from unitune.engine.contract import Job
 from unitune.engine.cost import compile_cost, member_cost
-from unitune.engine.lift.base import Key, ProgramNode, layout_width
+from unitune.engine.lift.base import Key, ProgramNode
 from unitune.engine.lift.optimizer import join_optimizers
+from unitune.engine.lift.widths import layout_width
 from unitune.engine.program_key import ProgramKey
 from unitune.engine.reading import Reading, weight_order
 from unitune.models.shape_rules import Shape

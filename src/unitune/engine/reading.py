@@ -10,8 +10,9 @@ from typing import Any
 
 from unitune.engine.contract import Job
 from unitune.engine.lift.activation import check_rows
-from unitune.engine.lift.base import Key, Layout, Node, Unfusable, has_lift, lift_of, runs, sources
+from unitune.engine.lift.base import Key, Node, Unfusable, has_lift, lift_of
 from unitune.engine.lift.optimizer import OptimizerReading, read_optimizer, same_program
+from unitune.engine.lift.widths import Layout, runs, sources
 from unitune.engine.losses import loss_key
 from unitune.engine.metrics import metric_key
 from unitune.engine.program_key import OutputKey

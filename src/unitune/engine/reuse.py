@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
 
-from unitune.engine.lift.base import Key, ProgramNode, layout_width
+from unitune.engine.lift.base import Key, ProgramNode
 from unitune.engine.lift.optimizer import OptimizerNode
+from unitune.engine.lift.widths import layout_width
 from unitune.engine.program_key import ProgramKey
 
 # What the programs of a group may differ in and still be made one; `nodes` and `optimizer` have rules of their own.

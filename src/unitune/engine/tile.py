@@ -13,8 +13,9 @@ from unitune.data.arrays import Split, as_inputs, n_rows
 from unitune.engine.callbacks import plateau_numbers, stopping_numbers
 from unitune.engine.contract import Job
 from unitune.engine.lift.activation import bounds
-from unitune.engine.lift.base import Layout, ProgramNode, corner, layout_width, leads, places
+from unitune.engine.lift.base import ProgramNode
 from unitune.engine.lift.optimizer import varying_numbers
+from unitune.engine.lift.widths import Layout, corner, layout_width, leads, places
 from unitune.engine.order import epoch_order
 from unitune.engine.program import Program
 from unitune.engine.program_key import ProgramKey, State

@@ -176,7 +176,8 @@ class TrainingOptions(Options):
             more; a quarter of the standard error of a score if not given. 0 takes the trial of the smallest expected
             loss.
         engine: `"auto"` (the fastest for each network: plain `fit` where there are too few to compile a program for),
-            `"fused"` (programs for all; an error where a network has no fused form) or `"solo"` (`fit` for all).
+            `"fused"` (programs for all; an error where a network has no fused form) or `"solo"` (`fit` for all); in
+            tests a `unitune.testing.FakeEngine`.
         executor: Where members are trained: `"threads"` of this process if not given; `"ray"`, or a `unitune.Ray(...)`
             that says how, for the workers of a Ray cluster.
     """
@@ -188,7 +189,7 @@ class TrainingOptions(Options):
         Flag("What may be given away for a cheaper network, in units of the objective; 0: nothing.", float),
         AtLeast(0),
     ] = None
-    engine: Annotated[str, Flag("auto, fused or solo.")] = "auto"
+    engine: Annotated[Any, Flag("auto, fused or solo.")] = "auto"
     executor: Any = None
 
     def __post_init__(self) -> None:

@@ -61,19 +61,45 @@ class Plan:
 
 
 class Listener:
-    """Is told how a run goes. Override what is of interest; what is left does nothing."""
+    """Is told how a run goes. Override what is of interest; what is left does nothing.
+
+    Example:
+        >>> class Count(Listener):
+        ...     n = 0
+        ...     def on_trial(self, trial, best):
+        ...         self.n += 1
+        >>> count = Count()  # given as `callbacks=[count]`
+    """
 
     def on_start(self, plan: Plan) -> None:
-        """Called once, before the first member."""
+        """Called once, before the first member.
+
+        Args:
+            plan: How many trials and members, what ranks them, how rows are split.
+        """
 
     def on_member(self, member: Member, failure: str) -> None:
-        """Called for each member that was trained; `failure` is empty where all went well."""
+        """Called for each member that was trained; `failure` is empty where all went well.
+
+        Args:
+            member: Its trial, fold, repeat and seed.
+            failure: Why it failed.
+        """
 
     def on_trial(self, trial: Trial, best: Trial | None) -> None:
-        """Called for each finished trial; `best` is the best so far, or None where all failed."""
+        """Called for each finished trial; `best` is the best so far, or None where all failed.
+
+        Args:
+            trial: With its state, scores and costs.
+            best: The best so far.
+        """
 
     def on_phase(self, phase: str) -> None:
-        """Called when something else begins that takes a while: `"repeats"`, `"references"`, `"refit"` or `"save"`."""
+        """Called when something else begins that takes a while: `"repeats"`, `"references"`, `"refit"` or `"save"`.
+
+        Args:
+            phase: Its name.
+        """
 
     def on_end(self) -> None:
         """Called once, whatever happened, when nothing more will come."""

@@ -30,7 +30,17 @@ def export(run: str | Path | Result, to: str, place: str | Path | None = None) -
         SaveError: Something cannot be written.
 
     Example:
-        unitune.export("runs/mine", "optuna", "sqlite:///study.db")
+        >>> import tempfile
+        >>> import numpy as np
+        >>> import unitune
+        >>> x = np.random.default_rng(0).normal(size=(60, 4))
+        >>> y = (x[:, 0] > 0).astype(int)
+        >>> options = {"units": [2, 4], "activations": "relu", "epochs": 1, "folds": 2, "progress": False}
+        >>> with tempfile.TemporaryDirectory() as runs:
+        ...     first = unitune.tune(x, y, **options, out=runs, name="mine")
+        ...     said = export(f"{runs}/mine", "csv", f"{runs}/tables")
+        >>> "tables" in said
+        True
     """
     if to not in FORMATS:
         raise OptionError("`to` must be a known format", f"got {to!r}", suggest(str(to), FORMATS))

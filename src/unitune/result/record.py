@@ -36,8 +36,7 @@ class Record:
     """What is known of a search.
 
     Args:
-        run: What it was, apart from its trials.
-        trials: Its finished trials.
+        run, trials: What it was, and its finished trials.
         members, histories, probes: Their tables, made when they are asked for.
         predictions: Those on validation rows.
         source: Where trained models, test scores and references come from.
@@ -125,9 +124,6 @@ class Record:
         """The next search as Python source: the space widened, narrowed and changed by what was found.
 
         It defines `space` and `search(x, y)`, and says the reason of each change in a comment.
-
-        Example:
-            print(result.next_space())
         """
         return next_space(self._evidence, self.findings)
 
@@ -279,6 +275,9 @@ class Record:
             `pick` (`"best"`, `"recommended"`, both or neither), the hyperparameters that vary, `parameters`, `seconds`,
             `engine` (`"fused"`, `"vmapped"` or `"solo"`), and `engine_reason` where any trial could not be fused. What
             is not known is NaN.
+
+        Raises:
+            OptionError: A metric that was not scored.
         """
         if metric is not None and metric not in self._run.metrics:
             raise OptionError(
@@ -340,7 +339,11 @@ class Record:
         return long.reset_index(drop=True)
 
     def members(self, trial: Trial | int | None = None) -> pd.DataFrame:
-        """A row for each member of a trial (of the recommended, if not given): scores, epochs, seconds, failure."""
+        """A row for each member of a trial (of the recommended, if not given): scores, epochs, seconds, failure.
+
+        Args:
+            trial: A trial or its number.
+        """
         number = self._find(trial).number
         return self._members[self._members["trial"] == number].reset_index(drop=True)
 
@@ -377,8 +380,7 @@ class Record:
     def test_scores(self) -> pd.DataFrame | None:
         """Train, validation and test score of the recommended trial in each metric; None without `test_data`.
 
-        Train and validation scores are means over the folds, the test score is of `model()`. The gaps are positive
-        where the score gets worse: from train to validation, and from validation to test.
+        The first two are means over the folds, the test score is of `model()`. Gaps are positive where it gets worse.
         """
         try:
             scores = dict(self._run.test_scores) or self._source.test_scores(self.recommended, self.model)

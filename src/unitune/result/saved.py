@@ -95,6 +95,19 @@ def load(folder: str | Path) -> Result:
 
     Raises:
         RunFolderError: There is no run in the folder, or it cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> import unitune
+        >>> x = np.random.default_rng(0).normal(size=(60, 4))
+        >>> y = (x[:, 0] > 0).astype(int)
+        >>> options = {"units": [2, 4], "activations": "relu", "epochs": 1, "folds": 2, "progress": False}
+        >>> with tempfile.TemporaryDirectory() as runs:
+        ...     first = unitune.tune(x, y, **options, out=runs, name="mine")
+        ...     again = load(f"{runs}/mine")
+        >>> again.best.configuration == first.best.configuration
+        True
     """
     place = Path(folder)
     if is_unfinished(place):

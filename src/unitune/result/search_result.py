@@ -37,10 +37,25 @@ class Result(Record):
 
     Attributes:
         folder: Where it was saved or loaded from; None if neither.
+
+    Example:
+        >>> import numpy as np
+        >>> import unitune
+        >>> x = np.random.default_rng(0).normal(size=(60, 4))
+        >>> y = (x[:, 0] > 0).astype(int)
+        >>> result = unitune.tune(x, y, units=[2, 4], activations="relu", epochs=1, folds=2, progress=False)
+        >>> len(result.table()), result.recommended.configuration["activation"]
+        (2, 'relu')
+        >>> result.model().predict(x[:3], verbose=0).shape
+        (3, 1)
     """
 
     def with_source(self, source: Source) -> Result:
-        """This result with trained models from elsewhere."""
+        """This result with trained models from elsewhere.
+
+        Args:
+            source: What trains or loads models.
+        """
         return Result(
             run=self._run,
             trials=self._trials,
@@ -108,7 +123,13 @@ class Result(Record):
         return dict(found.scores)
 
     def predicted(self, rows: Any, trial: Trial | int | None = None, **reading: Any) -> Predicted:
-        """Both: predictions, and scores where the rows have the target."""
+        """Both: predictions, and scores where the rows have the target.
+
+        Args:
+            rows: As for `predict`.
+            trial: A trial or its number; the recommended one if not given.
+            **reading: How to read a file, as in `tune`: `separator`, `decimal`, `encoding`, `header`.
+        """
         logits = self._find(trial).number in self._run.logits
         return predict_rows(self._run, lambda: self.model(trial), rows, logits=logits, reading=reading)
 
@@ -181,6 +202,9 @@ class Result(Record):
 
     def save_beside_store(self, folder: Path) -> None:
         """As `save`, into the folder of the run's own store, which stays.
+
+        Args:
+            folder: The run folder.
 
         Raises:
             SaveError: A file could not be written; those before it are kept.

@@ -52,6 +52,10 @@ class Goal:
         direction: Whether it is minimised or maximised.
         validation_ratio: Validation rows per training row, for paired tests over folds (see `unitune.stats`).
         more: Further objectives with their directions: metrics, `"parameters"`, `"seconds"`.
+
+    Example:
+        >>> Goal(metric="auc", direction="maximize", more=(("parameters", "minimize"),)).objectives
+        (('auc', 'maximize'), ('parameters', 'minimize'))
     """
 
     metric: str
@@ -65,7 +69,11 @@ class Goal:
         return ((self.metric, self.direction), *self.more)
 
     def values(self, trial: Trial) -> tuple[float, ...] | None:
-        """A trial's value in each objective; None where it failed, was stopped, or a value is no finite number."""
+        """A trial's value in each objective; None where it failed, was stopped, or a value is no finite number.
+
+        Args:
+            trial: One with scores.
+        """
         if trial.state != "complete":
             return None
         values = tuple(objective_value(trial, name) for name, _ in self.objectives)
@@ -94,6 +102,22 @@ class Strategy(ABC):
         learns: Whether what it is told changes what it proposes. Such a strategy is asked in several batches.
         asks_ahead: Whether it may be asked for more while trials are in training that were not told yet.
         any_batch: Whether what it proposes does not depend on how many configurations are asked for at once.
+
+    Example:
+        >>> from unitune.space import Choice, Hyperparameter, Space
+        >>> class Doubling(Strategy):
+        ...     name = "doubling"
+        ...     def __init__(self, space):
+        ...         self._left = [{"units": 2**power} for power in range(4, 7)]
+        ...     def ask(self, n, running=()):
+        ...         asked, self._left = self._left[:n], self._left[n:]
+        ...         return asked
+        ...     @property
+        ...     def done(self):
+        ...         return not self._left
+        >>> strategy = Doubling(Space([Hyperparameter("units", Choice((16, 32, 64)))]))
+        >>> strategy.ask(2), strategy.done
+        ([{'units': 16}, {'units': 32}], False)
     """
 
     name: ClassVar[str]
@@ -118,7 +142,11 @@ class Strategy(ABC):
         """
 
     def tell(self, finished: Sequence[Trial]) -> None:  # noqa: B027 - strategies that do not learn leave it empty
-        """Learns from finished trials."""
+        """Learns from finished trials.
+
+        Args:
+            finished: Trials that are complete, failed or stopped.
+        """
 
     @property
     @abstractmethod
@@ -131,7 +159,11 @@ class Strategy(ABC):
         return ()
 
     def width(self, told: int) -> int | None:
-        """How many configurations are best asked for at once after so many trials; None for as many as possible."""
+        """How many configurations are best asked for at once after so many trials; None for as many as possible.
+
+        Args:
+            told: How many trials it was told of.
+        """
         return None
 
 

@@ -58,8 +58,20 @@ def checked(space: Space, given: Mapping[str, Any], *, what: str) -> dict[str, A
 def completed(space: Space, given: Mapping[str, Any], *, what: str) -> dict[str, Any]:
     """The configuration with these values; those that are missing are in the middle of their domain, or the first.
 
+    Args:
+        space: The space.
+        given: Values, or their labels, by the names of hyperparameters; as few as you like.
+        what: What they are called in an error: the argument's name.
+
     Raises:
         SpaceError: As `checked`.
+
+    Example:
+        >>> from unitune.space import Choice, Hyperparameter, Int
+        >>> activation = Hyperparameter("activation", Choice(("relu", "tanh")))
+        >>> space = Space([Hyperparameter("units", Int(16, 64)), activation])
+        >>> completed(space, {"activation": "tanh"}, what="enqueue")
+        {'units': 40, 'activation': 'tanh'}
     """
     return space.active({name: start(space[name].domain) for name in space.names} | checked(space, given, what=what))
 

@@ -50,6 +50,9 @@ def _is_real(value: Any) -> bool:
 class Fixed:
     """One value that does not vary.
 
+    Args:
+        value: Anything.
+
     Example:
         >>> Fixed(32).values()
         (32,)
@@ -67,11 +70,19 @@ class Fixed:
         return (self.value,)
 
     def from_unit(self, u: float) -> Any:
-        """The one value, whatever `u` is."""
+        """The one value, whatever `u` is.
+
+        Args:
+            u: From 0 to below 1.
+        """
         return self.value
 
     def contains(self, value: Any) -> bool:
-        """Whether `value` is the one value."""
+        """Whether `value` is the one value.
+
+        Args:
+            value: Anything.
+        """
         return same(self.value, value)
 
     def edges(self) -> tuple[Any, Any] | None:
@@ -123,11 +134,19 @@ class Choice:
         return self.options
 
     def from_unit(self, u: float) -> Any:
-        """The value at `u` of the way through, `0 <= u < 1`."""
+        """The value at `u` of the way through, `0 <= u < 1`.
+
+        Args:
+            u: From 0 to below 1.
+        """
         return self.options[min(int(u * len(self.options)), len(self.options) - 1)]
 
     def contains(self, value: Any) -> bool:
-        """Whether `value` is one of the values."""
+        """Whether `value` is one of the values.
+
+        Args:
+            value: Anything.
+        """
         return any(same(option, value) for option in self.options)
 
     def edges(self) -> tuple[Any, Any] | None:
@@ -215,7 +234,11 @@ class Int:
         return tuple(self._at(index) for index in range(self.size))
 
     def from_unit(self, u: float) -> int:
-        """The value at `u` of the way from `low` to `high` (of the way in factors with `log`), `0 <= u < 1`."""
+        """The value at `u` of the way from `low` to `high` (of the way in factors with `log`), `0 <= u < 1`.
+
+        Args:
+            u: From 0 to below 1.
+        """
         if self.log and self.step is None:
             # Half a unit beyond either bound gives the bounds their share once rounded.
             low, high = math.log(self.low - 0.5), math.log(self.high + 0.5)
@@ -223,7 +246,11 @@ class Int:
         return self._at(min(int(u * self.size), self.size - 1))
 
     def contains(self, value: Any) -> bool:
-        """Whether `value` is a whole number of this range."""
+        """Whether `value` is a whole number of this range.
+
+        Args:
+            value: Anything.
+        """
         if not _is_whole(value) or not self.low <= value <= self.high:
             return False
         if self.step is None:
@@ -300,7 +327,11 @@ class Float:
         return tuple(self._at(index) for index in range(int(self.size)))
 
     def from_unit(self, u: float) -> float:
-        """The value at `u` of the way from `low` to `high` (of the way in factors with `log`), `0 <= u < 1`."""
+        """The value at `u` of the way from `low` to `high` (of the way in factors with `log`), `0 <= u < 1`.
+
+        Args:
+            u: From 0 to below 1.
+        """
         if self.size != math.inf:
             return self._at(min(int(u * self.size), int(self.size) - 1))
         if self.log:
@@ -311,7 +342,11 @@ class Float:
         return min(max(float(f"{exact:.12g}"), self.low), self.high)
 
     def contains(self, value: Any) -> bool:
-        """Whether `value` is a number of this range."""
+        """Whether `value` is a number of this range.
+
+        Args:
+            value: Anything.
+        """
         if not _is_real(value) or not self.low <= value <= self.high:
             return False
         if self.step is None:

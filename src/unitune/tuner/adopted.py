@@ -50,7 +50,16 @@ def compare(options: CompareOptions) -> Result:
         TrainingError: Every model failed.
 
     Example:
-        unitune.compare({"relu-64": small, "relu-256": wide}, x, y, folds=5, epochs=10).table()
+        >>> import keras, numpy as np
+        >>> x = np.random.default_rng(0).normal(size=(60, 4)).astype("float32")
+        >>> def network(units):
+        ...     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(units), keras.layers.Dense(1)])
+        ...     model.compile("sgd", "mse")
+        ...     return model
+        >>> models = {"small": network(2), "large": network(8)}
+        >>> result = compare(models, x, x[:, 0], folds=2, epochs=1, progress=False)
+        >>> sorted(result.table()["model"])
+        ['large', 'small']
     """
     started = time.perf_counter()
     check_engine(options.engine)

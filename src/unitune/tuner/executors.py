@@ -33,7 +33,7 @@ def check_executor(executor: Any) -> Ray | None:
 
 
 @contextmanager
-def engine_on(name: str, executor: Any) -> Iterator[Engine]:
+def engine_on(name: str | Engine, executor: Any) -> Iterator[Engine]:
     """The engine of that name on an executor, whose workers end with the block.
 
     Raises:

@@ -17,11 +17,15 @@ class HyperModel:
         tunable: Whether its hyperparameters are searched; otherwise `build` gets their defaults.
 
     Example:
-        class Digits(unitune.HyperModel):
-            def build(self, hp):
-                ...
-            def fit(self, hp, model, *args, **kwargs):
-                return model.fit(*args, batch_size=hp.Choice("batch_size", [16, 32]), **kwargs)
+        >>> import keras
+        >>> from unitune import HyperParameters
+        >>> class Wide(HyperModel):
+        ...     def build(self, hp):
+        ...         model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(hp.Int("units", 32, 64))])
+        ...         model.compile("adam", "mse")
+        ...         return model
+        >>> Wide().build(HyperParameters()).count_params()
+        96
     """
 
     def __init__(self, name: str | None = None, tunable: bool = True) -> None:
@@ -31,11 +35,19 @@ class HyperModel:
         self.build = self._build_tunable  # type: ignore[method-assign]
 
     def build(self, hp: HyperParameters) -> Any:
-        """Builds and compiles a model from the values in `hp`."""
+        """Builds and compiles a model from the values in `hp`.
+
+        Args:
+            hp: Asked for values by name, which are those of this trial.
+        """
         raise NotImplementedError
 
     def declare_hyperparameters(self, hp: HyperParameters) -> None:
-        """Asks for hyperparameters before the first `build`; override it to fix their order."""
+        """Asks for hyperparameters before the first `build`; override it to fix their order.
+
+        Args:
+            hp: Where they are asked for.
+        """
 
     def fit(self, hp: HyperParameters, model: Any, *args: Any, **kwargs: Any) -> Any:
         """Trains the model.

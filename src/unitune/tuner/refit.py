@@ -54,6 +54,7 @@ class Refitter(Source):
         network: From a configuration to its network.
         test_data: Rows that nothing has looked at, or None.
         solo: Whether networks are trained by plain `fit`.
+        engine: The user's own, which then trains here, too.
         averages: Whether the weights are averaged over the last steps. In the folds the validation rows choose the best
             of epochs that waver; here nothing does, and an average wavers less than the last step.
         kinds, all_kinds, search_s: Of references, as `train_references` takes them.
@@ -63,6 +64,7 @@ class Refitter(Source):
     network: Callable[[Mapping[str, Any]], Network]
     test_data: Dataset | None = None
     solo: bool = False
+    engine: Engine | None = None
     averages: bool = False
     kinds: tuple[str, ...] = ()
     all_kinds: bool = False
@@ -70,6 +72,8 @@ class Refitter(Source):
 
     def _engine(self, trial: Trial) -> Engine:
         """Trains one network in this process, as the search trained it."""
+        if self.engine is not None:
+            return self.engine
         return SoloEngine() if self.solo or trial.engine == "solo" else FusedEngine(probes=False)
 
     def references(self) -> tuple[tuple[Reference, ...], tuple[str, ...]]:

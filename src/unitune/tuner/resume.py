@@ -51,7 +51,17 @@ def resume(
         OptionError: An argument is missing that was not recorded.
 
     Example:
-        result = unitune.resume("runs/mine", x, y)
+        >>> import tempfile
+        >>> import numpy as np
+        >>> import unitune
+        >>> x = np.random.default_rng(0).normal(size=(60, 4))
+        >>> y = (x[:, 0] > 0).astype(int)
+        >>> options = {"units": [2, 4], "activations": "relu", "epochs": 1, "folds": 2, "progress": False}
+        >>> with tempfile.TemporaryDirectory() as runs:
+        ...     first = unitune.tune(x, y, **options, out=runs, name="mine")
+        ...     again = resume(f"{runs}/mine", x, y, progress=False)  # finished: nothing is trained
+        >>> len(again.trials)
+        2
     """
     folder = Path(run)
     url = store or _address(folder).get("url")

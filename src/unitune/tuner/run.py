@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from unitune.data.arrays import Split
 from unitune.engine.contract import Engine, Job
 from unitune.engine.device import Device
+from unitune.engine.fake import FakeEngine
 from unitune.errors import SaveError, TrainingError
 from unitune.models import backend
 from unitune.options import Budget, RunOptions
@@ -217,6 +218,7 @@ def run(
             network=network,
             test_data=posed.tests,
             solo=engine.name == "solo",
+            engine=engine if isinstance(engine, FakeEngine) else None,
             averages=by_steps,
             kinds=() if found.interrupted else tuple(references),
             all_kinds=all_references,

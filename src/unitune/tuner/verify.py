@@ -29,6 +29,19 @@ def verify(folder: str | Path, x: Any = None, y: Any = None, *, trial: int | Non
         RunFolderError: There is no run in the folder.
         OptionError: The run cannot be posed again from what was recorded.
         DataError: The rows are not those of the run.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> import unitune
+        >>> x = np.random.default_rng(0).normal(size=(60, 4))
+        >>> y = (x[:, 0] > 0).astype(int)
+        >>> options = {"units": [2, 4], "activations": "relu", "epochs": 1, "folds": 2, "progress": False}
+        >>> with tempfile.TemporaryDirectory() as runs:
+        ...     first = unitune.tune(x, y, **options, out=runs, name="mine")
+        ...     check = verify(f"{runs}/mine", x, y)
+        >>> check.largest_difference < 1e-3
+        True
     """
     result = load(folder)
     posed = _posed_again(result, x, y)

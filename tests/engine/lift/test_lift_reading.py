@@ -11,7 +11,7 @@ import pytest
 from unitune.engine.contract import Job
 from unitune.engine.fused import FusedEngine, read_jobs
 from unitune.engine.lift import Node, Weight, along_width, register_lift
-from unitune.engine.lift.base import places
+from unitune.engine.lift.widths import places
 from unitune.models.adopt import adopt
 from unitune.models.backend import ensure
 from unitune.records import Member

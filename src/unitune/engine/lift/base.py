@@ -30,17 +30,11 @@ from dataclasses import dataclass, field
 from textwrap import shorten
 from typing import Any, Literal, Protocol
 
-import numpy as np
-
+from unitune.engine.lift.widths import Layout
 from unitune.models.shape_rules import Shape
-from unitune.records import Array
 
 Tensor = Any
 Key = Any  # something that hashes: what is equal for two members that share code
-
-# How a width is put together: a node's number stands for its own width, `-1 - k` for that of the model's input k, and
-# `(times, layout)` for a layout that is repeated. `Flatten` repeats its input's, `Concatenate` joins several.
-Layout = tuple[Any, ...]
 
 
 class Unfusable(Exception):  # noqa: N818  (a finding, not a failure: the member runs solo)
@@ -71,6 +65,11 @@ class Weight:
         trainable: Whether the optimizer changes it.
         name: As in `kernel_regularizer` and `kernel_constraint`.
         constraint: A key of `engine.lift.penalty`, applied after each update.
+
+    Example:
+        >>> kernel = Weight(axes=("in", "out"), name="kernel")  # as that of `Dense`
+        >>> kernel.shape([5], 8)
+        (5, 8)
     """
 
     axes: tuple[Any, ...]
@@ -79,7 +78,12 @@ class Weight:
     constraint: Key = None
 
     def shape(self, widths_in: Sequence[int], width: int) -> Shape:
-        """The shape for these widths of the inputs and the output, true or padded."""
+        """The shape for these widths of the inputs and the output, true or padded.
+
+        Args:
+            widths_in: The widths of the inputs.
+            width: That of the output.
+        """
         sizes = {"out": width, "in": widths_in[0] if widths_in else 0}
         sizes |= {f"in{i}": size for i, size in enumerate(widths_in)}
         return tuple(
@@ -110,6 +114,10 @@ class Node:
         layer: The number of its layer in the blueprint. Filled in by the reader.
         owner: The node whose weights it shares; -1 where they are its own. Filled in by the reader.
         dtype: Of its output, where that is not Keras's usual floating type.
+
+    Example:
+        >>> Node(kind="Scale", shape=(5,), weights=(Weight(axes=("in",)),)).width
+        5
     """
 
     kind: str
@@ -145,6 +153,7 @@ class ProgramNode:
         padded: Whether some member is narrower than `width`.
         used: Names of the numbers that are not zero for every member.
         functions: Of an activation: the keys of those that the program can apply. A tile uses one of them.
+        kind: The name under which its lift is registered.
     """
 
     index: int
@@ -177,7 +186,11 @@ class ProgramNode:
         return math.prod(self.shape[:-1])
 
     def weight_shape(self, weight: Weight) -> Shape:
-        """The padded shape of one of its weights."""
+        """The padded shape of one of its weights.
+
+        Args:
+            weight: One of its weights.
+        """
         return weight.shape([shape[-1] if shape else 0 for shape in self.in_shapes], self.width)
 
 
@@ -216,13 +229,27 @@ class Context:
 
 
 class Lift(Protocol):
-    """How one kind of layer is read, and applied to stacked tensors."""
+    """How one kind of layer is read, and applied to stacked tensors.
+
+    Example:
+        >>> class Scale:  # a layer that multiplies each feature by a learned factor
+        ...     def read(self, config, shape):
+        ...         return [Node(kind="Scale", shape=shape, weights=(Weight(axes=("in",)),))]
+        ...     def apply(self, node, weights, x, context):
+        ...         return x * along_width(weights[0], x), weights
+        >>> Scale().read({}, (5,))[0].weights[0].shape([5], 5)
+        (5,)
+    """
 
     def read(self, config: Mapping[str, Any], *shapes: Shape) -> list[Node]:
         """The nodes of a layer with these constructor arguments, on rows of these shapes (one for each input).
 
         The first node takes the layer's inputs, each further one the output of the node before it, unless it has
         `inputs` of its own.
+
+        Args:
+            config: What the layer's `get_config` returns.
+            *shapes: Of a row of each input, without the batch.
 
         Raises:
             Unfusable: If the layer uses something that has no stacked form.
@@ -235,6 +262,12 @@ class Lift(Protocol):
         """The output `(member, batch, ..., width)`, and the weights with what the forward pass itself changes.
 
         `x` is a stacked tensor, or a list of them where the node has several inputs.
+
+        Args:
+            node: The node, with padded widths.
+            weights: Each `(member, ...)`, in the order of the node's.
+            x: The input `(member, batch, ..., width)`, or a list of such.
+            context: What else it may look at.
         """
         ...
 
@@ -315,78 +348,38 @@ def as_cast(value: float) -> float:
     return float(keras.ops.convert_to_numpy(keras.ops.cast(value, keras.config.floatx())))
 
 
-# Widths -----------------------------------------------------------------------------------------------------------
-
-
-def sources(layout: Layout) -> set[int]:
-    """The nodes and inputs whose widths a layout is made of."""
-    found: set[int] = set()
-    for item in layout:
-        found |= sources(item[1]) if isinstance(item, tuple) else {item}
-    return found
-
-
-def layout_width(layout: Layout, widths: Mapping[int, int]) -> int:
-    """The width of a layout.
-
-    Example:
-        >>> layout_width((0, (4, (1,))), {0: 3, 1: 5})
-        23
-    """
-    return sum(item[0] * layout_width(item[1], widths) if isinstance(item, tuple) else widths[item] for item in layout)
-
-
-def leads(layout: Layout) -> bool:
-    """Whether a member's own features are the first ones of the padded width."""
-    return len(layout) == 1 and not isinstance(layout[0], tuple)
-
-
-def runs(layout: Layout, widths: Mapping[int, int]) -> list[int]:
-    """The lengths of a layout's parts, one after another."""
-    found: list[int] = []
-    for item in layout:
-        found += item[0] * runs(item[1], widths) if isinstance(item, tuple) else [widths[item]]
-    return found
-
-
-def places(layout: Layout, own: Mapping[int, int], padded: Mapping[int, int]) -> Array | slice:
-    """Where a member's features lie in the padded width: a slice where they lead, otherwise their numbers.
-
-    Example:
-        >>> places((0,), {0: 3}, {0: 8})
-        slice(0, 3, None)
-        >>> places(((2, (0,)),), {0: 2}, {0: 3}).tolist()
-        [0, 1, 3, 4]
-    """
-    if all(own[source] == padded[source] for source in sources(layout)):
-        return slice(0, layout_width(layout, padded))
-    if leads(layout):
-        return slice(0, own[layout[0]])
-    mine, all_runs = np.array(runs(layout, own)), np.array(runs(layout, padded))
-    starts = np.cumsum(all_runs) - all_runs
-    within = np.arange(mine.sum()) - np.repeat(np.cumsum(mine) - mine, mine)
-    return np.asarray(np.repeat(starts, mine) + within)
-
-
-def corner(chosen: Sequence[Array | slice]) -> Any:
-    """What indexes a padded weight by the places of a member's own along each axis."""
-    if all(isinstance(one, slice) for one in chosen):
-        return tuple(chosen)
-    return np.ix_(*(np.arange(one.stop) if isinstance(one, slice) else one for one in chosen))
-
-
 # Tensors ----------------------------------------------------------------------------------------------------------
 
 
 def along_width(tensor: Tensor, like: Tensor) -> Tensor:
-    """A `(member, width)` tensor with axes of size 1 between, so that it meets the last axis of `like`."""
+    """A `(member, width)` tensor with axes of size 1 between, so that it meets the last axis of `like`.
+
+    Args:
+        tensor: `(member, width)`.
+        like: `(member, batch, ..., width)`, whose number of axes is wanted.
+
+    Example:
+        >>> import keras
+        >>> tuple(along_width(keras.ops.ones((3, 8)), keras.ops.ones((3, 32, 8))).shape)
+        (3, 1, 8)
+    """
     from keras import ops
 
     return ops.reshape(tensor, (tensor.shape[0],) + (1,) * (len(like.shape) - 2) + (tensor.shape[-1],))
 
 
 def masked(node: ProgramNode, y: Tensor, context: Context) -> Tensor:
-    """Zero at the places of a node's output that are padding."""
+    """Zero at the places of a node's output that are padding.
+
+    Args:
+        node: The node whose output it is.
+        y: `(member, batch, ..., width)`.
+        context: As `Lift.apply` got it.
+
+    Example:
+        >>> def apply(self, node, weights, x, context):  # of a lift whose output for zeros is one
+        ...     return masked(node, x + 1.0, context), weights
+    """
     from keras import ops
 
     if not node.padded:
@@ -396,7 +389,16 @@ def masked(node: ProgramNode, y: Tensor, context: Context) -> Tensor:
 
 
 def folded(x: Tensor) -> Tensor:
-    """`(member, batch, ...)` as `(member * batch, ...)`."""
+    """`(member, batch, ...)` as `(member * batch, ...)`.
+
+    Args:
+        x: `(member, batch, ...)`.
+
+    Example:
+        >>> import keras
+        >>> tuple(folded(keras.ops.ones((3, 32, 8))).shape)
+        (96, 8)
+    """
     from keras import ops
 
     def change(x: Tensor) -> Tensor:
@@ -406,7 +408,17 @@ def folded(x: Tensor) -> Tensor:
 
 
 def unfolded(y: Tensor, members: int) -> Tensor:
-    """`(member * batch, ...)` as `(member, batch, ...)`."""
+    """`(member * batch, ...)` as `(member, batch, ...)`.
+
+    Args:
+        y: `(member * batch, ...)`.
+        members: How many members.
+
+    Example:
+        >>> import keras
+        >>> tuple(unfolded(keras.ops.ones((96, 8)), 3).shape)
+        (3, 32, 8)
+    """
     from keras import ops
 
     def change(y: Tensor) -> Tensor:

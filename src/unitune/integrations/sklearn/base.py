@@ -22,11 +22,11 @@ from unitune.engine.contract import Job
 from unitune.engine.solo import predict as predict_solo
 from unitune.engine.solo import quiet_arrays
 from unitune.errors import DataError, SpaceError, TrainingError
-from unitune.integrations.sklearn.forward import forward, is_simple
 from unitune.integrations.sklearn.shared import current
 from unitune.integrations.sklearn.training import Trained, engine_for, train
 from unitune.models import backend, preprocessing
 from unitune.models.build import bare_model
+from unitune.models.forward import forward, is_simple
 from unitune.models.preprocessing import Preprocessor
 from unitune.models.splits import split_arrays
 from unitune.records import Array, Member

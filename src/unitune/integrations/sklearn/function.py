@@ -110,13 +110,20 @@ class KerasEstimator(KerasBase):
     # Parameters -------------------------------------------------------------------------------------------------
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The estimator's own parameters and those of `build_fn`; one without a value and a default is None."""
+        """The estimator's own parameters and those of `build_fn`; one without a value and a default is None.
+
+        Args:
+            deep: Ignored: no parameter is an estimator.
+        """
         own: dict[str, Any] = super().get_params(deep=deep)
         defaults = self._of_function().items()
         return own | {n: None if d is Parameter.empty else d for n, d in defaults} | self._parameters
 
     def set_params(self, **parameters: Any) -> KerasEstimator:
         """Sets parameters of the estimator and of `build_fn`.
+
+        Args:
+            **parameters: By name.
 
         Raises:
             ValueError: Neither has a parameter of this name.
@@ -247,7 +254,11 @@ class KerasEstimator(KerasBase):
     # Predictions ------------------------------------------------------------------------------------------------
 
     def predict(self, X: Any) -> Array:  # noqa: N803
-        """The likeliest class of each row, or the predicted numbers in the shape of `y`."""
+        """The likeliest class of each row, or the predicted numbers in the shape of `y`.
+
+        Args:
+            X: `(row, feature...)`, as in `fit`.
+        """
         kind: Any = Classifier if self.task == "classification" else Regressor
         return np.asarray(kind.predict(self, X))
 
@@ -262,7 +273,13 @@ class KerasEstimator(KerasBase):
         return np.asarray(Classifier.predict_log_proba(self, X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
-        """The accuracy of a classification, the R2 of a regression."""
+        """The accuracy of a classification, the R2 of a regression.
+
+        Args:
+            X: `(row, feature...)`, as in `fit`.
+            y: The target, as in `fit`.
+            sample_weight: `(row,)`; all alike if not given.
+        """
         measure = accuracy_score if self.task == "classification" else r2_score
         return float(measure(y, self.predict(X), sample_weight=sample_weight))
 

@@ -62,16 +62,28 @@ class Classifier(ClassifierMixin, Predictor):  # type: ignore[misc]
     classes_: Array
 
     def predict(self, X: Any) -> Array:  # noqa: N803
-        """The likeliest class of each row, `(row,)`."""
+        """The likeliest class of each row, `(row,)`.
+
+        Args:
+            X: `(row, feature)`.
+        """
         outputs = self._outputs(X)
         return np.asarray(self.classes_[outputs.argmax(axis=1)])
 
     def predict_proba(self, X: Any) -> Array:  # noqa: N803
-        """Probabilities `(row, class)`, in the order of `classes_`."""
+        """Probabilities `(row, class)`, in the order of `classes_`.
+
+        Args:
+            X: `(row, feature)`.
+        """
         return self._outputs(X)
 
     def predict_log_proba(self, X: Any) -> Array:  # noqa: N803
-        """Logarithms of the probabilities, `(row, class)`."""
+        """Logarithms of the probabilities, `(row, class)`.
+
+        Args:
+            X: `(row, feature)`.
+        """
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(self._outputs(X)))
 
@@ -97,7 +109,11 @@ class Regressor(RegressorMixin, Predictor):  # type: ignore[misc]
     _one_dimensional: bool
 
     def predict(self, X: Any) -> Array:  # noqa: N803
-        """The predicted numbers, in the shape of `y`: `(row,)` or `(row, output)`."""
+        """The predicted numbers, in the shape of `y`: `(row,)` or `(row, output)`.
+
+        Args:
+            X: `(row, feature)`.
+        """
         outputs = self._outputs(X)
         return outputs[:, 0] if self._one_dimensional else outputs
 

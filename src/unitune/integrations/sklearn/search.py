@@ -234,4 +234,14 @@ class FusedRandomizedSearchCV(_Fused, RandomizedSearchCV):  # type: ignore[misc]
         param_distributions, n_iter, scoring, refit, cv, verbose, random_state, error_score, return_train_score: As in
             `RandomizedSearchCV`.
         n_jobs, pre_dispatch: Used where nothing can be fused; the engine uses all cores.
+
+    Example:
+        >>> import numpy as np
+        >>> from unitune.sklearn import KerasMLPClassifier
+        >>> x = np.random.default_rng(0).normal(size=(60, 3))
+        >>> network = KerasMLPClassifier(learning_rate=0.05, random_state=0)
+        >>> values = {"units": [2, 4, 8]}
+        >>> search = FusedRandomizedSearchCV(network, values, n_iter=2, cv=2, random_state=0).fit(x, x[:, 0] > 0)
+        >>> search.cv_results_["mean_test_score"].shape
+        (2,)
     """

@@ -215,6 +215,11 @@ class BaseTuner(Stateful):
     def run_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> Any:
         """Evaluates the values in `trial.hyperparameters`.
 
+        Args:
+            trial: The trial; `trial.hyperparameters` has its values.
+            *fit_args: What `search` was given.
+            **fit_kwargs: Likewise.
+
         Returns:
             A `History`, a mapping from metrics to values, the objective as a number, or a list of one of these.
         """
@@ -224,10 +229,18 @@ class BaseTuner(Stateful):
         """Called before the oracle is asked for a trial."""
 
     def on_trial_begin(self, trial: Trial) -> None:
-        """Called before a trial is run."""
+        """Called before a trial is run.
+
+        Args:
+            trial: A trial of the oracle.
+        """
 
     def on_trial_end(self, trial: Trial) -> None:
-        """Called after a trial was run; tells the oracle."""
+        """Called after a trial was run; tells the oracle.
+
+        Args:
+            trial: A trial of the oracle.
+        """
         self.oracle.end_trial(trial)
         self.save()
 
@@ -240,19 +253,37 @@ class BaseTuner(Stateful):
     # Results ----------------------------------------------------------------------------------------------------
 
     def save_model(self, trial_id: str, model: Any, step: int = 0) -> None:
-        """Saves the model of a trial."""
+        """Saves the model of a trial.
+
+        Args:
+            trial_id: The trial's id.
+            model: Its model.
+            step: After which epoch, counted from 0.
+        """
         raise NotImplementedError
 
     def load_model(self, trial: Trial) -> Any:
-        """Loads the model of a trial."""
+        """Loads the model of a trial.
+
+        Args:
+            trial: A trial of the oracle.
+        """
         raise NotImplementedError
 
     def get_best_models(self, num_models: int = 1) -> list[Any]:
-        """The models of the best trials as they were trained in the search, the best first."""
+        """The models of the best trials as they were trained in the search, the best first.
+
+        Args:
+            num_models: How many, 1 or more.
+        """
         return [self.load_model(trial) for trial in self.oracle.get_best_trials(num_models)]
 
     def get_best_hyperparameters(self, num_trials: int = 1) -> list[HyperParameters]:
-        """The hyperparameters of the best trials, the best first: `hypermodel.build` takes them."""
+        """The hyperparameters of the best trials, the best first: `hypermodel.build` takes them.
+
+        Args:
+            num_trials: How many, 1 or more.
+        """
         return [trial.hyperparameters for trial in self.oracle.get_best_trials(num_trials)]
 
     def results(self) -> pd.DataFrame:
@@ -281,7 +312,11 @@ class BaseTuner(Stateful):
         return table[[*first, *(name for name in table if name not in (*first, *last)), *last]]
 
     def search_space_summary(self, extended: bool = False) -> None:
-        """Prints the hyperparameters that are known so far: values, default, and under which others they exist."""
+        """Prints the hyperparameters that are known so far: values, default, and under which others they exist.
+
+        Args:
+            extended: Ignored, as in KerasTuner.
+        """
         hp = self.oracle.get_space()
         print(f"Search space summary: {len(hp.space)} hyperparameters")
         for one in hp.space:
@@ -292,7 +327,11 @@ class BaseTuner(Stateful):
             print(f"  {domain_text(space, one.name, none='None')}; default {label(one.default)}")
 
     def results_summary(self, num_trials: int = 10) -> None:
-        """Prints the best trials."""
+        """Prints the best trials.
+
+        Args:
+            num_trials: How many at most.
+        """
         print(f"Results summary: the {num_trials} best trials in {self.project_dir}")
         print(self.oracle.objective)
         for trial in self.oracle.get_best_trials(num_trials):
@@ -331,7 +370,11 @@ class BaseTuner(Stateful):
         return str(folder)
 
     def get_trial_dir(self, trial_id: str) -> str:
-        """The folder of a trial, which is made."""
+        """The folder of a trial, which is made.
+
+        Args:
+            trial_id: The trial's id.
+        """
         folder = Path(self.project_dir) / f"trial_{trial_id}"
         folder.mkdir(parents=True, exist_ok=True)
         return str(folder)

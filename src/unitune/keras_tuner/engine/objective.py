@@ -19,21 +19,37 @@ class Objective:
     Args:
         name: As it is logged: `"val_accuracy"`.
         direction: `"min"` or `"max"`.
+
+    Example:
+        >>> Objective("val_f1", "max").better_than(0.9, 0.8)
+        True
     """
 
     name: str
     direction: str
 
     def has_value(self, logs: Mapping[str, Any] | None) -> bool:
-        """Whether the logs have it."""
+        """Whether the logs have it.
+
+        Args:
+            logs: From the names of metrics to values.
+        """
         return self.name in (logs or {})
 
     def get_value(self, logs: Mapping[str, Any]) -> float:
-        """Its value in the logs."""
+        """Its value in the logs.
+
+        Args:
+            logs: From the names of metrics to values.
+        """
         return float(logs[self.name])
 
     def better_than(self, a: float, b: float) -> bool:
-        """Whether `a` is better than `b`; equal is not better."""
+        """Whether `a` is better than `b`; equal is not better.
+
+        Args:
+            a, b: Two values of the metric.
+        """
         return a > b if self.direction == "max" else a < b
 
     @property

@@ -35,6 +35,17 @@ def synchronized(func: _Method) -> _Method:
     """Lets one thread at a time into the methods of an oracle that bear it; calls among them do not wait.
 
     Oracles do not wait for each other.
+
+    Args:
+        func: A method of an `Oracle`.
+
+    Example:
+        >>> class Counting(Oracle):
+        ...     @synchronized
+        ...     def count(self):
+        ...         return len(self.trials)
+        >>> Counting("val_loss").count()
+        0
     """
 
     @functools.wraps(func)
@@ -68,6 +79,15 @@ class Oracle(Stateful):
         seed: Of what is drawn at random.
         max_retries_per_trial: How often a trial that crashed is tried again.
         max_consecutive_failed_trials: So many failed trials one after another end the search.
+
+    Example:
+        >>> class Descending(Oracle):
+        ...     def populate_space(self, trial_id):
+        ...         values = {one.name: 8 - len(self.trials) for one in self.get_space().space}
+        ...         return {"status": "RUNNING", "values": values}
+        >>> oracle = Descending("val_loss", max_trials=4)
+        >>> oracle.objective.direction
+        'min'
     """
 
     def __init__(
@@ -130,6 +150,9 @@ class Oracle(Stateful):
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Proposes the values of a trial.
 
+        Args:
+            trial_id: The new trial's id.
+
         Returns:
             `"status"`: `"RUNNING"`, `"IDLE"` (ask again later) or `"STOPPED"` (nothing is left); and with the first
             `"values"`, from the names of active hyperparameters to their values.
@@ -137,7 +160,11 @@ class Oracle(Stateful):
         raise NotImplementedError
 
     def score_trial(self, trial: Trial) -> None:
-        """Gives a completed trial its score and its best step."""
+        """Gives a completed trial its score and its best step.
+
+        Args:
+            trial: A completed trial.
+        """
         history = trial.metrics
         name = self.objective.name
         if history.exists(name):
@@ -166,6 +193,9 @@ class Oracle(Stateful):
         """The next trial for a tuner: the one that it has not ended, one to retry, or a new one.
 
         Its status says whether there is one: `"RUNNING"`, `"IDLE"` or `"STOPPED"`.
+
+        Args:
+            tuner_id: Who asks: a tuner has one trial at a time.
         """
         self.tuner_ids.add(tuner_id)
         if tuner_id in self.ongoing_trials:
@@ -207,6 +237,11 @@ class Oracle(Stateful):
     @synchronized
     def update_trial(self, trial_id: str, metrics: Mapping[str, Any], step: int = 0) -> Trial:
         """Takes the metrics of a trial.
+
+        Args:
+            trial_id: The trial's id.
+            metrics: From the names of metrics to values.
+            step: Of which epoch, counted from 0.
 
         Raises:
             OptionError: The objective is not among them.
@@ -257,7 +292,11 @@ class Oracle(Stateful):
         self._check_consecutive_failures()
 
     def trial_built(self, trial: Trial) -> None:
-        """Learns that a trial's model was built: what it asks for is known before it is trained."""
+        """Learns that a trial's model was built: what it asks for is known before it is trained.
+
+        Args:
+            trial: A trial in training.
+        """
 
     def _retry(self, trial: Trial) -> bool:
         if trial.status != TrialStatus.INVALID:
@@ -297,6 +336,9 @@ class Oracle(Stateful):
 
     def update_space(self, hyperparameters: HyperParameters) -> None:
         """Adds hyperparameters that a model asked for.
+
+        Args:
+            hyperparameters: What a model asked for.
 
         Raises:
             RuntimeError: There are new ones, and `allow_new_entries` is False.
@@ -369,11 +411,19 @@ class Oracle(Stateful):
     # Results ----------------------------------------------------------------------------------------------------
 
     def get_trial(self, trial_id: str) -> Trial:
-        """A trial by its id."""
+        """A trial by its id.
+
+        Args:
+            trial_id: The trial's id.
+        """
         return self.trials[trial_id]
 
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
-        """The best trials, the best first; those without a score come last."""
+        """The best trials, the best first; those without a score come last.
+
+        Args:
+            num_trials: How many at most.
+        """
         completed = [one for one in self.trials.values() if one.status == TrialStatus.COMPLETED]
         sign = -1.0 if self.objective.direction == "max" else 1.0
         completed.sort(key=lambda one: sign * float(one.score if one.score is not None else np.inf * sign))
@@ -406,6 +456,9 @@ class Oracle(Stateful):
     def set_state(self, state: dict[str, Any]) -> None:
         """Takes a state of `get_state`.
 
+        Args:
+            state: What `get_state` gave.
+
         Raises:
             KeyError: It is that of another kind of oracle.
         """
@@ -429,12 +482,19 @@ class Oracle(Stateful):
         return Path(str(self._directory or ".")) / str(self._project_name or "untitled_project")
 
     def save(self, fname: str | Path | None = None) -> None:
-        """Writes the state into the project's folder."""
+        """Writes the state into the project's folder.
+
+        Args:
+            fname: The file; `oracle.json` of the project if not given.
+        """
         if self._postponed is None and self._directory is not None:
             super().save(fname or self._project_dir / "oracle.json")
 
     def reload(self, fname: str | Path | None = None) -> None:
         """Reads state and trials from the project's folder; trials that had begun are tried again.
+
+        Args:
+            fname: The file; `oracle.json` of the project if not given.
 
         Raises:
             RuntimeError: The project is that of another kind of search.

@@ -23,14 +23,26 @@ class Stateful(ABC):
 
     @abstractmethod
     def set_state(self, state: dict[str, Any]) -> None:
-        """Takes a state of `get_state`."""
+        """Takes a state of `get_state`.
+
+        Args:
+            state: What `get_state` gave.
+        """
 
     def save(self, fname: str | Path) -> None:
-        """Writes the state to a file."""
+        """Writes the state to a file.
+
+        Args:
+            fname: The file.
+        """
         write_json(fname, self.get_state())
 
     def reload(self, fname: str | Path) -> None:
-        """Reads the state from a file."""
+        """Reads the state from a file.
+
+        Args:
+            fname: The file.
+        """
         self.set_state(read_json(fname))
 
 

@@ -49,6 +49,20 @@ class Tuner(BaseTuner):
         keep: The weights of so many best trials are kept.
         engine: `"auto"` (the fastest for each trial), `"fused"` (an error where a trial cannot be) or `"solo"`.
         progress: Whether a bar shows how trials that are trained together get on.
+        logger: No longer used; a warning says so.
+
+    Example:
+        >>> import tempfile
+        >>> import keras
+        >>> from unitune.keras_tuner.oracles import RandomSearchOracle
+        >>> def build(hp):
+        ...     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(hp.Int("units", 1, 8))])
+        ...     model.compile("sgd", "mse")
+        ...     return model
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     tuner = Tuner(RandomSearchOracle("val_loss", max_trials=2), build, directory=folder)
+        >>> [one.name for one in tuner.oracle.get_space().space]
+        ['units']
     """
 
     def __init__(
@@ -295,16 +309,44 @@ class Tuner(BaseTuner):
     # For subclasses ---------------------------------------------------------------------------------------------
 
     def on_epoch_begin(self, trial: Trial, model: Any, epoch: int, logs: Any = None) -> None:
-        """Called before each epoch. A tuner that overrides it trains one trial after another."""
+        """Called before each epoch. A tuner that overrides it trains one trial after another.
+
+        Args:
+            trial: The trial in training.
+            model: Its model.
+            epoch: Its number, counted from 0.
+            logs: What Keras has logged.
+        """
 
     def on_batch_begin(self, trial: Trial, model: Any, batch: int, logs: Any = None) -> None:
-        """Called before each batch; see `on_epoch_begin`."""
+        """Called before each batch; see `on_epoch_begin`.
+
+        Args:
+            trial: The trial in training.
+            model: Its model.
+            batch: Its number, counted from 0.
+            logs: What Keras has logged.
+        """
 
     def on_batch_end(self, trial: Trial, model: Any, batch: int, logs: Any = None) -> None:
-        """Called after each batch; see `on_epoch_begin`."""
+        """Called after each batch; see `on_epoch_begin`.
+
+        Args:
+            trial: The trial in training.
+            model: Its model.
+            batch: Its number, counted from 0.
+            logs: What Keras has logged.
+        """
 
     def on_epoch_end(self, trial: Trial, model: Any, epoch: int, logs: Any = None) -> None:
-        """Called after each epoch; see `on_epoch_begin`."""
+        """Called after each epoch; see `on_epoch_begin`.
+
+        Args:
+            trial: The trial in training.
+            model: Its model.
+            epoch: Its number, counted from 0.
+            logs: What Keras has logged.
+        """
 
     def _fit_kwargs(self, trial: Trial, kwargs: dict[str, Any]) -> dict[str, Any]:
         """The arguments of `fit` for a trial; where the oracle decides on the epochs, they come from it."""

@@ -180,7 +180,30 @@ def grid_values(hyperparameter: HyperParameter) -> list[Any]:
 
 
 class GridSearch(Tuner):
-    """Tries every combination of values. The arguments are those of `RandomSearch`."""
+    """Tries every combination of values. The arguments are those of `RandomSearch`.
+
+    Args:
+        hypermodel, objective, max_trials, seed: As for `RandomSearch`; all combinations where `max_trials` is not
+            given.
+        hyperparameters, tune_new_entries, allow_new_entries: As for `RandomSearch`.
+        max_retries_per_trial, max_consecutive_failed_trials: As for `RandomSearch`.
+        **kwargs: As for `Tuner`.
+
+    Example:
+        >>> import tempfile
+        >>> import keras, numpy as np
+        >>> def build(hp):
+        ...     layers = [keras.layers.Dense(hp.Choice("units", [2, 4])), keras.layers.Dense(1)]
+        ...     model = keras.Sequential(layers)
+        ...     model.compile("sgd", "mse")
+        ...     return model
+        >>> x = np.ones((8, 2), "float32")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     tuner = GridSearch(build, "val_loss", directory=folder, progress=False)
+        ...     tuner.search(x, x[:, :1], validation_split=0.5, epochs=1)
+        >>> tuner.get_best_hyperparameters()[0]["units"] in (2, 4)
+        True
+    """
 
     def __init__(
         self,

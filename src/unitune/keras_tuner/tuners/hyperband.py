@@ -221,6 +221,21 @@ class Hyperband(Tuner):
         hyperparameters, tune_new_entries, allow_new_entries: As for `RandomSearch`.
         max_retries_per_trial, max_consecutive_failed_trials: As for `RandomSearch`.
         **kwargs: As for `Tuner`.
+
+    Example:
+        >>> import tempfile
+        >>> import keras, numpy as np
+        >>> def build(hp):
+        ...     layers = [keras.layers.Dense(hp.Choice("units", [2, 4])), keras.layers.Dense(1)]
+        ...     model = keras.Sequential(layers)
+        ...     model.compile("sgd", "mse")
+        ...     return model
+        >>> x = np.ones((8, 2), "float32")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     tuner = Hyperband(build, "val_loss", max_epochs=2, factor=2, directory=folder, progress=False)
+        ...     tuner.search(x, x[:, :1], validation_split=0.5)
+        >>> tuner.get_best_hyperparameters()[0]["units"] in (2, 4)
+        True
     """
 
     def __init__(
@@ -254,7 +269,13 @@ class Hyperband(Tuner):
         super().__init__(oracle, hypermodel, **kwargs)
 
     def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
-        """Trains a trial for the epochs of its round."""
+        """Trains a trial for the epochs of its round.
+
+        Args:
+            trial: The trial.
+            *args: What `search` was given.
+            **kwargs: Likewise.
+        """
         self._running = trial
         try:
             return super().run_trial(trial, *args, **self._fit_kwargs(trial, kwargs))

@@ -57,8 +57,19 @@ class RandomSearch(Tuner):
         **kwargs: As for `Tuner`.
 
     Example:
-        tuner = unitune.RandomSearch(build_model, objective="val_accuracy", max_trials=200)
-        tuner.search(x, y, epochs=10, validation_split=0.2)
+        >>> import tempfile
+        >>> import keras, numpy as np
+        >>> def build(hp):
+        ...     layers = [keras.layers.Dense(hp.Choice("units", [2, 4])), keras.layers.Dense(1)]
+        ...     model = keras.Sequential(layers)
+        ...     model.compile("sgd", "mse")
+        ...     return model
+        >>> x = np.ones((8, 2), "float32")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     tuner = RandomSearch(build, "val_loss", max_trials=2, directory=folder, progress=False)
+        ...     tuner.search(x, x[:, :1], validation_split=0.5, epochs=1)
+        >>> tuner.get_best_hyperparameters()[0]["units"] in (2, 4)
+        True
     """
 
     def __init__(

@@ -26,6 +26,25 @@ class SklearnTuner(BaseTuner):
         metrics: A function `f(y_true, y_predicted)`, or several, reported under their names.
         cv: A splitter; five folds, shuffled, if not given.
         **kwargs: As for `BaseTuner`.
+
+    Example:
+        >>> import tempfile
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.tree import DecisionTreeClassifier
+        >>> from unitune.keras_tuner import Objective
+        >>> from unitune.keras_tuner.oracles import RandomSearchOracle
+        >>> def build(hp):
+        ...     return DecisionTreeClassifier(max_depth=hp.Int("depth", 1, 2), random_state=0)
+        >>> x, y = load_iris(return_X_y=True)
+        >>> oracle = RandomSearchOracle(Objective("score", "max"), max_trials=2)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     tuner = SklearnTuner(oracle, build, directory=folder)
+        ...     tuner.search(x, y)  # doctest: +ELLIPSIS
+        <BLANKLINE>
+        Trial 1 of 2 begins
+        ...
+        >>> tuner.get_best_hyperparameters()[0].values
+        {'depth': 2}
     """
 
     def __init__(
@@ -58,6 +77,9 @@ class SklearnTuner(BaseTuner):
             y: Targets.
             sample_weight: `(row,)` weights.
             groups: `(row,)` labels; splitters that know groups keep them together.
+
+        Raises:
+            RuntimeError: Something has no `shape`.
         """
         for value in (X, y, sample_weight, groups):
             if value is not None and not hasattr(value, "shape"):
@@ -65,7 +87,15 @@ class SklearnTuner(BaseTuner):
         super().search(X, y, sample_weight=sample_weight, groups=groups)
 
     def run_trial(self, trial: Trial, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Any:  # noqa: N803
-        """Cross-validates the estimator of a trial, and keeps the one of the last fold."""
+        """Cross-validates the estimator of a trial, and keeps the one of the last fold.
+
+        Args:
+            trial: The trial.
+            X: `(row, feature)`: an array or a frame.
+            y: `(row,)`.
+            sample_weight: `(row,)`; all alike if not given.
+            groups: `(row,)`, for the splitter.
+        """
         from sklearn.pipeline import Pipeline
 
         scores: dict[str, list[float]] = {}
@@ -95,12 +125,22 @@ class SklearnTuner(BaseTuner):
         return {name: float(np.mean(values)) for name, values in scores.items()}
 
     def save_model(self, trial_id: str, model: Any, step: int = 0) -> None:
-        """Pickles the estimator of a trial."""
+        """Pickles the estimator of a trial.
+
+        Args:
+            trial_id: The trial's id.
+            model: Its estimator.
+            step: Ignored.
+        """
         with open(self._path(trial_id), "wb") as file:
             pickle.dump(model, file)
 
     def load_model(self, trial: Trial) -> Any:
-        """The estimator of a trial."""
+        """The estimator of a trial.
+
+        Args:
+            trial: A trial of the oracle.
+        """
         with open(self._path(trial.trial_id), "rb") as file:
             return pickle.load(file)
 

@@ -5,6 +5,7 @@
 
 from unitune.space.hyperparameters.conditions import Parent
 from unitune.space.hyperparameters.container import HyperParameters
-from unitune.space.hyperparameters.kinds import Boolean, Choice, Fixed, Float, HyperParameter, Int
+from unitune.space.hyperparameters.hyperparameter import HyperParameter
+from unitune.space.hyperparameters.kinds import Boolean, Choice, Fixed, Float, Int
 
 __all__ = ["Boolean", "Choice", "Fixed", "Float", "HyperParameter", "HyperParameters", "Int", "Parent"]

@@ -9,7 +9,8 @@ from typing import Any
 from unitune.errors import SpaceError
 from unitune.space.domains import Fixed as FixedDomain
 from unitune.space.hyperparameters.conditions import Parent
-from unitune.space.hyperparameters.kinds import KINDS, Boolean, Choice, Fixed, Float, HyperParameter, Int
+from unitune.space.hyperparameters.hyperparameter import HyperParameter
+from unitune.space.hyperparameters.kinds import KINDS, Boolean, Choice, Fixed, Float, Int
 from unitune.space.hyperparameters.listing import domain_of, named_groups, space_of
 from unitune.space.labels import Label
 from unitune.space.space import Hyperparameter, Space
@@ -87,7 +88,17 @@ class HyperParameters:
         parent_name: str | None = None,
         parent_values: Any = None,
     ) -> Any:
-        """A number; arguments as those of `Int`. Without a step every number in between is possible."""
+        """A number; arguments as those of `Int`. Without a step every number in between is possible.
+
+        Args:
+            name: Its name, within the name scopes.
+            min_value, max_value: The bounds, both included.
+            step: The distance between values, or the factor with a logarithmic sampling; None for every number in
+                between.
+            sampling: `"linear"`, `"log"` or `"reverse_log"`.
+            default: `min_value` if not given.
+            parent_name, parent_values: Active only where that hyperparameter has one of these values.
+        """
         with self._under(parent_name, parent_values):
             full = self._full(name)
             return self._ask(Float(full, min_value, max_value, step, sampling, default, self._conditions))
@@ -119,20 +130,36 @@ class HyperParameters:
     def Boolean(  # noqa: N802
         self, name: str, default: bool = False, parent_name: str | None = None, parent_values: Any = None
     ) -> Any:
-        """True or False; the last arguments as those of `Int`."""
+        """True or False; the last arguments as those of `Int`.
+
+        Args:
+            name: Its name, within the name scopes.
+            default: The value until another is proposed.
+            parent_name, parent_values: Active only where that hyperparameter has one of these values.
+        """
         with self._under(parent_name, parent_values):
             return self._ask(Boolean(self._full(name), default, self._conditions))
 
     def Fixed(  # noqa: N802
         self, name: str, value: Any, parent_name: str | None = None, parent_values: Any = None
     ) -> Any:
-        """A value that does not vary; the last arguments as those of `Int`."""
+        """A value that does not vary; the last arguments as those of `Int`.
+
+        Args:
+            name: Its name, within the name scopes.
+            value: Text, a number, a truth value or None.
+            parent_name, parent_values: Active only where that hyperparameter has one of these values.
+        """
         with self._under(parent_name, parent_values):
             return self._ask(Fixed(self._full(name), value, self._conditions))
 
     @contextlib.contextmanager
     def name_scope(self, name: str) -> Iterator[None]:
-        """Puts `name/` before the names that are asked for inside."""
+        """Puts `name/` before the names that are asked for inside.
+
+        Args:
+            name: The name of the scope.
+        """
         self._name_scopes.append(str(name))
         try:
             yield
@@ -144,6 +171,10 @@ class HyperParameters:
         """What is asked for inside is active only where another hyperparameter has one of these values.
 
         The code inside runs in any case; where the condition does not hold, what is asked for is None.
+
+        Args:
+            parent_name: The name of a hyperparameter that was asked for before.
+            parent_values: One value, or a list of them.
 
         Raises:
             SpaceError: The parent was not asked for before.
@@ -172,6 +203,9 @@ class HyperParameters:
     def get(self, name: str) -> Any:
         """The value of an active hyperparameter, by its name within the name scopes.
 
+        Args:
+            name: Its name within the name scopes.
+
         Raises:
             SpaceError: It exists, and is inactive.
             KeyError: It does not exist.
@@ -190,7 +224,11 @@ class HyperParameters:
         return self._full(str(name)) in self.values
 
     def is_active(self, hyperparameter: str | HyperParameter) -> bool:
-        """Whether a hyperparameter is active, or any of that name."""
+        """Whether a hyperparameter is active, or any of that name.
+
+        Args:
+            hyperparameter: A hyperparameter, or its full name.
+        """
         if isinstance(hyperparameter, HyperParameter):
             return self._holds(hyperparameter.conditions)
         return any(self._holds(one.conditions) for one in self._hps.get(str(hyperparameter), ()))
@@ -206,7 +244,11 @@ class HyperParameters:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> HyperParameters:
-        """The inverse of `get_config`."""
+        """The inverse of `get_config`.
+
+        Args:
+            config: What `get_config` gave.
+        """
         new = cls()
         for row in config["space"]:
             new._add(KINDS[row["class_name"]].from_config(row["config"]))
@@ -257,7 +299,11 @@ class HyperParameters:
         return space_of(self._hps)
 
     def values_of(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
-        """The values, by the names that a function asks for, of a configuration of `as_space`."""
+        """The values, by the names that a function asks for, of a configuration of `as_space`.
+
+        Args:
+            configuration: From the names of `as_space` to values.
+        """
         return {group[0].name: configuration[name] for name, group in named_groups(self._hps) if name in configuration}
 
     def labels(self) -> dict[str, Label]:

@@ -7,88 +7,18 @@ random and a Gaussian process need. Of n listed values the i-th lies in the midd
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from unitune.errors import SpaceError
 from unitune.space import domains
 from unitune.space.domains import same
-from unitune.space.hyperparameters.conditions import Parent
+from unitune.space.hyperparameters.hyperparameter import HyperParameter
 
 SAMPLINGS = ("linear", "log", "reverse_log")
 VALUES_OF_A_RANGE = 10
 """How many values stand for a range without a step, in a grid."""
 _SLACK = 1e-8
-
-
-class HyperParameter:
-    """A name, a default, and the conditions under which it is active.
-
-    Args:
-        name: Its full name.
-        default: The value until another is proposed.
-        conditions: All must hold.
-    """
-
-    def __init__(self, name: str, default: Any = None, conditions: Iterable[Any] | None = None) -> None:
-        self.name = name
-        self._default = default
-        self.conditions = [c if isinstance(c, Parent) else _condition(c) for c in conditions or ()]
-
-    @property
-    def default(self) -> Any:
-        """The value until another is proposed."""
-        return self._default
-
-    @property
-    def values(self) -> Sequence[Any]:
-        """The values that a grid visits."""
-        raise NotImplementedError
-
-    def prob_to_value(self, prob: float) -> Any:
-        """The value at a point of the unit interval."""
-        raise NotImplementedError
-
-    def value_to_prob(self, value: Any) -> float:
-        """A point of the unit interval that stands for the value."""
-        raise NotImplementedError
-
-    @property
-    def domain(self) -> domains.Domain:
-        """Its values as a domain of a `Space`."""
-        return domains.Choice(self.values)
-
-    def random_sample(self, seed: int | None = None) -> Any:
-        """A value drawn at random, the same for the same seed."""
-        # Not for secrets; Python's generator costs microseconds to seed where NumPy's takes far longer.
-        return self.prob_to_value(random.Random(seed).random())
-
-    def contains(self, value: Any) -> bool:
-        """Whether it can take the value."""
-        return self.domain.contains(value)
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments of the constructor."""
-        return {
-            "name": self.name,
-            "default": self.default,
-            "conditions": [{"class_name": "Parent", "config": c.get_config()} for c in self.conditions],
-        }
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> HyperParameter:
-        """The inverse of `get_config`."""
-        return cls(**config)
-
-    def __repr__(self) -> str:
-        own = {key: value for key, value in self.get_config().items() if key != "conditions"}
-        inside = ", ".join(f"{key}: {value!r}" for key, value in own.items())
-        return f"{type(self).__name__}({inside})"
-
-
-def _condition(config: Mapping[str, Any]) -> Parent:
-    return Parent.from_config(config.get("config", config))
 
 
 class _Listed(HyperParameter):

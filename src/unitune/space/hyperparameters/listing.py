@@ -8,7 +8,7 @@ from typing import Any
 
 from unitune.errors import SpaceError
 from unitune.space.domains import same
-from unitune.space.hyperparameters.kinds import HyperParameter
+from unitune.space.hyperparameters.hyperparameter import HyperParameter
 from unitune.space.labels import label
 from unitune.space.space import Condition, Hyperparameter, Space
 
