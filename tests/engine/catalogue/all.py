@@ -19,7 +19,7 @@ TABLES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, str]]] = {
 }
 
 
-THIRD, EIGHTH = 3, 8
+FIFTH, SIXTEENTH = 5, 16
 
 
 def parts() -> dict[str, tuple[str, ...]]:
@@ -32,8 +32,8 @@ def all_cases(backend: str, *, full: bool = False) -> list[Case]:
     """Every case.
 
     Args:
-        backend: On JAX, which compiles each network anew, only each third of what is fused is trained, beside layers,
-            and each eighth of what is not.
+        backend: On JAX, which compiles each network anew, only each fifth of what is fused is trained, beside layers,
+            and each sixteenth of what is not.
         full: Everything through every face; else a case goes through one, the next one of its kind through the next.
     """
     jax = backend == "jax"
@@ -48,7 +48,7 @@ def all_cases(backend: str, *, full: bool = False) -> list[Case]:
         number = seen[key]
         seen[key] += 1
         if jax and not (case.must_fuse and case.calls):
-            number, other = divmod(number, THIRD if case.must_fuse else EIGHTH)
+            number, other = divmod(number, FIFTH if case.must_fuse else SIXTEENTH)
             if other:
                 continue
         if not case.calls:  # else workers choose for those that share a network
