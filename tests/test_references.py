@@ -57,7 +57,7 @@ def test_a_linear_model_that_no_network_beats_is_a_finding(found):
     """It does as well where no network is better by more than the tolerance, with 95 %."""
     evidence = found._evidence
     (finding,) = [one for one in found.findings if one.kind == "linear_as_good"]
-    assert finding.title.startswith("No network is shown to be better")
+    assert finding.title.startswith("No network scored better than a linear model")
     fields = {name: getattr(evidence, name) for name in evidence.__dataclass_fields__}
     sure = type(evidence)(**{**fields, "tolerance": 1.0})
     (finding,) = simpler_model.find(sure)

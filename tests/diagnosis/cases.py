@@ -177,6 +177,8 @@ def built(kind, seed, noise=0.01):
             return search(**shared)
         case "overfit":
             return search(validation=RISING, train=curve(0.65, 0.01, 40), **shared)
+        case "generalization_gap":
+            return search(explained=(0.97, 0.2), **shared)
         case "underfit":
             flat = curve(0.68, 0.55, 40, speed=12)
             return search(train=flat, validation=flat + 0.01, explained=(0.2, 0.18), **shared)

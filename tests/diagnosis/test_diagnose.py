@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unitune.diagnosis import KINDS, diagnose
+from unitune.diagnosis import KINDS, diagnose, next_space
+from unitune.diagnosis.generalization_gap import fits_well
 
 spec = importlib.util.spec_from_file_location("diagnosis_cases", Path(__file__).with_name("cases.py"))
 cases = importlib.util.module_from_spec(spec)
@@ -185,3 +186,34 @@ def test_a_search_in_which_all_failed_is_diagnosed():
 def test_many_trials_are_judged_at_once():
     rows = [{"learning_rate": 0.001 + 1e-7 * i} for i in range(2000)]
     assert isinstance(diagnose(search(rows, scores=np.linspace(0.8, 0.9, 2000), epochs=10)), tuple)
+
+
+def test_a_network_that_is_far_better_on_its_own_rows_does_not_fit_well():
+    """200 columns on 120 rows: the training score is 1, the other is not, and no curve shows it."""
+    learnt_by_heart = search([{"units": 8}, {"units": 64}], explained=[(0.98, 0.1), (0.97, 0.8)], scores=(0.9, 0.8))
+    finding = only("generalization_gap", learnt_by_heart)
+    assert finding.evidence["gap"] == pytest.approx(0.88)
+    assert fits_well(learnt_by_heart).tolist() == [False, False]
+    assert fits_well(search(explained=(0.9, 0.85))).tolist() == [True]
+    assert fits_well(search(explained=(0.2, 0.18))).tolist() == [False]
+
+
+def test_where_a_linear_model_is_better_capacity_is_not_what_is_missing():
+    flat = curve(0.68, 0.55, 40, speed=12)
+    one = search(
+        train=flat, validation=flat + 0.01, explained=(0.2, 0.18), scores=(0.7,), references={"linear": (0.9,) * 5}
+    )
+    underfit = only("underfit", one)
+    assert "Try `units" not in underfit.advice
+    assert "do not hold more" not in underfit.advice
+    assert "train longer" in underfit.advice
+    source = next_space(one, diagnose(one))
+    assert "time is missing, not capacity" in source
+    assert "underfitting" not in source
+
+
+def test_repeats_of_a_network_are_averaged_beside_a_reference():
+    network = search(scores=(0.7,), members=10, references={"linear": (0.9,) * 5})
+    finding = only("linear_as_good", network)
+    assert finding.evidence["network"] == pytest.approx(float(network.mean[0]))
+    assert "A linear model is better" in finding.title

@@ -113,3 +113,30 @@ def test_an_underfit_that_still_trains_gets_time_first():
     falling = np.linspace(0.70, 0.62, 40)
     space, _ = proposed(cases.search(train=falling, validation=falling, explained=(0.1, 0.1)))
     assert space["epochs"] == 160
+
+
+def test_a_range_with_few_trials_stays_a_range_and_keeps_the_recommended():
+    units = [4, 5, 7, 10, 14, 18, 27, 35, 47, 56]
+    evidence = cases.search([{"units": u} for u in units], scores=0.9 - 0.05 * np.abs(np.log2(units) - np.log2(18)))
+    rows = [
+        unitune.space.Hyperparameter("units", unitune.Int(4, 64, log=True)) if h.name == "units" else h
+        for h in evidence.space
+    ]
+    fields = {name: getattr(evidence, name) for name in evidence.__dataclass_fields__}
+    ranged = type(evidence)(**{**fields, "space": unitune.space.Space(rows)})
+    space, source = proposed(ranged)
+    assert "every trial failed" not in source
+    assert space["units"].low <= ranged.trials[ranged.winner].configuration["units"] <= space["units"].high
+    for finding in diagnose(ranged):
+        if finding.kind == "plateaued_capacity":  # a width of a trial, not the middle of a stretch
+            assert finding.evidence["knee"] in units
+
+
+def test_what_the_search_takes_by_itself_is_left_out_and_patience_is_kept():
+    evidence = cases.built("healthy", 0)
+    fields = {name: getattr(evidence, name) for name in evidence.__dataclass_fields__}
+    given = type(evidence)(**{**fields, "call": {"units": [32], "activations": ["relu"], "patience": 7}})
+    made = {}
+    exec(next_space(given, ()), made)
+    assert set(made["space"]) == {"units", "activations", "patience"}
+    assert made["space"]["patience"] == 7

@@ -12,6 +12,7 @@ from unitune.diagnosis import (
     diverged,
     edge,
     exploding_gradients,
+    generalization_gap,
     learning_rate_high,
     learning_rate_low,
     noise_dominated,
@@ -42,6 +43,7 @@ RULES: tuple[Rule, ...] = (
     exploding_gradients.RULE,
     unstable.RULE,
     overfit.RULE,
+    generalization_gap.RULE,
     underfit.RULE,
     too_few_epochs.RULE,
 )

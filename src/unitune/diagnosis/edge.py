@@ -85,7 +85,9 @@ def _beyond(name: str, value: float, inner: float, upwards: bool) -> tuple[float
     kind = family(name)
     lowest, highest = _LOWEST.get(kind, -math.inf), _HIGHEST.get(kind, math.inf)
     if kind in _FACTORS and value > 0 and inner > 0:
-        factor = min(max(value / inner if upwards else inner / value, 2.0), 10.0)
+        # A layer of ten times the units costs up to a hundred times as much.
+        most = 10.0 if kind not in ("units", "batch_size", "epochs") else 2.0
+        factor = min(max(value / inner if upwards else inner / value, 2.0), most)
         steps = [value * factor**k if upwards else value / factor**k for k in (1, 2)]
     else:
         step = abs(value - inner)

@@ -45,6 +45,7 @@ class Evidence:
         to_settle: How many trials to repeat how often until it does; None if unknown, or if no number would do.
         recommended: The number of the trial that is handed over; None if unknown.
         references: From the kind of a simpler model to its scores in the objective, ordered as the trials' own.
+        call: The arguments of the search, by name, as far as they are known; None if none are.
         best_feature, best_feature_score: The single feature that predicts best, and how well (1 is perfectly).
     """
 
@@ -74,6 +75,7 @@ class Evidence:
     to_settle: tuple[int, int] | None = None
     recommended: int | None = None
     references: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    call: Mapping[str, Any] | None = None
     best_feature: str = ""
     best_feature_score: float = math.nan
 

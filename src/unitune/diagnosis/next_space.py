@@ -12,7 +12,7 @@ import numpy as np
 from unitune.diagnosis import thresholds as t
 from unitune.diagnosis.edge import Edge, edges
 from unitune.diagnosis.evidence import MOST_GROUPS, Evidence, family
-from unitune.diagnosis.isolation import Best, is_number, isolate
+from unitune.diagnosis.isolation import Best, is_cut, is_number, isolate
 from unitune.diagnosis.plateaued_capacity import Knee, knees
 from unitune.records import Finding
 from unitune.space import Float, Int
@@ -83,6 +83,8 @@ def next_space(evidence: Evidence, findings: Sequence[Finding]) -> str:
             for knee in knees(evidence):
                 _cut(plans[knee.name], knee)
     options: dict[str, tuple[Any, str]] = {}
+    if evidence.call is not None and evidence.call.get("patience") is not None:
+        options["patience"] = (evidence.call["patience"], "as in this search")
     _heed(evidence, findings, plans, options)
     return _source(evidence, plans, options)
 
@@ -90,10 +92,10 @@ def next_space(evidence: Evidence, findings: Sequence[Finding]) -> str:
 def _start(evidence: Evidence, name: str) -> _Plan:
     domain = evidence.space[name].domain
     values = list(evidence.values_of(name)) if domain.size > 1 else list(domain.values())
-    ranged = isinstance(domain, Int | Float) and len(values) > MOST_GROUPS
     if not values:
         values = [None]
-    return _Plan(values=values, domain=domain if ranged and isinstance(domain, Int | Float) else None)
+    ranged = isinstance(domain, Int | Float) and is_cut(evidence, name)
+    return _Plan(values=values, domain=domain if ranged else None)  # type: ignore[arg-type]
 
 
 def _drop(evidence: Evidence, plans: dict[str, _Plan]) -> None:
@@ -142,6 +144,7 @@ def _narrow(plan: _Plan, kept: list[Any], tried: list[Any]) -> None:
     high = min((value for value in tried if value > max(kept)), default=domain.high)
     if low > domain.low or high < domain.high:
         if domain.step is None:
+            low, high = (_round(low), _round(high)) if isinstance(domain, Float) else (low, high)
             plan.domain = type(domain)(low, high, None, domain.log)  # type: ignore[arg-type]
         else:
             inside = [v for v in domain.values() if low <= v <= high]
@@ -210,12 +213,16 @@ def _heed(
         change("batch_normalization", [True], "gradients did not get through")
     if "exploding_gradients" in about:
         change("batch_normalization", [True], "gradients exploded")
-    fall = about["underfit"].evidence.get("train_fall_last_quarter") if "underfit" in about else None
-    if isinstance(fall, float) and fall >= t.UNDERFIT_STILL_FALLING:
-        longest = [value for value in plans["epochs"].values if isinstance(value, int)] if "epochs" in plans else []
-        if longest:
-            plans["epochs"].become([4 * max(longest)], "training still improved")
-    if "underfit" in about:
+    underfit = about["underfit"].evidence if "underfit" in about else {}
+    fall, small = underfit.get("train_fall_last_quarter"), "behind_linear" not in underfit
+    longest = [value for value in plans["epochs"].values if isinstance(value, int)] if "epochs" in plans else []
+    if longest and underfit and not small:
+        epochs = max(100, 10 * max(longest))
+        plans["epochs"].become([epochs], "a linear model is better: time is missing, not capacity")
+        options.setdefault("patience", (round(epochs / 10), "stops members that no longer improve"))
+    elif longest and isinstance(fall, float) and fall >= t.UNDERFIT_STILL_FALLING:
+        plans["epochs"].become([4 * max(longest)], "training still improved")
+    if underfit and small:
         for name, plan in plans.items():
             top = configuration.get(name)
             if family(name) == "units" and isinstance(top, int):
@@ -250,7 +257,7 @@ def _source(evidence: Evidence, plans: dict[str, _Plan], options: dict[str, tupl
         if kind in _PER_LAYER and own != [kind]:
             texts = [_values(plans[other], unknown, always_list=True) for other in own]
             text = f"[{', '.join(texts)}]" if all(texts) else ""
-        elif plans[name].values == [_NEUTRAL.get(kind, math.nan)] and plans[name].domain is None:
+        elif _is_default(evidence, plans[name], kind):
             text = ""
         else:
             text = _values(plans[name], unknown)
@@ -266,7 +273,7 @@ def _source(evidence: Evidence, plans: dict[str, _Plan], options: dict[str, tupl
     if evidence.winner is not None:
         best = evidence.trials[evidence.winner]
         settings = ", ".join(
-            f"{n} {evidence.space.label(n, best.configuration[n])}"
+            f"{n} {_short(evidence.space.label(n, best.configuration[n]))}"
             for n in evidence.varying()
             if n in best.configuration
         )
@@ -278,6 +285,15 @@ def _source(evidence: Evidence, plans: dict[str, _Plan], options: dict[str, tupl
         'def search(x, y=None, **options):\n    """Runs it on your data; options override what is in `space`."""\n'
         "    return unitune.tune(x, y, **{**space, **options})\n"
     )
+
+
+def _is_default(evidence: Evidence, plan: _Plan, kind: str) -> bool:
+    """Whether a single value is what a search takes by itself: the neutral one, or one that nobody gave or changed."""
+    if plan.domain is not None or len(plan.values) != 1:
+        return False
+    if plan.values == [_NEUTRAL.get(kind, math.nan)]:
+        return True
+    return not plan.reasons and evidence.call is not None and _ARGUMENTS[kind] not in evidence.call
 
 
 def _models(evidence: Evidence) -> str:

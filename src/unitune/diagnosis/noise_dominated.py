@@ -53,7 +53,7 @@ def find(evidence: Evidence) -> list[Finding]:
         "members_per_trial": evidence.values.shape[1],
     }
     if evidence.is_settled:
-        advice = "It hardly matters: take the recommended trial."
+        advice = "It matters little: take the recommended trial."
     elif evidence.to_settle is not None:
         trials, repeats = evidence.to_settle
         numbers |= {"trials_to_repeat": trials, "repeats_needed": repeats}

@@ -94,6 +94,6 @@ RULE = Rule(
     signs=signs,
     words=words,
     summary="overfit",
-    remedy="Use `patience`, fewer units, dropout or weight decay there.",
+    remedy="Fewer units, dropout or weight decay slow it down there; with `patience` the weights from before are kept.",
     because=("diverged", "learning_rate_high", "exploding_gradients"),
 )

@@ -31,7 +31,10 @@ def knees(evidence: Evidence) -> list[Knee]:
         rows = isolate(evidence, name)
         if len(rows) < t.KNEE_WIDTHS or not all(is_number(row.value) for row in rows):
             continue
+        chosen = [one.configuration.get(name) for one in evidence.trials if one.number == evidence.recommended]
         for index, row in enumerate(rows[:-2]):
+            if any(is_number(width) and row.value < width for width in chosen):  # it is not called too wide
+                continue
             wider = [position for other in rows[index + 1 :] for position in other.members]
             gain = evidence.gain(wider, row.members)
             if gain is not None and evidence.is_no_better(wider, row.members):
@@ -53,16 +56,18 @@ def find(evidence: Evidence) -> list[Finding]:
     findings = []
     for knee in knees(evidence):
         trial = evidence.trials[knee.width.position]
-        widest = knee.wider[-1]
-        saved = evidence.trials[widest.position].n_parameters / max(trial.n_parameters, 1)
+        members = [evidence.trials[place] for place in knee.wider[-1].members]
+        widest = max(members, key=lambda one: (one.configuration[knee.name], one.n_parameters))
+        most = show(widest.configuration[knee.name])
+        saved = widest.n_parameters / max(trial.n_parameters, 1)
         smallest = not knee.narrower
         findings.append(
             Finding(
                 kind="plateaued_capacity",
                 severity="info",
                 title=(
-                    f"More than {show(knee.width.value)} {knee.name} do not help: up to {show(widest.value)}, with "
-                    f"95 % no width is better by more than {show(max(knee.at_most, 0.0))}"
+                    f"More than {show(knee.width.value)} {knee.name} do not help: up to {most}, with 95 % no width is "
+                    f"better by more than {show(max(knee.at_most, 0.0))}"
                 ),
                 trials=(trial.number, *(evidence.trials[row.position].number for row in knee.wider)),
                 evidence={

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from unitune.diagnosis.evidence import Evidence
-from unitune.records import Finding
+from unitune.records import Array, Finding
 
 SURE = 0.95
 """The probability from which one is said to be ahead."""
@@ -21,13 +21,21 @@ def lead(evidence: Evidence, reference: tuple[float, ...]) -> tuple[float, float
 
     Source: Nadeau and Bengio, "Inference for the generalization error" (2003), section 4.
     """
-    assert evidence.winner is not None
-    n = min(len(reference), evidence.values.shape[1])
-    difference = evidence.better(evidence.values[evidence.winner][:n], np.asarray(reference)[:n])
+    values, n = own_scores(evidence), len(reference)
+    # A reference was trained once on each fold; the repeats of the network on it are averaged.
+    folds = values[: len(values) // n * n].reshape(-1, n).mean(axis=0) if len(values) >= n else values
+    n = len(folds)
+    difference = evidence.better(folds, np.asarray(reference)[:n])
     if n < 2:
         return float(difference.mean()), math.nan
     error = float(difference.std(ddof=1)) * math.sqrt(1 / n + evidence.validation_ratio)
     return float(difference.mean()), float(stdtrit(n - 1, SURE)) * error
+
+
+def own_scores(evidence: Evidence) -> Array:
+    """`(member,)` scores of the trial that is handed over, ordered by repeat, then fold."""
+    assert evidence.winner is not None
+    return np.asarray(evidence.trials[evidence.winner].scores[evidence.objective].values, dtype=np.float64)
 
 
 def find(evidence: Evidence) -> list[Finding]:
@@ -35,7 +43,7 @@ def find(evidence: Evidence) -> list[Finding]:
     if evidence.winner is None or evidence.values.shape[1] < 2:
         return []
     found = []
-    trial, score = evidence.trials[evidence.winner], float(np.mean(evidence.values[evidence.winner]))
+    trial, score = evidence.trials[evidence.winner], float(np.mean(own_scores(evidence)))
 
     def finding(kind: str, title: str, advice: str, ahead: float, margin: float) -> Finding:
         name = "linear" if kind == "linear_as_good" else "boosting"
@@ -55,20 +63,29 @@ def find(evidence: Evidence) -> list[Finding]:
 
     if linear := evidence.references.get("linear", ()):
         ahead, margin = lead(evidence, linear)
-        if ahead <= margin:
-            small = ahead + margin <= (evidence.tolerance if math.isfinite(evidence.tolerance) else 0.0)
-            title = (
-                "A linear model does as well: units and activation do not matter here"
-                if small
-                else "No network is shown to be better than a linear model"
+        tolerance = evidence.tolerance if math.isfinite(evidence.tolerance) else 0.0
+        shown = f" ({evidence.objective} {np.mean(linear):.4g}, the network {score:.4g})"
+        said = None
+        if -ahead > margin:
+            said = "A linear model is better than the networks", "Take the linear model, or train the networks longer."
+        elif ahead + margin <= tolerance:
+            said = (
+                "A linear model does as well: units and activation do not matter here",
+                "Take the linear model, or look for features that tell more.",
             )
-            shown = f" ({evidence.objective} {np.mean(linear):.4g}, the network {score:.4g})"
-            advice = (
-                "Take the linear model, or look for features that tell more."
-                if small
-                else "More rows or repeats would tell; until then the linear model is the simpler choice."
+        elif ahead <= 0:
+            said = (
+                "No network scored better than a linear model, which is the simpler choice",
+                "Whether one is truly better is open: more rows or repeats would tell.",
             )
-            found.append(finding("linear_as_good", title + shown, advice, ahead, margin))
+        elif ahead <= margin:
+            said = (
+                "No network is shown to be better than a linear model",
+                "It scored better, but so small a lead may be luck: more rows or repeats would tell.",
+            )
+        if said is not None:
+            title, advice = said[0] + shown, said[1]
+            found.append(finding("linear_as_good", title, advice, ahead, margin))
     if boosting := evidence.references.get("boosting", ()):
         ahead, margin = lead(evidence, boosting)
         if -ahead > margin:

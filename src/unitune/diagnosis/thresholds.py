@@ -15,6 +15,15 @@ OVERFIT_MATERIAL = 0.03
 # ... while the training loss went on falling by at least this share: a rise of both is a learning rate, not a fit.
 OVERFIT_TRAIN_FALL = 0.05
 
+# A gap between training and validation rows: as shares of the baseline loss (McFadden's pseudo R², or R²). A sound
+# network on some hundred rows has a gap of up to 0.2; of one that learnt its rows by heart it is 0.5 and more.
+GAP = 0.35
+# ... where the training rows are explained at least so far.
+GAP_EXPLAINED = 0.50
+# "Fits well" is said only of a network that explains at least so much on validation rows, with such a gap at most.
+FITS_EXPLAINED = 0.50
+FITS_GAP = 0.15
+
 # Underfitting: the share of the baseline loss that is explained on the rows that were trained on (McFadden's pseudo R²
 # for classes, R² for numbers). McFadden (1977) calls 0.2 to 0.4 an excellent fit to held-out human choices; on its own
 # training rows a network that could fit better stays below this.

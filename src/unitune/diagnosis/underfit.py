@@ -8,6 +8,7 @@ from unitune.diagnosis import thresholds as t
 from unitune.diagnosis.curves import at, ratio, smooth
 from unitune.diagnosis.evidence import Evidence
 from unitune.diagnosis.rule import Rule, Signs, Words, percent
+from unitune.diagnosis.simpler_model import lead
 from unitune.records import Array
 
 
@@ -77,16 +78,25 @@ def words(evidence: Evidence, signs: Signs, position: int) -> Words:
     if fall >= t.UNDERFIT_STILL_FALLING:
         epochs = 4 * round(float(np.median(evidence.n_epochs[np.asarray(evidence.trial) == position])))
         advice.append(f"Training still took {percent(fall)} off the loss at its end: first try `epochs={epochs}`.")
-    units = configuration.get("units")
+    behind = {name: _behind(evidence, name, position) for name in ("linear", "boosting")}
+    more: dict[str, float | str] = {}
+    if behind["linear"] > 0:
+        more["behind_linear"] = behind["linear"]
+        advice.append(
+            "A linear model is better, so what is missing is no capacity: train longer (without `epochs`, until it is "
+            "learnt), or at a higher learning rate."
+        )
+    units = configuration.get("units") if not more else None
     if isinstance(units, int):
         advice.append(f"Try `units=[{2 * units}, {4 * units}]`.")
-    layers = configuration.get("layers")
+    layers = configuration.get("layers") if not more else None
     if isinstance(layers, int):
         advice.append(f"Try `layers={layers + 1}`.")
     lessened = [name for name in ("dropout", "weight_decay", "l1", "l2") if configuration.get(name)]
     if lessened:
         advice.append(f"Lower {', '.join(lessened)}.")
-    advice.append("If that does not help, the features do not hold more: no network of this kind will do better.")
+    if max(behind.values()) <= 0:
+        advice.append("If that does not help, the features may not hold more.")
     return Words(
         severity="advice",
         title=(
@@ -94,7 +104,17 @@ def words(evidence: Evidence, signs: Signs, position: int) -> Words:
             f"{percent(max(0.0, validation))} on the validation rows"
         ),
         advice=" ".join(advice),
+        evidence=more,
     )
+
+
+def _behind(evidence: Evidence, reference: str, position: int) -> float:
+    """By how much a reference is shown to be ahead of the trial that is handed over; 0 where it is not shown."""
+    scores = evidence.references.get(reference, ())
+    if position != evidence.winner or not scores:
+        return 0.0
+    ahead, margin = lead(evidence, scores)
+    return -ahead if -ahead > margin else 0.0
 
 
 RULE = Rule(

@@ -49,6 +49,7 @@ class Facts:
         history, probes: Of a trial, by its number, in long form.
         best_epoch: Of a trial, by its number.
         kinds: The kinds of findings about a trial, by its number; None where nothing was diagnosed.
+        fitting: Numbers of the trials that fit well.
         findings: What was diagnosed; None where nothing was.
         next_space: The next search as code; empty where there is none.
         interplay: Columns `term`, `share`, `low`, `high`; None where it is not known, and `no_interplay` says why.
@@ -78,6 +79,7 @@ class Facts:
     probes: Callable[[int], pd.DataFrame]
     best_epoch: Callable[[int], int]
     kinds: Callable[[int], Collection[str] | None] = lambda number: None
+    fitting: Collection[int] = ()
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
     no_estimate: str = ""
     test_scores: Mapping[str, float] = field(default_factory=dict)

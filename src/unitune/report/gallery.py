@@ -61,7 +61,7 @@ class Gallery:
                 title=("★ " if number == facts.recommended else "") + facts.labels[number],
                 metrics=shown_metrics(history) if leads else ("loss",),
                 best_epoch=facts.best_epoch(number),
-                verdict=fit_verdict(facts.kinds(number)),
+                verdict=fit_verdict(facts.kinds(number), fits_well=number in facts.fitting),
             )
         return tuple(found)
 

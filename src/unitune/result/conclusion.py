@@ -43,7 +43,7 @@ def _take(certainty: Certainty, name_of: Callable[[Trial], str]) -> str:
         return f"One trial was trained, {name_of(best)}: its {objective} is {score:.4g}."
     many = f"{n:,} trials"
     if certainty.n_stopped:
-        many = f"{n + certainty.n_stopped:,} trials, {certainty.n_stopped:,} of which were stopped early"
+        many = f"{n + certainty.n_stopped:,} trials, {certainty.n_stopped:,} of which were stopped early,"
     head = f"Take {name_of(chosen)} (trial {chosen.number}): "
     if chosen.number == best.number:
         return f"{head}of {many} it has the best {objective}, {mean:.4g}."
@@ -79,6 +79,8 @@ def _open(certainty: Certainty) -> str:
     if not certainty.is_known:
         return "With one score for each trial nothing tells a difference from luck; folds (`folds=5`) would."
     if len(certainty.modelled) == 1:
+        if certainty.n_stopped:
+            return "How good those that were stopped early would have become is open; they were behind at that time."
         return "There was nothing to choose from."
     limits = "".join(f" {sentence}" for sentence in certainty.posterior.limits)
     n = len(certainty.credible)
@@ -87,8 +89,12 @@ def _open(certainty: Certainty) -> str:
     which = f"Which of {n:,} trials is the truly best is open"
     lost = float(certainty.posterior.expected_loss[certainty.place])
     if certainty.is_settled:
-        lose = difference_text(lost, certainty.recommended.scores[certainty.run.objective].mean)
-        return f"{which}, and hardly matters: with this one you lose {lose} on average.{spent}{limits}"
+        mean = certainty.recommended.scores[certainty.run.objective].mean
+        lose, luck = (difference_text(one, mean) for one in (lost, certainty.posterior.standard_error))
+        return (
+            f"{which}, and matters little: with this one you lose {lose} on average, where the luck of a score is "
+            f"{luck}.{spent}{limits}"
+        )
     worth = certainty.to_settle
     if worth is None:
         return f"{which}, and repeats on these rows would not settle it: that takes more rows.{spent}{limits}"

@@ -69,6 +69,7 @@ def evidence_of(
         repeats=int(run.folds["repeats"]),
         **({} if certainty is None else _certain(certainty, place)),
         references={one.kind: one.values[run.objective] for one in references if run.objective in one.values},
+        call=run.call or None,
         best_feature=str(data.get("best_feature") or ""),
         best_feature_score=_number(data.get("best_feature_score")),
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pandas as pd
 
 from unitune.diagnosis.diagnose import judge
+from unitune.diagnosis.generalization_gap import fits_well
 from unitune.diagnosis.probes import flow, worst_layer
 from unitune.errors import UnituneError
 from unitune.models import dense, heads
@@ -80,6 +81,7 @@ def facts_of(result: Record) -> Facts:
         no_estimate=no_estimate,
         test_scores={} if tests is None else {str(name): float(value) for name, value in tests["test"].items()},
         kinds=_kinds(result),
+        fitting=_known(lambda: _fitting(result))[0] or (),
         findings=short.findings,
         next_space=_known(lambda: result.next_space())[0] or "",
         interplay=interplay if interplay is not None and len(interplay) else None,
@@ -127,6 +129,14 @@ def _kinds(result: Record) -> Callable[[int], tuple[str, ...] | None]:
         return tuple(kind for kind, (_, found) in judged.items() if found[places[number]])
 
     return kinds
+
+
+def _fitting(result: Record) -> tuple[int, ...]:
+    """Numbers of the trials that fit well."""
+    evidence = result._evidence
+    return tuple(
+        trial.number for trial, fits in zip(evidence.trials, fits_well(evidence).tolist(), strict=True) if fits
+    )
 
 
 def _marginals(result: Record, settings: tuple[str, ...]) -> dict[str, pd.DataFrame]:

@@ -56,7 +56,7 @@ def additive(values: Array, *, greater_is_better: bool) -> Additive:
             own = (rest**2).sum(axis=1) / (n - 1) / (1 - leverage)
             found, df = moderated(own, n - 1, trial if greater_is_better else -trial)
             variance = np.where(np.isfinite(found), found, 1.0)
-            floor = 1e-12 * max(float(np.square(y).max(initial=0.0)), 1e-300)
+            floor = 1e-12 * max(float(np.square(y).max(initial=0.0)), 1e-100)  # scores may all be 0
             variance = np.maximum(variance, floor)
         share = np.where(n[:, None] > 0, known / np.maximum(n, 1)[:, None], 0.0)
         shared = share - share.mean(axis=0) if len(values) > 1 else np.zeros_like(share)
