@@ -47,7 +47,8 @@ def make_job(
 
 
 def own_loss(y: object, prediction: object) -> object:
-    return keras.ops.mean(keras.ops.square(y - prediction), axis=-1)
+    """Of the whole batch: one that treats each row by itself has a form."""
+    return keras.ops.sqrt(keras.ops.mean(keras.ops.square(y - prediction)))
 
 
 def layer(name: str, **config: object) -> LayerSpec:
@@ -58,7 +59,7 @@ CASES = {
     "Adafactor": (make_job(optimizer="Adafactor"), "`Adafactor` factors each weight matrix"),
     "Muon": (make_job(optimizer="Muon"), "`Muon` orthogonalises"),
     "Lamb": (make_job(optimizer="Lamb"), "`Lamb` scales each update by the norm"),
-    "own loss": (make_job(loss=own_loss), "the loss `own_loss` is a function of your own"),
+    "own loss": (make_job(loss=own_loss), "the loss `own_loss` gives one number for a batch"),
     "metric": (make_job(metrics=("auc",)), "the metric `auc` has no fused form"),
     "layer": (make_job(layer("SpectralNormalization")), "the layer `SpectralNormalization` has no fused form"),
     "activity": (make_job(dense={"activity_regularizer": "l2"}), "`Dense(activity_regularizer=...)`"),

@@ -243,6 +243,10 @@ def read_jobs(jobs: Sequence[Job], splits: Sequence[Split]) -> tuple[list[Job], 
                 if y.ndim == 1 and not key.loss[0].startswith("sparse_"):
                     for metric in spec.metrics:
                         check_axes(metric)
+                if dict(key.loss[1]).get("batch_mean") and split.w_train is not None:
+                    raise Unfusable(
+                        "a loss of your own that gives one number for a batch has no fused form with weights"
+                    )
         except Unfusable as reason:
             refused.append((job, str(reason)))
             continue

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from unitune.engine.lift.base import Key, Tensor, Unfusable
-from unitune.models.identity import NotPlain, function_name, read
+from unitune.engine.own_scores import is_own, own_key, own_rows
+from unitune.models.identity import NotPlain, function_name, is_kerass, read
 
 # Losses that Keras computes row by row over the last axis.
 _ROWWISE = {
@@ -51,11 +52,14 @@ def loss_key(loss: Any) -> Key:
         loss = loss()  # as `compile` does
     if isinstance(loss, str):
         name = _CLASSES.get(loss, loss)
-    elif inspect.isfunction(loss):
+    elif inspect.isroutine(loss):
         found = function_name(loss, "losses")
         if found is None:
-            raise Unfusable(f"the loss `{loss.__name__}` is a function of your own")
+            own, key = own_key(loss, "loss")
+            return (own, (("function", key),))
         name = found
+    elif is_of_own_class(loss):
+        return _own_class(loss)
     else:
         try:
             settings = read(loss, "losses", "loss")
@@ -80,6 +84,26 @@ def loss_key(loss: Any) -> Key:
     return (name, tuple(sorted((key, _hashable(value)) for key, value in settings.items())))
 
 
+def is_of_own_class(loss: Any) -> bool:
+    """Whether a loss is of a class of the user's own, of which Keras calls `call` and does the rest."""
+    import keras
+
+    kind = type(loss)
+    wraps = kind.__call__ is keras.losses.Loss.__call__ if isinstance(loss, keras.losses.Loss) else False
+    return wraps and not is_kerass(loss, "losses") and "__call__" not in vars(loss) and not hasattr(loss, "_fn_kwargs")
+
+
+def _own_class(loss: Any) -> Key:
+    import keras
+
+    own, key = own_key(loss.call, "loss")
+    key.name = type(loss).__name__
+    if loss.reduction not in ("mean", "sum_over_batch_size", "sum") or loss.dtype != keras.config.floatx():
+        raise Unfusable(f"`{key.name}(reduction={loss.reduction!r}, dtype={loss.dtype!r})` has no fused form")
+    reduction = (("reduction", "sum"),) if loss.reduction == "sum" else ()
+    return (own, (("function", key), *reduction))
+
+
 def _hashable(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
@@ -89,6 +113,8 @@ def loss_function(key: Key) -> Callable[[Tensor, Tensor], Tensor]:
     import keras
 
     name, settings = key
+    if is_own(key):
+        return own_rows(dict(settings)["function"], batch_mean=bool(dict(settings).get("batch_mean")))
     loss = getattr(keras.losses, _ROWWISE[name])(**dict(settings))
     return lambda target, prediction: loss.call(target, as_made(name, prediction))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +12,7 @@ import numpy as np
 
 from unitune.engine.lift.base import Key, Tensor, Unfusable, folded
 from unitune.engine.losses import as_made
+from unitune.engine.own_scores import OWN, own_key, own_rows
 from unitune.models.blueprint import MetricSpec
 
 _NAMES = {
@@ -34,13 +36,16 @@ MEANS = frozenset(
         *("Hinge", "SquaredHinge", "CategoricalHinge"),
     }
 )
-_COUNTED = ("Precision", "Recall", "F1Score", "FBetaScore", "AUC", "RootMeanSquaredError")
+_COUNTED = ("Precision", "Recall", "F1Score", "FBetaScore", "AUC", "RootMeanSquaredError", "R2Score")
+OF_ONE_AXIS = frozenset({"F1Score", "FBetaScore", "R2Score"})
+"""Those that Keras computes of targets `(row, output)` only."""
 # What programs compute of these; anything else in their settings is left to Keras.
 _USUAL: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     "Precision": {"thresholds": (None, 0.5), "top_k": (None,), "class_id": (None,)},
     "Recall": {"thresholds": (None, 0.5), "top_k": (None,), "class_id": (None,)},
     "F1Score": {"average": ("micro", "macro", "weighted")},
     "FBetaScore": {"average": ("micro", "macro", "weighted")},
+    "R2Score": {"class_aggregation": ("uniform_average",), "num_regressors": (0,)},
     "AUC": {
         "summation_method": ("interpolation",),
         "curve": ("ROC", "PR"),
@@ -71,6 +76,9 @@ def metric_key(metric: str | MetricSpec) -> Key:
         if metric not in _NAMES:
             raise Unfusable(f"the metric `{metric}` has no fused form")
         return (_NAMES[metric],)
+    if inspect.isroutine(metric.given) and not metric.class_name:
+        own, key = own_key(metric.given, "metric")
+        return (metric.name, own, (("function", key),))
     if metric.reason:
         raise Unfusable(metric.reason)
     if metric.class_name not in (*MEANS, *_COUNTED):
@@ -97,6 +105,8 @@ def check_axes(metric: str | MetricSpec) -> None:
     Raises:
         Unfusable: Keras broadcasts them against each other, or fails.
     """
+    if isinstance(metric, MetricSpec) and metric.given is not None:
+        raise Unfusable(f"Keras gives the metric `{metric.name}` targets of one axis and predictions of two")
     if isinstance(metric, MetricSpec) and metric.class_name and _crosses_rows(metric.class_name, metric.config):
         raise Unfusable(f"Keras compares all rows in the metric `{metric.name}` of targets with one axis")
 
@@ -127,11 +137,18 @@ class RowMetric:
         rows: `rows(target, prediction)` gives `(member, batch, width)` numbers to be added up over the rows.
         finish: From their sums `(member, width)` and the number of rows to `(member,)`.
         width: How many there are.
+        by_batch: Whether a batch counts once, however many rows it has, as Keras has it for single numbers.
     """
 
     rows: Callable[[Tensor, Tensor], Tensor]
     finish: Callable[[Tensor, Tensor], Tensor]
     width: int = 1
+    by_batch: bool = False
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether it is a mean over the rows, or the root of one."""
+        return self.finish in (_mean, _root)
 
 
 def metric_functions(keys: Sequence[Key], outputs: int) -> list[RowMetric]:
@@ -181,15 +198,31 @@ def _plain(name: str, outputs: int) -> RowMetric:
 
 
 def _of_class(class_name: str, config: dict[str, Any], outputs: int) -> RowMetric:
+    if class_name == OWN:
+        by_batch = bool(config.get("batch_mean"))
+        own = own_rows(config["function"], batch_mean=by_batch)
+        return RowMetric(rows=_single(_on_all(own)), finish=_mean, by_batch=by_batch)
     if class_name == "AUC":
         return _auc(int(config.get("num_thresholds", 200)), config.get("curve", "ROC"))
     if class_name in ("Precision", "Recall"):
         return _of_counts(class_name)
     if class_name in ("F1Score", "FBetaScore"):
         return _f_score(outputs, float(config.get("beta", 1.0)), config.get("threshold"), config["average"])
+    if class_name == "R2Score":
+        return _r2(outputs)
     if class_name == "RootMeanSquaredError":
         return _plain("rmse", 1)
     return RowMetric(rows=_single(_keras_function(class_name, config)), finish=_mean)
+
+
+def _on_all(rows: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    """With the targets of each member."""
+    from keras import ops
+
+    def on_all(target: Tensor, prediction: Tensor) -> Tensor:
+        return rows(ops.broadcast_to(target[None], (prediction.shape[0], *target.shape)), prediction)
+
+    return on_all
 
 
 def _keras_function(class_name: str, config: dict[str, Any]) -> Callable[[Tensor, Tensor], Tensor]:
@@ -262,6 +295,22 @@ def _f_score(outputs: int, beta: float, threshold: float | None, average: str) -
             return ops.mean(score, axis=1)
         of_class = right + missed
         return ops.sum(score * of_class / (ops.sum(of_class, axis=1, keepdims=True) + tiny), axis=1)
+
+    return RowMetric(rows=rows, finish=finish, width=3 * outputs)
+
+
+def _r2(outputs: int) -> RowMetric:
+    """One less the squared errors as a share of the squared deviations of the targets; the mean over the outputs."""
+    from keras import ops
+
+    def rows(target: Tensor, prediction: Tensor) -> Tensor:
+        truth = ops.broadcast_to(ops.reshape(target, (1, target.shape[0], -1)), prediction.shape)
+        return ops.concatenate([truth, ops.square(truth), ops.square(truth - prediction)], axis=-1)
+
+    def finish(sums: Tensor, n_rows: Tensor) -> Tensor:
+        total, squares, errors = (sums[:, i * outputs : (i + 1) * outputs] for i in range(3))
+        score = 1 - errors / (squares - total * (total / n_rows))
+        return ops.mean(ops.where(ops.isinf(score), 0.0, score), axis=1)
 
     return RowMetric(rows=rows, finish=finish, width=3 * outputs)
 

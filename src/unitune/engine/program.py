@@ -141,7 +141,7 @@ class Program:
         return total
 
     def _outputs(self, values: dict[int, Tensor]) -> list[Tensor]:
-        """For each output `(member, batch, width)`."""
+        """For each output `(member, batch, ..., width)`."""
         return [values[output.node] for output in self.key.outputs]
 
     def _step(self, carry: State, hyper: State, data: State, rates: Tensor, last: Tensor) -> State:
@@ -177,7 +177,7 @@ class Program:
         sums = [
             (total * n_rows)[:, None],
             *self._scores.of_batch(losses, n_rows),
-            *self._scores.metric_sums(y, predictions, row_mask),
+            *self._scores.metric_sums(y, predictions, row_mask, n_rows),
         ]
         rate = ops.take(rates, carry["batch"], axis=0)
         if key.plateau:
@@ -278,9 +278,10 @@ class Program:
             sums = [
                 self._scores.total([ops.sum(one, axis=-1) for one in rows], hyper)[:, None],
                 *self._scores.of_block(rows, first, data["n_val"]),
-                *self._scores.metric_sums(y, predictions, mask),
+                *self._scores.metric_sums(y, predictions, mask, self._scores.batch_rows(first, block, data["n_val"])),
             ]
-            prediction = predictions[0] if len(predictions) == 1 else ops.concatenate(predictions, axis=-1)
+            flat = [ops.reshape(one, (key.members, block, -1)) for one in predictions]
+            prediction = flat[0] if len(flat) == 1 else ops.concatenate(flat, axis=-1)
             zero = ops.zeros((), "int32")
             new: State = {
                 "block": state["block"] + 1,

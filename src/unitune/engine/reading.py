@@ -14,7 +14,8 @@ from unitune.engine.lift.base import Key, Node, Unfusable, has_lift, lift_of
 from unitune.engine.lift.optimizer import OptimizerReading, read_optimizer, same_program
 from unitune.engine.lift.widths import Layout, runs, sources
 from unitune.engine.losses import loss_key
-from unitune.engine.metrics import metric_key
+from unitune.engine.metrics import OF_ONE_AXIS, metric_key
+from unitune.engine.own_scores import is_batch_mean, is_own
 from unitune.engine.program_key import OutputKey
 from unitune.models.backend import settings
 from unitune.models.blueprint import Blueprint, Call, LayerSpec, MetricSpec, OptimizerSpec, OutputSpec, Training
@@ -105,7 +106,8 @@ class Reader:
         specs = job.training.each_output
         if len(specs) != len(graph.outputs):
             raise Unfusable(f"the model has {len(graph.outputs)} outputs, but {len(specs)} losses")
-        outputs = tuple(_read_output(node, spec) for node, spec in zip(graph.outputs, specs, strict=True))
+        size = job.training.batch_size
+        outputs = tuple(_read_output(i, nodes[i], spec, size) for i, spec in zip(graph.outputs, specs, strict=True))
         weighs_losses = len(specs) > 1 or specs[0].weight is not None
         own = settings()
         group = (
@@ -279,8 +281,8 @@ class _Builder:
         for output in outputs:
             if output < 0:
                 raise Unfusable("the model has no layer that computes anything")
-            if len(self.nodes[output].shape) != 1:
-                raise Unfusable(f"an output of the shape {self.nodes[output].shape} has no fused form")
+            if not self.nodes[output].shape:
+                raise Unfusable("an output of one number, without an axis, has no fused form")
             if self.nodes[output].dtype:
                 raise Unfusable(f"an output of the type `{self.nodes[output].dtype}` has no fused form")
         self._with_logits(outputs)
@@ -372,15 +374,36 @@ def _read_training(training: Training) -> OptimizerReading:
     return read_optimizer(training.optimizer)
 
 
-def _read_output(node: int, spec: OutputSpec) -> OutputKey:
+def _own(key: Key, noun: str, shape: Shape, batch_size: int) -> Key:
+    """The key of a loss or metric; of a function of the user's own, with what became known when it was tried."""
+    if not is_own(key):
+        return key
+    if len(shape) > 1:
+        raise Unfusable(f"a {noun} of your own on an output of several axes has no fused form")
+    name, settings = key
+    single = is_batch_mean(dict(settings)["function"], noun, shape, batch_size)
+    if single and dict(settings).get("reduction") == "sum":
+        raise Unfusable('`reduction="sum"` of a loss that gives one number has no fused form')
+    return (name, (*settings, ("batch_mean", single)))
+
+
+def _read_output(place: int, node: Node, spec: OutputSpec, batch_size: int) -> OutputKey:
     if spec.loss is None:
         raise Unfusable(f"the output `{spec.name}`, which has no loss, has no fused form")
-    loss = loss_key(spec.loss)
+    loss = _own(loss_key(spec.loss), "loss", node.shape, batch_size)
     for metric in spec.metrics:
         numbers = isinstance(metric, MetricSpec) and "sparse" in metric.class_name.lower()
         if isinstance(metric, MetricSpec) and metric.class_name and numbers != str(loss[0]).startswith("sparse_"):
             raise Unfusable(f"the metric `{metric.name}` with this loss has no fused form")
-    metrics = tuple(dict.fromkeys(metric_key(metric) for metric in spec.metrics))
+    keys = [metric_key(metric) for metric in spec.metrics]
+    keys = [key if len(key) == 1 else (key[0], *_own(key[1:], "metric", node.shape, batch_size)) for key in keys]
+    metrics = tuple(dict.fromkeys(keys))
     if len({key[0] for key in metrics}) < len(metrics):
         raise Unfusable("two metrics of one name have no fused form")
-    return OutputKey(node=node, name=spec.name, loss=loss, metrics=metrics)
+    if len(node.shape) > 1:
+        if dict(loss[1]).get("reduction") == "sum":
+            raise Unfusable('`reduction="sum"` of an output of several axes has no fused form')
+        for metric in spec.metrics:
+            if isinstance(metric, MetricSpec) and metric.class_name in OF_ONE_AXIS:
+                raise Unfusable(f"the metric `{metric.name}` of an output of several axes has no fused form")
+    return OutputKey(node=place, name=spec.name, loss=loss, metrics=metrics)

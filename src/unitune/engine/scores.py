@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from unitune.engine.lift.base import Tensor
+from unitune.engine.lift.base import Tensor, with_logits_of
 from unitune.engine.losses import loss_function
 from unitune.engine.metrics import metric_functions
 from unitune.engine.program_key import ProgramKey, State
@@ -25,8 +26,10 @@ class Scores:
         # Keras weighs a batch's loss of one of several outputs by its rows, but where a graph of TensorFlow does not
         # know how many there are: there all batches weigh the same. It is the other way for no other value.
         self._by_batch = key.backend == "tensorflow"
-        widths = [key.nodes[output.node].width for output in key.outputs]
-        self.n_columns = sum(widths)
+        nodes = [key.nodes[output.node] for output in key.outputs]
+        self._positions = [node.positions for node in nodes]
+        widths = [node.width for node in nodes]
+        self.n_columns = sum(node.positions * node.width for node in nodes)
         self._losses = [loss_function(output.loss) for output in key.outputs]
         self._sums = [dict(output.loss[1]).get("reduction") == "sum" for output in key.outputs]
         self._metrics = [
@@ -48,11 +51,30 @@ class Scores:
         from keras import ops
 
         rows = []
-        for loss, target, prediction in zip(self._losses, y, predictions, strict=True):
+        for place, loss in enumerate(self._losses):
+            target, prediction = self._by_position(place, y, predictions)
             every = ops.broadcast_to(ops.expand_dims(target, 0), (self._key.members, *target.shape))
             one = loss(every, prediction)
+            if self._positions[place] > 1:
+                one = ops.mean(ops.reshape(one, (one.shape[0], -1, self._positions[place])), axis=-1)
             rows.append(one if weights is None else one * weights)
         return rows
+
+    def _by_position(self, place: int, y: Sequence[Tensor], predictions: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Target and prediction of an output; where it has several positions (steps, pixels), each as a row."""
+        from keras import ops
+
+        target, prediction, n = y[place], predictions[place], self._positions[place]
+        if n == 1:
+            return target, prediction
+        members, batch, width = prediction.shape[0], target.shape[0], prediction.shape[-1]
+        numbers = str(self._key.outputs[place].loss[0]).startswith("sparse_")
+        shape = (batch * n,) if numbers else (batch * n, math.prod(target.shape[1:]) // n)
+
+        def change(tensor: Tensor) -> Tensor:
+            return ops.reshape(tensor, (members, batch * n, width))
+
+        return ops.reshape(target, shape), with_logits_of(prediction, change)
 
     def of_rows(self, rows: Sequence[Tensor], row_mask: Tensor, n_rows: Tensor) -> list[Tensor]:
         """From the losses of a batch's rows to the batch's, `(member,)` for each output: the mean, or the sum."""
@@ -80,10 +102,10 @@ class Scores:
         """
         if not any(self._sums):
             return list(rows)
-        shares = self._batch_rows(first, rows[0].shape[-1], n_rows)
+        shares = self.batch_rows(first, rows[0].shape[-1], n_rows)
         return [row * shares if sums else row for row, sums in zip(rows, self._sums, strict=True)]
 
-    def _batch_rows(self, first: Tensor, block: int, n_rows: Tensor) -> Tensor:
+    def batch_rows(self, first: Tensor, block: int, n_rows: Tensor) -> Tensor:
         """`(block,)`: how many rows the validation batch of each row has."""
         from keras import ops
 
@@ -104,18 +126,26 @@ class Scores:
         if not self._several:
             return []
         if self._by_batch:
-            shares = self._batch_rows(first, rows[0].shape[-1], n_rows)
+            shares = self.batch_rows(first, rows[0].shape[-1], n_rows)
             rows = [row / ops.maximum(shares, 1.0) for row in rows]  # a row that does not count may have none
         return [ops.sum(row, axis=-1)[:, None] for row in rows]
 
-    def metric_sums(self, y: Sequence[Tensor], predictions: Sequence[Tensor], mask: Tensor) -> list[Tensor]:
-        """For each metric `(member, width)`, over the rows that count."""
+    def metric_sums(
+        self, y: Sequence[Tensor], predictions: Sequence[Tensor], mask: Tensor, batch_rows: Tensor
+    ) -> list[Tensor]:
+        """For each metric `(member, width)`, over the rows that count; `batch_rows` are those of each row's batch."""
         from keras import ops
 
-        return [
-            ops.sum(ops.where(mask[:, None], metric.rows(y[place], predictions[place]), 0.0), axis=1)
-            for place, metric in self._metrics
-        ]
+        sums = []
+        for place, metric in self._metrics:
+            rows, n = metric.rows(*self._by_position(place, y, predictions)), self._positions[place]
+            if n > 1:
+                rows = ops.reshape(rows, (rows.shape[0], -1, n, rows.shape[-1]))
+                rows = ops.mean(rows, axis=2) if metric.is_mean else ops.sum(rows, axis=2)
+            if metric.by_batch:
+                rows = rows / ops.reshape(ops.maximum(batch_rows, 1.0), (-1, 1))
+            sums.append(ops.sum(ops.where(mask[:, None], rows, 0.0), axis=1))
+        return sums
 
     def finish(self, sums: Tensor, n_rows: Tensor, penalty: Tensor | None) -> Tensor:
         """The mean losses over the rows, the first with its penalty, and what the metrics make of their sums."""
@@ -125,11 +155,12 @@ class Scores:
         count = ops.cast(n_rows, key.dtype)
         mean = sums[:, 0] / count
         columns, first = [mean if penalty is None else mean + penalty], 1
+        batches = ops.cast((n_rows + key.batch_size - 1) // key.batch_size, key.dtype)
         if self._several:
-            batches = ops.cast((n_rows + key.batch_size - 1) // key.batch_size, key.dtype)
             columns += [sums[:, first + i] / (batches if self._by_batch else count) for i in range(len(key.outputs))]
             first += len(key.outputs)
         for _, metric in self._metrics:
-            columns.append(metric.finish(sums[:, first : first + metric.width], count))
+            own = sums[:, first : first + metric.width]
+            columns.append(metric.finish(own, batches if metric.by_batch else count))
             first += metric.width
         return ops.stack(columns, axis=-1)

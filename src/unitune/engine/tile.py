@@ -198,8 +198,9 @@ def rows_of(split: Split, key: ProgramKey) -> State:
         inputs.append(x)
     targets = []
     for numbers, mine, held_out in zip(by_number(key), as_inputs(split.y_train), as_inputs(split.y_val), strict=True):
-        # Class numbers `(row,)`, or numbers `(row, output)`, in whatever form they were given.
-        shape = (-1,) if numbers else (-1, math.prod(mine.shape[1:]))
+        # Class numbers `(row,)`, or numbers `(row, output)`, in whatever form they were given, also by position.
+        size = math.prod(mine.shape[1:])
+        shape = (-1,) if numbers and size == 1 else (-1, size)
         mine, held_out = mine.reshape(shape), held_out.reshape(shape)
         y = np.zeros((key.all_rows, *mine.shape[1:]), "int32" if numbers else key.dtype)
         y[:n_val], y[n_val:filler] = held_out, mine

@@ -38,7 +38,8 @@ SEEDED_LAYERS = frozenset(
 )
 """Classes in `keras.layers` that draw at random while training."""
 
-TAKES_LIST = frozenset({*MERGING, "Concatenate", "Dot", "Attention", "AdditiveAttention"})
+_JOINING = {f"keras.ops.{name}" for name in ("Concatenate", "Stack", "Hstack", "Vstack")}
+TAKES_LIST = frozenset({*MERGING, "Concatenate", "Dot", "Attention", "AdditiveAttention", *_JOINING})
 """Classes in `keras.layers` that take their inputs as one list."""
 
 

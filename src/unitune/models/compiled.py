@@ -26,7 +26,7 @@ def output_names(model: Any) -> tuple[str, ...]:
     """
     if gives_dictionary(model):
         return tuple(sorted(model._outputs_struct))
-    return tuple(model.output_names)
+    return tuple(getattr(model, "_functional", model).output_names)  # a Sequential has them inside
 
 
 def gives_dictionary(model: Any) -> bool:

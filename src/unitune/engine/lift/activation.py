@@ -37,17 +37,21 @@ _NOT_ZERO = frozenset(
 class FunctionKey:
     """A function of the user's own as a key: equal where all that it reads is equal.
 
+    Args:
+        function: It.
+        noun: What it is: "activation".
+
     Raises:
         Unfusable: It reads what cannot be compared by value.
     """
 
-    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, function: Callable[..., Tensor], noun: str = "activation") -> None:
         self.function = function
         self.name = str(getattr(function, "__name__", type(function).__name__))
         try:
             self.digest = value_key(function)
         except NoKey as told:
-            raise Unfusable(f"the activation `{self.name}` reads {told}, which has no value to compare") from None
+            raise Unfusable(f"the {noun} `{self.name}` reads {told}, which has no value to compare") from None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, FunctionKey) and self.digest == other.digest

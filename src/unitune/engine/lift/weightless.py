@@ -168,7 +168,8 @@ def _called(layer: Any, recipe: Key, inputs: list[Tensor], training: bool) -> Te
     said = recipe[1]
     arguments, inputs = dict(said.call.arguments), said.call.positional(inputs)
     if not isinstance(layer, keras.Layer):
-        return layer(*inputs, **arguments)
+        listed = f"keras.ops.{type(layer).__name__}" in TAKES_LIST
+        return layer(inputs, **arguments) if listed else layer(*inputs, **arguments)
     arguments["training"] = training
     return layer(inputs, **arguments) if type(layer).__name__ in TAKES_LIST else layer(*inputs, **arguments)
 
