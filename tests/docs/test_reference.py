@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "reference" / "python"
 MODULES = ("unitune", "unitune.sklearn", "unitune.keras_tuner", "unitune.strategy", "unitune.lift", "unitune.testing")
 """What users import from. Public is what their `__all__` says."""
-OUTSIDE = {"unitune.keras_tuner": {"engine", "errors", "oracles", "protos", "tuners"}}
+OUTSIDE = {"unitune.keras_tuner": {"applications", "engine", "errors", "oracles", "protos", "tuners"}}
 """Names that stand for KerasTuner's own modules, so that imports from there go on working."""
 
 GIVEN = {"unitune.Result", "unitune.lift.Context", "unitune.lift.ProgramNode"}

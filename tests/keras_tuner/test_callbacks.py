@@ -95,14 +95,23 @@ def test_files_are_written_as_fit_writes_them(build, rows, tmp_path):
     assert [int(line["epoch"]) for line in lines] == list(range(8))
 
 
-def test_events_are_written_where_tensorboard_is_installed(build, rows, tmp_path):
+def test_events_are_those_that_fit_writes_where_tensorboard_is_installed(build, rows, tmp_path):
     pytest.importorskip("tensorboard", reason="Keras's TensorBoard callback needs the package tensorboard")
     import keras
+    import tensorflow as tf
 
-    history_of(
-        build, rows, tmp_path, "fused", lambda: [keras.callbacks.TensorBoard(tmp_path / "board", write_graph=False)]
-    )
-    assert list((tmp_path / "board" / "0" / "execution0").glob("*/events*"))
+    tags = {}
+    for engine in ("fused", "solo"):
+        folder = tmp_path / engine / "board"
+        history_of(build, rows, tmp_path, engine, lambda folder=folder: [keras.callbacks.TensorBoard(folder)])
+        tags[engine] = {
+            (value.tag, event.step)
+            for file in (folder / "0" / "execution0").rglob("events*")
+            for event in tf.compat.v1.train.summary_iterator(str(file))
+            for value in event.summary.value
+        }
+    assert tags["fused"] == tags["solo"]
+    assert {"epoch_learning_rate", "keras", "_hparams_/session_start_info"} <= {tag for tag, _ in tags["fused"]}
 
 
 @pytest.mark.parametrize("kind", ["m.keras", "m.weights.h5"])

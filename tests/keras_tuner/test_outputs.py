@@ -5,7 +5,8 @@ import pytest
 
 import unitune.keras_tuner as keras_tuner
 from unitune.engine.lift.base import Unfusable
-from unitune.keras_tuner.engine.fit_call import Rows, read_fit
+from unitune.keras_tuner.engine.fit_call import read_fit
+from unitune.keras_tuner.engine.fit_rows import Rows
 from unitune.models import backend
 
 RNG = np.random.default_rng(0)

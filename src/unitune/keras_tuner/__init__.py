@@ -3,13 +3,16 @@
 Names, signatures and meaning are those of KerasTuner 1.4; trials that the fused engine can train are trained together.
 """
 
-from unitune.keras_tuner import engine, errors, oracles, protos, tuners
+from unitune.keras_tuner import applications, engine, errors, oracles, protos, tuners
 from unitune.keras_tuner.engine.objective import Objective
 from unitune.keras_tuner.engine.oracle import Oracle, synchronized
 from unitune.keras_tuner.engine.tuner import Tuner
 from unitune.keras_tuner.tuners import BayesianOptimization, GridSearch, Hyperband, RandomSearch, SklearnTuner
 from unitune.space.hyperparameters import HyperParameter, HyperParameters
 from unitune.tuner.hypermodel import HyperModel
+
+__version__ = "1.4.8"
+"""The version of KerasTuner whose names these are."""
 
 __all__ = [
     "BayesianOptimization",
@@ -23,6 +26,7 @@ __all__ = [
     "RandomSearch",
     "SklearnTuner",
     "Tuner",
+    "applications",
     "engine",
     "errors",
     "oracles",

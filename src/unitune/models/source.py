@@ -124,6 +124,28 @@ class LiveModel:
         return model
 
 
+class KeptModel(LiveModel):
+    """A model that a function of the user's own has built, and would build the same again: lent as it is.
+
+    Args:
+        model: Gives the model.
+        input_shape: As of `BuiltModel`.
+    """
+
+    ships = True
+
+    def __init__(self, model: Callable[[], keras.Model], input_shape: tuple[Any, ...]) -> None:
+        super().__init__(None, input_shape)
+        self._get = model
+
+    @contextmanager
+    def lent(self, seed: int) -> Iterator[keras.Model]:
+        """The model, in the state in which the function left it."""
+        self._model = self._get()
+        with super().lent(seed) as model:
+            yield model
+
+
 def _build(model: Any, input_shape: tuple[Any, ...]) -> None:
     """Makes the model ready for `fit`: built, with metrics where Keras 3 takes them."""
     put_metrics_in_place(model)

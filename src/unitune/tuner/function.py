@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from unitune.data.arrays import Split
+from unitune.data.arrays import Split, n_rows
 from unitune.data.dataset import Dataset
 from unitune.data.load import dataset as read_dataset
 from unitune.engine.contract import Engine
@@ -34,8 +34,8 @@ from unitune.space.hyperparameters import HyperParameters
 from unitune.space.parse import domain
 from unitune.tuner.adopted import check_one_output, inputs_of, takes_text
 from unitune.tuner.hypermodel import HyperModel, as_hypermodel, overrides_fit
-from unitune.tuner.keras_callbacks import OfFit, with_callback
-from unitune.tuner.light_build import light_variables, watched_weights
+from unitune.tuner.keras_callbacks import OfFit, read_callbacks
+from unitune.tuner.light_build import LightVariables, light_variables, watched_weights
 from unitune.tuner.loop import Network
 from unitune.tuner.outputs import Failures, outputs_of, why_not
 from unitune.tuner.problem import Problem
@@ -191,15 +191,8 @@ class Function:
     def network(self, configuration: Mapping[str, Any], problem: Problem) -> Network:
         """The network of a configuration; where the function raises, one that `failing` knows."""
         try:
-            with light_variables():
-                return self._read(configuration, problem, light=True)
-        except SpaceError:
-            raise
-        except Exception as error:
-            logger.debug("a model is built with its weights: %r", error)
-        # The function may look at weights, which were not there; or it raises, and now does so in earnest.
-        try:
-            return self._read(configuration, problem, light=False)
+            with light_variables() as light:
+                return self._read(configuration, problem, light)
         except SpaceError:
             raise
         except Exception as error:
@@ -218,7 +211,7 @@ class Function:
         """The engine, with members whose models could not be built as failures."""
         return self.failures.before(engine)
 
-    def _read(self, configuration: Mapping[str, Any], problem: Problem, *, light: bool) -> Network:
+    def _read(self, configuration: Mapping[str, Any], problem: Problem, light: LightVariables) -> Network:
         hp = self._hyperparameters(configuration)
         with watched_weights() as assigned:
             model = self.hypermodel.build(hp)
@@ -235,7 +228,9 @@ class Function:
         if overrides_fit(self.hypermodel):
             found = self._fit_arguments(hp, split, training.epochs, model)
             try:
-                training = _as_fitted(found, training)
+                size = found.get("batch_size") or training.batch_size
+                steps = {-(-n_rows(one.x_train) // size) for one in problem.splits}
+                training = _as_fitted(found, training, steps.pop() if len(steps) == 1 else None)
             except OfFit as told:
                 training = _as_fitted({**found, "callbacks": ()}, training)
                 callbacks = partial(self._callbacks, dict(configuration), split, training.epochs)
@@ -369,14 +364,12 @@ def _offered(
     )
 
 
-def _as_fitted(arguments: Mapping[str, Any], training: Training) -> Training:
-    settings: dict[str, Any] = {}
-    for name in ("batch_size", "epochs", "shuffle"):
-        if arguments.get(name) is not None:
-            settings[name] = arguments[name]
-    for callback in arguments.get("callbacks") or ():
-        settings |= with_callback(callback, training)
-    return replace(training, **settings)
+def _as_fitted(arguments: Mapping[str, Any], training: Training, steps: int | None = None) -> Training:
+    """A training with the arguments of `fit` in it; `steps` are those of an epoch, where they are known."""
+    settings = {
+        name: arguments[name] for name in ("batch_size", "epochs", "shuffle") if arguments.get(name) is not None
+    }
+    return read_callbacks(arguments.get("callbacks"), replace(training, **settings), steps)[0]
 
 
 def training_with(training: Training, callbacks: Any) -> Training:

@@ -88,6 +88,10 @@ def as_hypermodel(given: Any) -> HyperModel | None:
     """
     if given is None or isinstance(given, HyperModel):
         return given
+    if not isinstance(given, type) and all(
+        hasattr(given, name) for name in ("build", "fit", "declare_hyperparameters")
+    ):
+        return given  # type: ignore[no-any-return]  # one of KerasTuner's own, which means the same
     if not callable(given):
         raise OptionError(
             "the `hypermodel` argument should be either a function of `hp` or a `HyperModel`",
@@ -99,4 +103,5 @@ def as_hypermodel(given: Any) -> HyperModel | None:
 
 def overrides_fit(hypermodel: HyperModel) -> bool:
     """Whether it trains in a way of its own."""
-    return type(hypermodel).fit is not HyperModel.fit
+    own = hypermodel.fit
+    return not (own.__qualname__ == "HyperModel.fit" and own.__module__.split(".")[0] in ("unitune", "keras_tuner"))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from unitune.errors import OptionError
-from unitune.models.blueprint import EarlyStopping, Plateau, Training
+import numpy as np
+
+from unitune.models import backend
+from unitune.models.blueprint import EarlyStopping, Plateau, Schedule, Training
 from unitune.models.identity import NotPlain, read
 
 # What a callback notes while a model is trained, and begins anew the next time.
@@ -23,16 +27,6 @@ def check_callback(callback: Any) -> str:
     """
     read(callback, "callbacks", "callback", ignore=_NOTES)
     return type(callback).__name__
-
-
-def _more_is_better(training: Training, metric: str) -> bool | None:
-    """What Keras takes for better of a metric, by the name under which it is logged; None where it wants to be told."""
-    for one in training.metrics:
-        if isinstance(one, str) and one == metric:
-            return one == "accuracy"
-        if not isinstance(one, str) and one.name == metric:
-            return one.more_is_better
-    return False if metric == "loss" else None
 
 
 def stopping_of(callback: Any, monitor: str, *, maximize: bool) -> EarlyStopping:
@@ -65,32 +59,121 @@ class OfFit(Exception):  # noqa: N818  (a finding, not a failure: the member run
     """A callback that only `fit` can call; the message is the reason that the user reads."""
 
 
-def with_callback(callback: Any, training: Training) -> dict[str, Any]:
-    """What a callback of `fit` is as an argument of `Training`, where programs have to know all of it.
+@dataclass(frozen=True, kw_only=True)
+class Logged:
+    """A metric that `fit` logs.
+
+    Attributes:
+        engine_name: The name under which programs give it back.
+        more_is_better: What Keras takes for better where it is not told; None where it wants to be told, as for what
+            belongs to one of several outputs.
+    """
+
+    engine_name: str
+    more_is_better: bool | None
+
+
+def logged_by(training: Training) -> dict[str, Logged]:
+    """What `fit` logs of a training, by its name, where programs know it by the same."""
+    found = {name: Logged(engine_name=name, more_is_better=None) for name in training.metric_names}
+    for one in () if training.outputs else training.metrics:
+        name, more = (one, one == "accuracy") if isinstance(one, str) else (one.name, one.more_is_better)
+        found[name] = Logged(engine_name=name, more_is_better=more)
+    return found
+
+
+def read_callbacks(
+    callbacks: Any,
+    training: Training,
+    steps: int | None,
+    *,
+    validates: bool = True,
+    logged: Mapping[str, Logged] | None = None,
+    told: Callable[[Any, str], bool] = lambda callback, name: False,
+) -> tuple[Training, list[Any]]:
+    """Callbacks of `fit` as part of a training.
+
+    Args:
+        callbacks: As they were given to `fit`: one, or lists of them.
+        training: What they are added to.
+        steps: Of an epoch; None where that is not known.
+        validates: Whether there are validation rows.
+        logged: The metrics, by the names under which `fit` logs them; those of the training if not given.
+        told: Whether a callback, with the name of its class, can be told of the training afterwards.
+
+    Returns:
+        The training, and the callbacks to tell afterwards.
 
     Raises:
-        OfFit: It is neither `EarlyStopping` nor `ReduceLROnPlateau` on what is logged, or is not Keras's own.
-        OptionError: Keras refuses it, too.
+        OfFit: One of them needs the model while it is trained, or has no form in programs.
     """
-    logged = ("loss", *training.metric_names)
-    try:
-        name = check_callback(callback)
-    except NotPlain as told:
-        raise OfFit(str(told)) from None
-    if name in ("TerminateOnNaN", "History"):  # a member whose loss is no number ends in any case
-        return {}
-    metric = getattr(callback, "monitor", "").removeprefix("val_")
-    if name not in ("EarlyStopping", "ReduceLROnPlateau"):
-        raise OfFit(f"the callback `{name}` needs the model while it is trained")
-    if metric not in logged:
-        raise OfFit(f"`{name}` on `{callback.monitor}`, which no program logs, has no fused form")
-    maximize = _more_is_better(training, metric) if callback.mode == "auto" else callback.mode == "max"
-    if maximize is None:
-        raise OptionError(
-            f"`{name}` on `{callback.monitor}` must be told whether more of it is better",
-            "got mode='auto', as which Keras refuses it, too",
-            "Write `mode='max'` or `mode='min'`.",
-        )
-    if name == "EarlyStopping":
-        return {"early_stopping": stopping_of(callback, callback.monitor, maximize=maximize)}
-    return {"plateau": plateau_of(callback, callback.monitor, maximize=maximize)}
+    known = logged_by(training) if logged is None else logged
+    later: list[Any] = []
+    for callback in backend.ensure().tree.flatten(callbacks or []):
+        try:
+            name = check_callback(callback)
+        except NotPlain as reason:
+            if told(callback, ""):
+                later.append(callback)
+                continue
+            raise OfFit(str(reason)) from None
+        if name == "EarlyStopping" and training.early_stopping is None:
+            monitor, maximize = monitored(callback, known, validates)
+            training = replace(training, early_stopping=stopping_of(callback, monitor, maximize=maximize))
+        elif name == "ReduceLROnPlateau" and training.plateau is None:
+            monitor, maximize = monitored(callback, known, validates)
+            training = replace(training, plateau=plateau_of(callback, monitor, maximize=maximize))
+        elif name == "LearningRateScheduler" and training.schedule == Schedule() and steps is not None:
+            training = _scheduled(callback.schedule, training, steps)
+        elif name in ("TerminateOnNaN", "History", "ProgbarLogger"):
+            pass  # a member whose loss is no number ends in any case; the rest is there anyhow
+        elif told(callback, name):
+            later.append(callback)
+        else:
+            raise OfFit(f"the callback `{name}` needs the model while it is trained")
+    if training.plateau is not None and training.schedule != Schedule():
+        raise OfFit("`ReduceLROnPlateau` beside a schedule of the learning rate has no fused form")
+    return training, later
+
+
+def monitored(callback: Any, logged: Mapping[str, Logged], validates: bool) -> tuple[str, bool]:
+    """What a callback looks at, by the name that programs know, and whether more of it is better."""
+    callback_name = type(callback).__name__
+    prefix = "val_" if callback.monitor.startswith("val_") else ""
+    name = callback.monitor.removeprefix("val_")
+    if name not in ("loss", *logged):
+        raise OfFit(f"`{callback_name}` on `{callback.monitor}`, which no program logs, has no fused form")
+    if prefix and not validates:
+        raise OfFit(f"`{callback_name}` without validation rows has no fused form")
+    more = False if name == "loss" else logged[name].more_is_better
+    if callback.mode != "auto":
+        more = callback.mode == "max"
+    if more is None:
+        raise OfFit(f"`{callback_name}` on `{callback.monitor}` must be told its `mode`")
+    return prefix + ("loss" if name == "loss" else logged[name].engine_name), more
+
+
+def _scheduled(function: Any, training: Training, steps: int) -> Training:
+    """The rates that the function gives for each epoch, as a schedule over the steps."""
+    keras = backend.ensure()
+    rates = []
+    rate = training.optimizer.learning_rate
+    for epoch in range(training.epochs):
+        rate = float(np.asarray(rate, keras.config.floatx()))  # the optimizer's own
+        try:
+            rate = float(function(epoch, rate))
+        except TypeError:  # the older form
+            rate = float(function(epoch))
+        rates.append(rate)
+
+    class ByEpoch(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc, name-defined]
+        def __call__(self, step: Any) -> Any:
+            table = keras.ops.convert_to_tensor(rates, keras.config.floatx())
+            epoch = keras.ops.cast(step, "int32") // steps
+            return keras.ops.take(table, keras.ops.minimum(epoch, len(rates) - 1))
+
+        def get_config(self) -> dict[str, Any]:
+            return {}
+
+    optimizer = replace(training.optimizer, learning_rate=1.0)
+    return replace(training, optimizer=optimizer, schedule=Schedule(name="keras", source=ByEpoch()))

@@ -11,10 +11,7 @@ from unitune.models import adopt, backend
 from unitune.models.blueprint import Blueprint, LayerSpec, Training
 from unitune.models.shapes import is_known
 from unitune.records import Array
-
-
-class NeedsWeights(Exception):  # noqa: N818 - not a failure: the model is built again
-    """A model must be built with its weights to be read."""
+from unitune.tuner.light_build import LightVariables
 
 
 def read_network(
@@ -22,7 +19,7 @@ def read_network(
     input_shape: tuple[Any, ...],
     assigned: set[int],
     *,
-    light: bool = False,
+    light: LightVariables | None = None,
     n_outputs: int | None = 1,
 ) -> tuple[Blueprint, Training, tuple[Array, ...] | None]:
     """Reads a compiled model, building it only where that is needed.
@@ -31,7 +28,7 @@ def read_network(
         model: What the user's function returned.
         input_shape: Of one row.
         assigned: The ids of the Keras variables that the user set while building it.
-        light: Whether it was built without its weights (`unitune.tuner.light_build`).
+        light: Its variables, where it was built without weights; they are made real where they matter.
         n_outputs: How many outputs it must have; None for any number.
 
     Returns:
@@ -39,7 +36,6 @@ def read_network(
 
     Raises:
         OptionError: It is not compiled, or takes other rows.
-        NeedsWeights: It was built without its weights, and they matter.
     """
     known = read_unbuilt(model) if n_outputs in (None, 1) else None
     if known is not None:
@@ -48,8 +44,8 @@ def read_network(
     blueprint, training, _ = adopt.adopt(model, input_shape, weights=False, n_outputs=n_outputs)
     frozen = any(not layer.trainable for layer in model.layers) or blueprint.keeps_weights
     mine = frozen or (was_built and any(id(variable) in assigned for variable in model.weights))
-    if light and (mine or not blueprint.layers):
-        raise NeedsWeights
+    if light is not None and (mine or not blueprint.layers):
+        light.make_real()
     if blueprint.layers:
         blueprint = replace(blueprint, template=None)  # which would keep the model alive
     return blueprint, training, tuple(np.array(weight) for weight in model.get_weights()) if mine else None

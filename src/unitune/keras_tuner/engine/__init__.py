@@ -5,6 +5,7 @@ import unitune.keras_tuner.engine.conditions as conditions
 import unitune.keras_tuner.engine.hypermodel as hypermodel
 import unitune.keras_tuner.engine.hyperparameters as hyperparameters
 import unitune.keras_tuner.engine.metrics_tracking as metrics_tracking
+import unitune.keras_tuner.engine.multi_execution_tuner as multi_execution_tuner
 import unitune.keras_tuner.engine.objective as objective
 import unitune.keras_tuner.engine.oracle as oracle
 import unitune.keras_tuner.engine.trial as trial
@@ -17,6 +18,7 @@ __all__ = [
     "hypermodel",
     "hyperparameters",
     "metrics_tracking",
+    "multi_execution_tuner",
     "objective",
     "oracle",
     "trial",

@@ -10,6 +10,7 @@ import shutil
 import time
 import traceback
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 IDLE_S = 0.01
 MAX_EXPLORING_BUILDS = 100
+TYPOS = (NameError, AttributeError, TypeError, ImportError)
 
 
 def why_no_score(trial: Trial) -> str:
@@ -73,6 +75,14 @@ class BaseTuner(Stateful):
             warnings.warn("The argument `logger` has no effect any more.", DeprecationWarning, stacklevel=3)
         if kwargs:
             raise OptionError(f"Unrecognized arguments {sorted(kwargs)} of {type(self).__name__}")
+        server = sorted(name for name in os.environ if name.startswith("KERASTUNER_ORACLE_"))
+        if server:
+            raise OptionError(
+                "a search is not shared among processes by a server of KerasTuner's here",
+                f"`{server[0]}` is set",
+                'Unset it: the trials of a search are trained together anyway. `unitune.tune(..., executor="ray")` '
+                "spreads a search over machines.",
+            )
         self.oracle = oracle
         self.hypermodel: Any = as_hypermodel(hypermodel)
         self.directory = directory or "."
@@ -107,10 +117,12 @@ class BaseTuner(Stateful):
         for _ in range(MAX_EXPLORING_BUILDS):
             try:
                 self.hypermodel.build(hp)
-            except SpaceError:
+            except (SpaceError, *TYPOS):
                 raise
             except Exception as error:
-                # The search tells of a function that raises, and counts its failures; what was asked for is kept.
+                if not seen and not errors.is_one(error, errors.FailedTrialError):
+                    raise  # with the defaults: it is the function that is wrong
+                # Elsewhere the search tells of it, and counts its failures; what was asked for is kept.
                 logger.debug("build raised while its space was explored: %s", error)
             self.oracle.update_space(hp)
             seen += [scope for scope in hp.active_scopes if scope not in seen]
@@ -166,8 +178,12 @@ class BaseTuner(Stateful):
         )
 
     def _try_run_and_update_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> None:
+        self._try(trial, lambda: self._run_and_update_trial(trial, *fit_args, **fit_kwargs))
+
+    def _try(self, trial: Trial, run: Callable[[], Any]) -> None:
+        """Runs a trial, whose failure it notes."""
         try:
-            self._run_and_update_trial(trial, *fit_args, **fit_kwargs)
+            run()
             trial.status = TrialStatus.COMPLETED
         except errors.FatalError:
             raise
@@ -175,8 +191,15 @@ class BaseTuner(Stateful):
             self._note_failure(trial, error)
 
     def _note_failure(self, trial: Trial, error: Exception) -> None:
-        """Keeps the traceback, and prints each different one once."""
-        trial.status = TrialStatus.FAILED if isinstance(error, errors.FailedTrialError) else TrialStatus.INVALID
+        """Keeps the traceback, and prints each different one once.
+
+        Raises:
+            FatalError: It is one of KerasTuner's own.
+        """
+        if errors.is_one(error, errors.FatalError):
+            raise errors.FatalError(str(error)) from error
+        failed = errors.is_one(error, errors.FailedTrialError)
+        trial.status = TrialStatus.FAILED if failed else TrialStatus.INVALID
         trial.message = users_traceback(error)
         shown = "".join(traceback.format_exception_only(error))
         if self.oracle.verbose and shown not in self._shown_failures:
@@ -188,7 +211,10 @@ class BaseTuner(Stateful):
         return self.__dict__.setdefault("_failures", set())  # type: ignore[no-any-return]
 
     def _run_and_update_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> None:
-        results = self.run_trial(trial, *fit_args, **fit_kwargs)
+        self._note_results(trial, self.run_trial(trial, *fit_args, **fit_kwargs))
+
+    def _note_results(self, trial: Trial, results: Any) -> None:
+        """Tells the oracle what `run_trial` returned."""
         if self.oracle.get_trial(trial.trial_id).metrics.exists(self.oracle.objective.name):
             warnings.warn(
                 "`run_trial` reports its metrics by returning them. Please remove the call of `oracle.update_trial`.",
@@ -291,7 +317,8 @@ class BaseTuner(Stateful):
 
         Returns:
             `trial`, `status`, `score`, `score_1`, `score_2`, ... for each execution, the hyperparameters
-            (a function by its name; missing where inactive), `best_epoch` (counted from 1), `engine`, `engine_reason`.
+            (a function by its name; missing where inactive), `best_epoch` (counted from 1), `engine`, `engine_reason`;
+            where trials failed, `error` says why.
         """
         import pandas as pd
 
@@ -303,11 +330,13 @@ class BaseTuner(Stateful):
             row |= {f"score_{number}": value for number, value in enumerate(each, 1) if len(each) > 1}
             row |= trial.hyperparameters.labels()
             row["best_epoch"] = (trial.best_step or 0) + 1
-            rows.append(row | {"engine": trial.engine, "engine_reason": trial.engine_reason})
+            row |= {"engine": trial.engine, "engine_reason": trial.engine_reason}
+            failed = trial.status != TrialStatus.COMPLETED and trial.status != TrialStatus.RUNNING
+            rows.append(row | ({"error": why_no_score(trial)} if failed else {}))
         # A column at a time, so that the value None is not what is missing.
         names = dict.fromkeys(name for row in rows for name in row)
         table = pd.DataFrame({name: setting_column([row.get(name, math.nan) for row in rows]) for name in names})
-        last = [name for name in ("best_epoch", "engine", "engine_reason") if name in table]
+        last = [name for name in ("best_epoch", "engine", "engine_reason", "error") if name in table]
         first = [name for name in table if str(name) in ("trial", "status", "score") or str(name).startswith("score_")]
         return table[[*first, *(name for name in table if name not in (*first, *last)), *last]]
 

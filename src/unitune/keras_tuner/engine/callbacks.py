@@ -2,65 +2,69 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from unitune.engine.lift.base import Unfusable
+from unitune.keras_tuner.engine import tuner_utils
 from unitune.models import backend
-from unitune.models.blueprint import Schedule, Training
-from unitune.models.identity import NotPlain
-from unitune.tuner.keras_callbacks import check_callback, plateau_of, stopping_of
+from unitune.models.blueprint import Training
+from unitune.tuner import keras_callbacks
+from unitune.tuner.keras_callbacks import Logged, OfFit, monitored
 
-
-@dataclass(frozen=True, kw_only=True)
-class Logged:
-    """A metric that `fit` logs.
-
-    Attributes:
-        engine_name: The name under which programs give it back.
-        more_is_better: What Keras takes for better where it is not told; None where it wants to be told, as for what
-            belongs to one of several outputs.
-    """
-
-    engine_name: str
-    more_is_better: bool | None
+__all__ = ["Logged", "Replay", "read_callbacks"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Replay:
-    """A callback that only writes down what was logged, or the best weights: it is told when the member is done."""
+    """A callback that only writes down what was logged, or the best weights: it is told when the member is done.
+
+    Attributes:
+        callback: It.
+        steps: Of an epoch.
+    """
 
     callback: Any
+    steps: int = 1
 
-    def run(
-        self,
-        history: Mapping[str, Sequence[float]],
-        epochs: Sequence[int],
-        folder: Path | None,
-        model: Callable[[], Any],
-    ) -> None:
+    @property
+    def needs_model(self) -> bool:
+        """Whether it looks at the model."""
+        return type(self.callback).__name__ in ("ModelCheckpoint", "TensorBoard")
+
+    def run(self, history: Mapping[str, Sequence[float]], epochs: Sequence[int], model: Callable[[], Any]) -> None:
         """Tells the callback of every epoch; `model` gives the model as it was in its best epoch."""
-        if type(self.callback).__name__ == "ModelCheckpoint":
-            _save_best(self.callback, history, epochs, model)
+        callback = self.callback
+        if type(callback).__name__ == "ModelCheckpoint":
+            _save_best(callback, history, epochs, model)
             return
-        if type(self.callback).__name__ == "TensorBoard":
-            _write_scalars(folder or Path(str(self.callback.log_dir)), history, epochs)
-            return
-        self.callback.set_params({"epochs": len(epochs), "steps": None, "verbose": 0})
-        self.callback.on_train_begin()
+        callback.set_params({"epochs": len(epochs), "steps": None, "verbose": 0})
+        if self.needs_model:
+            callback.set_model(model())
+        callback.on_train_begin()
         for position, epoch in enumerate(epochs):
-            self.callback.on_epoch_end(epoch, {name: values[position] for name, values in history.items()})
-        self.callback.on_train_end()
+            logs = {name: values[position] for name, values in history.items()}
+            if self.needs_model:
+                self._as_after(epoch, logs)
+            callback.on_epoch_end(epoch, logs)
+        callback.on_train_end()
+
+    def _as_after(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Has the optimizer say what it would after an epoch, and tells of the validation rows as `fit` does."""
+        optimizer = self.callback.model.optimizer
+        optimizer.iterations.assign((epoch + 1) * self.steps)
+        if "learning_rate" in logs:
+            optimizer.learning_rate = logs["learning_rate"]
+        held_out = {name.removeprefix("val_"): value for name, value in logs.items() if name.startswith("val_")}
+        if held_out:
+            self.callback.on_test_begin()
+            self.callback.on_test_end(held_out)
 
 
 def read_callbacks(
-    callbacks: Sequence[Any],
+    callbacks: Any,
     training: Training,
     steps: int,
     *,
@@ -84,55 +88,37 @@ def read_callbacks(
     Raises:
         Unfusable: One of them needs the model while it is trained.
     """
-    replays: list[Replay] = []
-    logs_rate = False
-    each: list[Any] = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
-    for callback in each:
-        try:
-            name = check_callback(callback)
-        except NotPlain as told:
-            raise Unfusable(str(told)) from None
-        if name == "EarlyStopping" and training.early_stopping is None:
-            monitor, maximize = _monitored(callback, logged, validates)
-            training = replace(training, early_stopping=stopping_of(callback, monitor, maximize=maximize))
-        elif name == "ReduceLROnPlateau" and training.plateau is None:
-            monitor, maximize = _monitored(callback, logged, validates)
-            logs_rate = True
-            training = replace(training, plateau=plateau_of(callback, monitor, maximize=maximize))
-        elif name == "LearningRateScheduler" and training.schedule == Schedule():
-            logs_rate = True
-            training = _scheduled(callback.schedule, training, steps)
-        elif name in ("TerminateOnNaN", "History", "ProgbarLogger"):
-            pass  # a member whose loss is no number ends in any case; the rest is there anyhow
-        elif name == "CSVLogger" or (name == "TensorBoard" and not callback.histogram_freq):
-            if name == "TensorBoard" and importlib.util.find_spec("tensorflow") is None:
-                raise Unfusable("`TensorBoard` writes with TensorFlow, which is not installed")
-            replays.append(Replay(callback=callback))
-        elif name == "ModelCheckpoint":
+
+    def told(callback: Any, name: str) -> bool:
+        if name == "ModelCheckpoint":
             _check_checkpoint(callback, logged, validates, kept)
-            replays.append(Replay(callback=callback))
-        else:
-            raise Unfusable(f"the callback `{name}` needs the model while it is trained")
-    if training.plateau is not None and training.schedule != Schedule():
-        raise Unfusable("`ReduceLROnPlateau` beside a schedule of the learning rate has no fused form")
-    return training, replays, logs_rate
+            return True
+        hparams = type(callback).__module__.startswith("tensorboard.plugins.hparams")
+        return hparams or name == "CSVLogger" or (name == "TensorBoard" and _by_epoch(callback))
+
+    # What the tuner's own do is done for all members of a batch.
+    own = tuner_utils.TunerCallback, tuner_utils.SaveBestEpoch
+    each = [one for one in backend.ensure().tree.flatten(callbacks) if not isinstance(one, own)]
+    before = training
+    try:
+        training, later = keras_callbacks.read_callbacks(
+            each, training, steps, validates=validates, logged=logged, told=told
+        )
+    except OfFit as reason:
+        raise Unfusable(str(reason)) from None
+    logs_rate = training.plateau is not before.plateau or training.schedule is not before.schedule
+    return training, [Replay(callback=one, steps=steps) for one in later], logs_rate
 
 
-def _monitored(callback: Any, logged: Mapping[str, Logged], validates: bool) -> tuple[str, bool]:
-    """What a callback looks at, by the name that programs know, and whether more of it is better."""
-    callback_name = type(callback).__name__
-    prefix = "val_" if callback.monitor.startswith("val_") else ""
-    name = callback.monitor.removeprefix("val_")
-    if name not in ("loss", *logged):
-        raise Unfusable(f"`{callback_name}` on `{callback.monitor}`, which no program logs, has no fused form")
-    if prefix and not validates:
-        raise Unfusable(f"`{callback_name}` without validation rows has no fused form")
-    more = False if name == "loss" else logged[name].more_is_better
-    if callback.mode != "auto":
-        more = callback.mode == "max"
-    if more is None:
-        raise Unfusable(f"`{callback_name}` on `{callback.monitor}` must be told its `mode`")
-    return prefix + ("loss" if name == "loss" else logged[name].engine_name), more
+def _by_epoch(board: Any) -> bool:
+    """Whether a `TensorBoard` writes what is known once an epoch is over."""
+    return not (
+        board.histogram_freq
+        or board.embeddings_freq
+        or board.write_steps_per_second
+        or board.update_freq != "epoch"
+        or board._should_trace
+    )
 
 
 def _check_checkpoint(
@@ -140,13 +126,13 @@ def _check_checkpoint(
 ) -> None:
     """Refuses what needs other weights than those that a program keeps: of one epoch, the best by the objective."""
     if not callback.save_best_only or callback.save_freq != "epoch" or "{" in str(callback.filepath):
-        raise Unfusable("`ModelCheckpoint` that saves more than the best epoch has no fused form")
+        raise OfFit("`ModelCheckpoint` that saves more than the best epoch has no fused form")
     if callback.best is not None:
-        raise Unfusable("`ModelCheckpoint` with a first threshold has no fused form")
-    monitored = _monitored(callback, logged, validates)
-    callback.mode = "max" if monitored[1] else "min"  # it will be told of by a model that cannot tell
-    if monitored != kept:
-        raise Unfusable(f"`ModelCheckpoint` on `{callback.monitor}`, which is not the objective, has no fused form")
+        raise OfFit("`ModelCheckpoint` with a first threshold has no fused form")
+    looked_at = monitored(callback, logged, validates)
+    callback.mode = "max" if looked_at[1] else "min"  # it will be told of by a model that cannot tell
+    if looked_at != kept:
+        raise OfFit(f"`ModelCheckpoint` on `{callback.monitor}`, which is not the objective, has no fused form")
 
 
 def _save_best(
@@ -162,45 +148,3 @@ def _save_best(
             best = position
     callback.set_model(model())
     callback.on_epoch_end(epochs[best], {name: one[best] for name, one in history.items()})
-
-
-def _scheduled(function: Any, training: Training, steps: int) -> Training:
-    """The rates that the function gives for each epoch, as a schedule over the steps."""
-    keras = backend.ensure()
-    rates = []
-    rate = training.optimizer.learning_rate
-    for epoch in range(training.epochs):
-        rate = float(np.asarray(rate, keras.config.floatx()))  # the optimizer's own
-        try:
-            rate = float(function(epoch, rate))
-        except TypeError:  # the older form
-            rate = float(function(epoch))
-        rates.append(rate)
-
-    class ByEpoch(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc, name-defined]
-        def __call__(self, step: Any) -> Any:
-            table = keras.ops.convert_to_tensor(rates, keras.config.floatx())
-            epoch = keras.ops.cast(step, "int32") // steps
-            return keras.ops.take(table, keras.ops.minimum(epoch, len(rates) - 1))
-
-        def get_config(self) -> dict[str, Any]:
-            return {}
-
-    optimizer = replace(training.optimizer, learning_rate=1.0)
-    return replace(training, optimizer=optimizer, schedule=Schedule(name="keras", source=ByEpoch()))
-
-
-def _write_scalars(folder: Path, history: Mapping[str, Sequence[float]], epochs: Sequence[int]) -> None:
-    """The curves as the TensorBoard callback writes them; the writer is TensorFlow's, `tensorboard` is not needed."""
-    import tensorflow as tf
-
-    for part, prefix in (("train", ""), ("validation", "val_")):
-        chosen = {name: values for name, values in history.items() if name.startswith("val_") == bool(prefix)}
-        if not chosen:
-            continue
-        writer = tf.summary.create_file_writer(str(folder / part))
-        with writer.as_default():
-            for position, epoch in enumerate(epochs):
-                for name, values in chosen.items():
-                    tf.summary.scalar(f"epoch_{name.removeprefix(prefix)}", values[position], step=epoch)
-        writer.close()

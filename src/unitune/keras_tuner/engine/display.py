@@ -35,7 +35,8 @@ class Display(Stateful):
         now = datetime.now()
         self.search_start = self.search_start or now
         self.trial_start[trial.trial_id] = now
-        self.trial_number[trial.trial_id] = len(self.oracle.trials)
+        # A trial that is tried again keeps its number.
+        self.trial_number.setdefault(trial.trial_id, len(self.oracle.trials))
         if self.verbose < 1:
             return
         print(f"\nTrial {self.trial_number[trial.trial_id]}{self._of_how_many()} begins\n")

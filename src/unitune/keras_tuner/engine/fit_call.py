@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from hashlib import blake2b
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from unitune.data.arrays import Split, as_inputs, n_rows, row_shape, take_rows
-from unitune.data.batches import ChangingRowsError, InMemory, comes_in_batches, is_py_dataset, read_batches
 from unitune.data.fitting import why_misfit
 from unitune.engine.lift.base import Unfusable
+from unitune.engine.losses import is_of_own_class
 from unitune.engine.metrics import check_axes, metric_name
-from unitune.errors import DataError, OptionError
+from unitune.errors import OptionError
 from unitune.keras_tuner.engine.callbacks import Logged, Replay, read_callbacks
+from unitune.keras_tuner.engine.fit_rows import Rows
 from unitune.keras_tuner.engine.objective import Objective
 from unitune.models import backend
 from unitune.models.adopt import input_keys, why_own_fit
 from unitune.models.blueprint import Blueprint, EarlyStopping, MetricSpec, Training
 from unitune.models.compiled import compiled_outputs, gives_dictionary, output_names
 from unitune.models.compiled_metrics import read_metric
+from unitune.models.frozen import Parted, parted
 from unitune.models.shapes import output_shapes
 from unitune.records import Array
+from unitune.tuner.light_build import LightVariables
 from unitune.tuner.outputs import loss_name
 from unitune.tuner.reading import read_network
+
+logger = logging.getLogger(__name__)
 
 NEVER = 10**6
 """A patience that no training outlasts: nothing stops, and the weights of the best epoch are kept."""
@@ -45,6 +50,7 @@ class FitCall:
         validates: Whether there are validation rows.
         first_epoch: Epochs before it are not part of the history.
         input_shape: Of one row; for several inputs a tuple of shapes.
+        parts: A model whose frozen part is computed once: the blueprint is that of the rest.
     """
 
     blueprint: Blueprint
@@ -57,74 +63,7 @@ class FitCall:
     first_epoch: int
     input_shape: tuple[Any, ...]
     logs_rate: bool
-
-
-@dataclass(kw_only=True, eq=False)
-class Rows:
-    """The different rows that calls of `fit` brought, each once."""
-
-    splits: list[Split] = field(default_factory=list)
-    _numbers: dict[Any, int] = field(default_factory=dict)
-    _alive: list[Any] = field(default_factory=list)  # keeps the ids below valid
-    _read: dict[int, InMemory | str] = field(default_factory=dict)  # or why they cannot be read
-    _digests: dict[int, bytes] = field(default_factory=dict)
-
-    def read(self, call: dict[str, Any]) -> None:
-        """Puts arrays in the place of rows that come in batches; the same object is read once."""
-        if comes_in_batches(call["x"]):
-            data = call["x"]
-            if is_py_dataset(data):
-                nothing = backend.ensure().utils.PyDataset.on_epoch_end
-                if call["shuffle"] or type(data).on_epoch_end is not nothing:
-                    raise Unfusable("a `PyDataset` gives other batches in each epoch")
-            read = self._batches(data)
-            call |= {"x": read.x, "y": read.y, "sample_weight": read.weight}
-            call |= {"batch_size": read.sizes[0], "shuffle": read.reorders}
-        held_out = call["validation_data"]
-        if held_out is not None and comes_in_batches(held_out):
-            read = self._batches(held_out)
-            call |= {"validation_batch_size": read.sizes[0], "validation_data": read.arrays}
-
-    def _batches(self, data: Any) -> InMemory:
-        if id(data) not in self._read:
-            self._alive.append(data)
-            self._read[id(data)] = _read_batches(data)
-        read = self._read[id(data)]
-        if isinstance(read, str):
-            raise Unfusable(read)
-        return read
-
-    def number(self, key: tuple[Any, ...], arrays: Sequence[Any], make: Any) -> int:
-        """The number of the split made of these arrays, which is made on first sight."""
-        full = (*key, *(self._digest(array) for array in arrays))
-        if full not in self._numbers:
-            self._numbers[full] = len(self.splits)
-            self.splits.append(make())
-        return self._numbers[full]
-
-    def _digest(self, array: Any) -> Any:
-        if array is None:
-            return None
-        if id(array) not in self._digests:
-            self._alive.append(array)
-            values = np.ascontiguousarray(array)
-            if values.dtype.hasobject:
-                raise Unfusable("the rows are not numbers")
-            text = f"{values.shape}{values.dtype}".encode()
-            self._digests[id(array)] = blake2b(text + values.tobytes(), digest_size=16).digest()
-        return self._digests[id(array)]
-
-
-def _read_batches(data: Any) -> InMemory | str:
-    try:
-        read = read_batches(data)
-    except ChangingRowsError as error:
-        return error.reason
-    except DataError as error:
-        return str(error)
-    if len(set(read.sizes[:-1])) > 1 or read.sizes[-1] > read.sizes[0]:
-        return "the batches are of different sizes"
-    return read
+    parts: Parted | None = None
 
 
 def read_fit(
@@ -135,7 +74,7 @@ def read_fit(
     rows: Rows,
     objective: Objective,
     assigned: set[int],
-    light: bool = False,
+    light: LightVariables | None = None,
     first_epoch: int = 0,
 ) -> FitCall:
     """Reads a call of `fit`.
@@ -146,7 +85,7 @@ def read_fit(
         rows: Takes the rows.
         objective: Whose best epoch's weights are wanted.
         assigned: The ids of the variables that the user set.
-        light: Whether the model was built without its weights.
+        light: Its variables, where it was built without weights.
         first_epoch: With which the tuner's own call begins, whose model was trained up to there. Ours is trained from
             its start; any other `initial_epoch` would make it another training.
 
@@ -178,19 +117,31 @@ def read_fit(
         # `fit` looks for the weights of an output by its number, and fails.
         raise Unfusable("`sample_weight` beside a dictionary of targets needs a dictionary of outputs")
     weight = _array(call["sample_weight"], "sample_weight")
+    if weight is not None and weight.size != len(weight):
+        raise Unfusable("`sample_weight` of more than one axis has no fused form")
     x, y, weight, held_out = _held_out(model, x, y, weight, call)
     if call["class_weight"] is not None:
-        if isinstance(y, tuple):
-            raise Unfusable("`class_weight` is for models with one output")
+        if isinstance(y, tuple) or y.ndim > 2:
+            raise Unfusable("`class_weight` is for models with one output of one axis")
         weight = _with_class_weights(call["class_weight"], y, weight)
 
     input_shape = row_shape(x)
     reason = why_own_fit(model)
     if reason:
         raise Unfusable(reason)
+    parts = _parted(model, input_shape)
+    whole_shape, read = input_shape, model
+    if parts is not None:
+        if light is not None:
+            light.make_real()
+        read, frozen = parts.rest, parts.key(x)
+        if held_out is not None:
+            held_out = (rows.features(parts, frozen, held_out[0]), *held_out[1:])
+        x = rows.features(parts, frozen, x)
+        input_shape = row_shape(x)
     try:
         blueprint, training, initial_weights = read_network(
-            model, input_shape, assigned, light=light, n_outputs=len(as_inputs(y))
+            read, input_shape, assigned, light=light, n_outputs=len(as_inputs(y))
         )
     except OptionError as error:
         raise Unfusable(str(error)) from error
@@ -198,6 +149,9 @@ def read_fit(
         raise Unfusable(getattr(blueprint, "solo_reason", "") or "the model is not a chain of layers that can be read")
 
     _check_targets(blueprint, training, input_shape, y, held_out)
+    pairs = zip(as_inputs(y), training.each_output, strict=False)
+    if any(one.ndim == 1 and is_of_own_class(output.loss) for one, output in pairs):
+        raise Unfusable("Keras gives a loss of a class of your own targets of one axis as they are")
     sparse = tuple(loss_name(output.loss).startswith("sparse_") for output in training.each_output)
     training, logged = _logged_metrics(model, training, sparse, flat=[one.ndim == 1 for one in as_inputs(y)])
     epochs = int(call["epochs"])
@@ -207,9 +161,12 @@ def read_fit(
         epochs=epochs,
         shuffle=bool(call["shuffle"]),
     )
-    if training.outputs and call["validation_batch_size"] not in (None, training.batch_size) and held_out is not None:
-        # TensorFlow's mean of an output's loss is over batches, whatever their size.
-        raise Unfusable("a `validation_batch_size` of its own with several outputs has no fused form")
+    by_batch = training.outputs or any(
+        isinstance(metric, MetricSpec) and metric.given is not None for metric in training.metrics
+    )
+    if by_batch and call["validation_batch_size"] not in (None, training.batch_size) and held_out is not None:
+        # TensorFlow's mean of an output's loss is over batches, whatever their size; so is that of single numbers.
+        raise Unfusable("a `validation_batch_size` of its own has no fused form with several outputs or own metrics")
     steps = -(-n_rows(x) // training.batch_size)
     kept = _kept(objective, logged, validates=held_out is not None)
     training, replays, logs_rate = read_callbacks(
@@ -244,9 +201,24 @@ def read_fit(
         replays=tuple(replays),
         validates=held_out is not None,
         first_epoch=int(call["initial_epoch"]),
-        input_shape=input_shape,
+        input_shape=whole_shape,
         logs_rate=logs_rate,
+        parts=parts,
     )
+
+
+def _parted(model: Any, input_shape: tuple[Any, ...]) -> Parted | None:
+    """A model whose first part is frozen, in two parts; None for any other."""
+    keras = backend.ensure()
+    if all(layer.trainable for layer in model.layers):
+        return None
+    if not model.built and isinstance(model, keras.Sequential):
+        model.build((None, *input_shape))
+    try:
+        return parted(model)
+    except Exception as error:  # a graph that cannot be cut
+        logger.info("a frozen part is not computed by itself", exc_info=error)
+        return None
 
 
 def _kept(objective: Objective, logged: Mapping[str, Logged], *, validates: bool) -> tuple[str, bool] | None:
@@ -265,7 +237,7 @@ def _kept(objective: Objective, logged: Mapping[str, Logged], *, validates: bool
 def _inputs(model: Any, value: Any, name: str) -> Any:
     """The rows as an array, or as a tuple of arrays in the order of the model's inputs."""
     if not isinstance(value, dict | list | tuple):
-        return _array(value, name)
+        return _of_rank(model, _array(value, name))
     keys = input_keys(model)
     if isinstance(value, dict):
         if not keys or not set(keys) <= set(value):
@@ -277,10 +249,23 @@ def _inputs(model: Any, value: Any, name: str) -> Any:
     return arrays if len(arrays) > 1 else arrays[0]
 
 
+def _of_rank(model: Any, x: Any) -> Any:
+    """Rows of the one input of a model with an axis of one more, or one less, as Keras has them."""
+    inputs = list(getattr(model, "inputs", None) or ())
+    if x is None or len(inputs) != 1:
+        return x
+    wanted = tuple(inputs[0].shape)
+    if x.ndim == len(wanted) - 1 and wanted[-1] == 1:
+        return x[..., None]
+    return x[..., 0] if x.ndim == len(wanted) + 1 and x.shape[-1] == 1 else x
+
+
 def _of_outputs(model: Any, value: Any, name: str) -> Any:
     """The targets as an array, or as a tuple of arrays in the order of the model's outputs."""
     outputs = list(getattr(model, "outputs", None) or ())
     if len(outputs) < 2 or not isinstance(value, dict | list | tuple):
+        if isinstance(value, dict) and len(outputs) == 1 and list(value) == list(output_names(model)):
+            (value,) = value.values()
         return _array(value, name)
     if isinstance(value, dict):
         names = output_names(model)
@@ -377,15 +362,10 @@ def _targets(y: Any, sparse: tuple[bool, ...]) -> Any:
 
 
 def _target(y: Any, sparse: bool) -> Any:
-    keras = backend.ensure()
     if sparse:
-        if y.ndim > 2 or (y.ndim == 2 and y.shape[1] != 1):
-            raise Unfusable(f"class numbers of shape {y.shape[1:]} for each row have no fused form")
-        return np.ascontiguousarray(y.reshape(-1), dtype="int32")
-    if y.ndim > 2:
-        raise Unfusable(f"targets of shape {y.shape[1:]} for each row have no fused form")
-    width = int(np.prod(y.shape[1:]))  # which NumPy cannot infer where there are no rows
-    return np.ascontiguousarray(y.reshape(len(y), width), dtype=keras.config.floatx())
+        return np.ascontiguousarray(y.reshape(-1) if y.size == len(y) else y, dtype="int32")
+    wide = y.reshape(len(y), 1) if y.ndim == 1 else y
+    return np.ascontiguousarray(wide, dtype=backend.ensure().config.floatx())
 
 
 def _logged_metrics(
@@ -410,7 +390,7 @@ def _logged_metrics(
         for given in output.metrics:
             name, metric, up = read_metric(given)
             if isinstance(metric, MetricSpec):
-                if metric.reason:
+                if metric.reason and not inspect.isroutine(metric.given):
                     raise Unfusable(metric.reason)
                 if ("sparse" in metric.class_name.lower()) != numbers:
                     raise Unfusable(f"the metric `{name}` with this loss has no fused form")

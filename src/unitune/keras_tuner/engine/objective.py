@@ -122,6 +122,10 @@ def create_objective(objective: Any) -> Objective:
         return DefaultObjective()
     if isinstance(objective, Objective):
         return objective
+    if type(objective).__module__.split(".")[0] == "keras_tuner":  # one of KerasTuner's own
+        if hasattr(objective, "objectives"):
+            return MultiObjective([create_objective(one) for one in objective.objectives])
+        return Objective(name=objective.name, direction=objective.direction)
     if isinstance(objective, str):
         return Objective(name=objective, direction=_direction(objective))
     if isinstance(objective, list | tuple):

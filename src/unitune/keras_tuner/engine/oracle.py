@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from unitune.errors import OptionError
+from unitune.keras_tuner import errors
 from unitune.keras_tuner.engine.display import Display
 from unitune.keras_tuner.engine.objective import Objective, create_objective
-from unitune.keras_tuner.engine.stateful import Stateful
+from unitune.keras_tuner.engine.stateful import Stateful, read_json
 from unitune.keras_tuner.engine.trial import Trial, TrialStatus
 from unitune.space.domains import same
 from unitune.space.hyperparameters import HyperParameters
@@ -111,7 +112,10 @@ class Oracle(Stateful):
                         "got no `hyperparameters`",
                         f"With {name}_new_entries=False, pass `hyperparameters` with all that is to be searched.",
                     )
+        if hyperparameters is not None and not isinstance(hyperparameters, HyperParameters):
+            hyperparameters = HyperParameters.from_config(hyperparameters.get_config())  # KerasTuner's own
         self.hyperparameters = HyperParameters() if hyperparameters is None else hyperparameters
+        self.hyperparameters.first_domain_holds = True
         self.allow_new_entries = allow_new_entries
         self.tune_new_entries = tune_new_entries
         self.max_retries_per_trial = max_retries_per_trial
@@ -289,7 +293,7 @@ class Oracle(Stateful):
         self._save_trial(mine)
         self.save()
         self._display.on_trial_end(mine)
-        self._check_consecutive_failures()
+        self._check_consecutive_failures(mine)
 
     def trial_built(self, trial: Trial) -> None:
         """Learns that a trial's model was built: what it asks for is known before it is trained.
@@ -314,18 +318,19 @@ class Oracle(Stateful):
             trial.status = TrialStatus.FAILED
         return False
 
-    def _check_consecutive_failures(self) -> None:
+    def _check_consecutive_failures(self, trial: Trial) -> None:
+        """Counts the failed trials around one that ended, in the order in which they began."""
+        place = self.start_order.index(trial.trial_id) if trial.trial_id in self.start_order else 0
+        failed = [self.trials[one].status == TrialStatus.FAILED for one in self.start_order]
         failures = 0
-        for trial_id in reversed(self.end_order):
-            trial = self.trials[trial_id]
-            if trial.status != TrialStatus.FAILED:
-                break
-            failures += 1
+        for side in (failed[place::-1], failed[place + 1 :]):
+            failures += next((number for number, one in enumerate(side) if not one), len(side))
+            if not failures:
+                return
         if failures >= self.max_consecutive_failed_trials:
-            last = self.trials[self.end_order[-1]]
-            raise RuntimeError(
+            raise errors.TooManyFailures(
                 f"Number of consecutive failed trials reached the limit of {self.max_consecutive_failed_trials}. "
-                f"The last one:\n{last.message or ''}"
+                f"The last one:\n{trial.message or ''}"
             )
 
     # The space --------------------------------------------------------------------------------------------------
@@ -357,8 +362,8 @@ class Oracle(Stateful):
             for one in self.hyperparameters.space:
                 drawn._add(one)
                 if drawn.is_active(one):
-                    self._seed_state += 1
                     drawn.values[one.name] = one.random_sample(self._seed_state)
+                    self._seed_state += 1
             if not self._duplicate(drawn.values):
                 return drawn.values
         return self._untried_values()
@@ -462,10 +467,11 @@ class Oracle(Stateful):
         Raises:
             KeyError: It is that of another kind of oracle.
         """
-        if state["kind"] != type(self).__name__:
+        if state.get("kind", type(self).__name__) != type(self).__name__:
             raise KeyError(state["kind"])
         self.ongoing_trials = {tuner: self.trials[one] for tuner, one in state["ongoing_trials"].items()}
         self.hyperparameters = HyperParameters.from_config(state["hyperparameters"])
+        self.hyperparameters.first_domain_holds = True
         self.start_order, self.end_order = list(state["start_order"]), list(state["end_order"])
         self._run_times = defaultdict(int, state["run_times"])
         self._retry_queue = list(state["retry_queue"])
@@ -502,14 +508,27 @@ class Oracle(Stateful):
         for path in sorted(self._project_dir.glob("trial_*/trial.json")):
             trial = Trial.load(path)
             self.trials[trial.trial_id] = trial
+        path = Path(fname or self._project_dir / "oracle.json")
         try:
-            super().reload(fname or self._project_dir / "oracle.json")
+            super().reload(path)
         except KeyError as error:
+            if "kind" not in read_json(path):
+                raise RuntimeError(
+                    f"The project in {self._project_dir} was begun with KerasTuner, and cannot be continued here. "
+                    "It is left as it is: choose another `project_name`."
+                ) from error
             raise RuntimeError(
                 f"The project in {self._project_dir} is that of another kind of search. "
                 "Change `project_name`, or pass `overwrite=True` to start anew."
             ) from error
-        self._retry_queue += [one.trial_id for one in self.ongoing_trials.values()]
+        # A process that was killed wrote trials after its last word on all of them.
+        known = {*self._retry_queue, *self.end_order}
+        for trial in self.trials.values():
+            if trial.trial_id not in self.start_order:
+                self.start_order.append(trial.trial_id)
+            if trial.trial_id not in known:
+                over = trial.status != TrialStatus.RUNNING
+                (self.end_order if over else self._retry_queue).append(trial.trial_id)
         self.ongoing_trials = {}
 
     def _save_trial(self, trial: Trial) -> None:

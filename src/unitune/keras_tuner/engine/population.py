@@ -2,42 +2,46 @@
 
 The oracle is asked for a trial, its model is built, what the model asked for is told to the oracle, and then comes the
 next, exactly as in a search of one trial after another; only training waits until a batch is together. Where
-`HyperModel.fit` is the user's own, it runs in a thread of its own up to its call of `model.fit`, waits there for the
-batch, and goes on with the history. Only one such thread runs at a time.
+`HyperModel.fit` or `run_trial` is the user's own, it runs up to its call of `model.fit`, waits there for the batch, and
+goes on with the history (`unitune.keras_tuner.engine.waiting`). A trial is on disk as soon as it is trained.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import threading
 import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unitune.engine.contract import Job
+from unitune.data.arrays import row_shape
+from unitune.engine.contract import Job, Outcome
 from unitune.engine.fused import FusedEngine, read_jobs
 from unitune.engine.lift.base import Unfusable
 from unitune.engine.vmap.engine import joined, why_solo
 from unitune.engine.worth import NOT_WORTH_COMPILING
-from unitune.errors import FusionError, SpaceError
+from unitune.errors import FusionError
 from unitune.keras_tuner import errors
 from unitune.keras_tuner.engine import tuner_utils
-from unitune.keras_tuner.engine.executions import Execution, executions_of
-from unitune.keras_tuner.engine.fit_call import FitCall, Rows, read_fit
+from unitune.keras_tuner.engine.begun import Begun, Fitted, Run
+from unitune.keras_tuner.engine.executions import Execution
+from unitune.keras_tuner.engine.fit_call import FitCall, read_fit
+from unitune.keras_tuner.engine.fit_rows import Rows
+from unitune.keras_tuner.engine.kept_weights import keep
 from unitune.keras_tuner.engine.progress import Progress
 from unitune.keras_tuner.engine.trial import Trial, TrialStatus
+from unitune.keras_tuner.engine.waiting import UserFit
 from unitune.models import backend
-from unitune.models.blueprint import Source
 from unitune.models.shapes import as_shapes
-from unitune.models.source import BuiltModel, LiveModel
-from unitune.records import Array, Member
+from unitune.models.source import BuiltModel, KeptModel
+from unitune.records import Member
 from unitune.tuner.collect import FASTEST_FIRST
 from unitune.tuner.hypermodel import overrides_fit
 from unitune.tuner.light_build import light_variables, watched_weights
@@ -48,6 +52,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MEMBERS_PER_BATCH = 1_000
+MODELS_KEPT = 64
+"""So many models of a batch are kept for whatever may still be asked of them; of any others the program is enough."""
+MOST_BYTES = 2**30
+"""So much memory the frozen parts of a batch's models may take."""
 IDLE_S = 0.01
 
 
@@ -57,9 +65,11 @@ def why_one_by_one(tuner: Tuner) -> str:
 
     if tuner.engine == "solo":
         return '`engine="solo"` was asked for'
+    if tuner.hypermodel is None:
+        return "there is no `hypermodel`"
     if tuner.distribution_strategy is not None:
         return "there is a `distribution_strategy`"
-    if not getattr(type(tuner).run_trial, "_fuses", type(tuner).run_trial is Plain.run_trial):
+    if "run_trial" in vars(tuner) or not _comes_to_fit(type(tuner)):
         return "`run_trial` is overridden"
     for name in (
         "_build_and_fit_model",
@@ -75,92 +85,22 @@ def why_one_by_one(tuner: Tuner) -> str:
     return ""
 
 
+def _comes_to_fit(kind: type) -> bool:
+    """Whether the `run_trial` of a class is `Tuner`'s, or calls that of the class above, up to `Tuner`'s."""
+    from unitune.keras_tuner.engine.tuner import Tuner as Plain
+
+    for one in kind.__mro__:
+        own = vars(one).get("run_trial")
+        if one is Plain:
+            return True
+        if own is not None and "run_trial" not in getattr(getattr(own, "__code__", None), "co_names", ()):
+            return False
+    return False
+
+
 def _first_epoch(trial: Trial) -> int:
     """The epoch up to which `Hyperband` has trained a trial's network before."""
     return int(trial.hyperparameters.values.get("tuner/initial_epoch", 0))
-
-
-class _GoSolo(BaseException):
-    """Unwinds the user's `fit`: the trial is run by Keras. Not an `Exception`, which the user's code may catch."""
-
-
-@dataclass(kw_only=True, eq=False)
-class _Fitted:
-    """What `fit` returned, for the tuner and for the user's own `fit`."""
-
-    history: dict[str, list[float]]
-    epoch: list[int]
-    params: dict[str, Any] = field(default_factory=dict)
-    model: Any = None
-
-
-@dataclass(kw_only=True, eq=False)
-class _Run:
-    """One execution of a trial in a batch."""
-
-    trial: Trial
-    execution: Execution
-    call: FitCall | None
-    user: _UserFit | None = None
-    result: Any = None
-    weights: tuple[Array, ...] | None = None
-    value: float = float("nan")
-    engine: str = "fused"
-    engine_reason: str = ""
-
-
-class _UserFit:
-    """The user's own `HyperModel.fit`, up to its call of `model.fit` and on from there."""
-
-    def __init__(self, tuner: Tuner, trial: Trial, model: Any, execution: Execution) -> None:
-        self.model = model
-        self.request: tuple[tuple[Any, ...], dict[str, Any]] | None = None
-        self.result: Any = None
-        self.error: BaseException | None = None
-        self.finished = False
-        self._answer: Any = None
-        self._mine, self._theirs = threading.Semaphore(0), threading.Semaphore(0)
-        self._fit: Callable[[], Any] = lambda: tuner.hypermodel.fit(
-            trial.hyperparameters, model, *execution.args, **execution.kwargs
-        )
-        self._thread = threading.Thread(target=self._run, name="unitune-fit", daemon=True)
-
-    def start(self) -> None:
-        """Runs it until it calls `model.fit` or ends."""
-        self.model.fit = self._wait
-        self._thread.start()
-        self._mine.acquire()
-
-    def go_on(self, answer: Any) -> None:
-        """Lets it go on, with a history or an exception from its call of `model.fit`."""
-        self._answer = answer
-        self.model.__dict__.pop("fit", None)
-        self._theirs.release()
-        self._mine.acquire()
-
-    def _wait(self, *args: Any, **kwargs: Any) -> Any:
-        self.request = (args, kwargs)
-        self.model.__dict__.pop("fit", None)  # the model is read now, and a `fit` of its own is not to be fused
-        self._mine.release()
-        self._theirs.acquire()
-        # A second training would begin with another optimizer than this one ended with.
-        self.model.fit = self._again
-        if isinstance(self._answer, BaseException):
-            raise self._answer
-        return self._answer
-
-    def _again(self, *args: Any, **kwargs: Any) -> Any:
-        raise _GoSolo("`HyperModel.fit` calls `model.fit` more than once")
-
-    def _run(self) -> None:
-        try:
-            self.result = self._fit()
-        except BaseException as error:
-            self.error = error
-        finally:
-            self.finished = True
-            self.model.__dict__.pop("fit", None)
-            self._mine.release()
 
 
 class Population:
@@ -173,12 +113,14 @@ class Population:
 
     def __init__(self, tuner: Tuner, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
         self._tuner, self._oracle = tuner, tuner.oracle
-        self._args, self._kwargs = tuple(args), dict(kwargs)
+        self._args, self._kwargs = tuple(args), tuner._quiet(kwargs)
         self._engine = FusedEngine(probes=False, leaves=True, weighs=tuner.engine == "auto")
         self._user_fit = overrides_fit(tuner.hypermodel)
-        self._reasons: Counter[tuple[str, str]] = Counter()
-        self._kept: dict[str, _Run] = {}
-        self._per_trial = len(list(executions_of(tuner, self._args, self._kwargs)))
+        self._user_trial = _overrides_run_trial(tuner)
+        self._here: dict[str, Trial] = {}  # those of this search
+        self._end: Exception | None = None  # with which the search ends, once a batch is done
+        self._stops = False  # before it is
+        self._per_trial = tuner._members_per_trial(self._args, self._kwargs)
         self._limit = max(1, MEMBERS_PER_BATCH // max(1, self._per_trial))
         self._progress = Progress(tuner, self._per_trial)
 
@@ -195,7 +137,6 @@ class Population:
         finally:
             self._oracle.verbose = verbose
             tuner.on_search_end()
-        self._write_weights()
         self._warn()
         tuner._warn_if_nothing()
 
@@ -204,34 +145,38 @@ class Population:
     def _batch(self) -> bool:
         """Gathers and trains a batch; False once there is nothing more."""
         oracle, tuner = self._oracle, self._tuner
-        waiting: list[tuple[Trial, list[_Run]]] = []
+        batch: list[Begun] = []
         rows = Rows()
         limit = min(self._limit, getattr(oracle, "trials_at_once", self._limit))
         status = TrialStatus.RUNNING
         begun = 0
         try:
             with oracle.saving_once():
-                while len(waiting) < limit:
+                while len(batch) < limit and self._end is None and sum(map(_held, batch)) < MOST_BYTES:
                     tuner.pre_create_trial()
-                    trial = oracle.create_trial(tuner.tuner_id if not waiting else f"{tuner.tuner_id}.{len(waiting)}")
+                    trial = oracle.create_trial(tuner.tuner_id if not batch else f"{tuner.tuner_id}.{len(batch)}")
                     status = trial.status
                     if status != TrialStatus.RUNNING:
                         break
                     begun += 1
+                    self._here[trial.trial_id] = trial
                     tuner.on_trial_begin(trial)
-                    runs = self._prepare(trial, rows)
-                    if runs is not None:
+                    try:
+                        one = self._prepare(trial, rows, keep=len(batch) < MODELS_KEPT)
+                    except (errors.FatalError, errors.TooManyFailures) as error:
+                        self._end = error  # after those that come before are trained
+                        break
+                    if one is not None:
                         oracle.trial_built(trial)
-                        waiting.append((trial, runs))
-                self._train([run for _, runs in waiting for run in runs], rows)
-                for trial, runs in waiting:
-                    self._finish(trial, runs)
+                        batch.append(one)
+            tuner.save()  # which makes what follows a run that can be continued
+            self._train(batch, rows)
         finally:
-            for _, runs in waiting:
-                for run in runs:
-                    if run.user is not None and not run.user.finished:
-                        run.user.go_on(_GoSolo())
-        tuner.save()
+            for one in batch:
+                one.abandon()
+            tuner.save()
+        if self._end is not None:
+            raise self._end
         if begun:
             return True
         if status == TrialStatus.IDLE:
@@ -239,109 +184,95 @@ class Population:
             return True
         return False
 
-    def _prepare(self, trial: Trial, rows: Rows) -> list[_Run] | None:
+    def _prepare(self, trial: Trial, rows: Rows, *, keep: bool) -> Begun | None:
         """Builds a trial's models; None where it is over already: it failed, or was run by Keras."""
-        runs: list[_Run] = []
+        begun = Begun(trial=trial, executions=[])
         try:
-            for execution in self._executions(trial):
-                runs.append(self._read(trial, execution, runs, rows))
-            self._check_lifts(runs, rows)
-        except (Unfusable, _GoSolo) as error:
-            reason = str(error)
+            args, kwargs = self._args, self._tuner._fit_kwargs(trial, self._kwargs)
+            if self._user_trial:
+                waiting = self._tuner._begin_trial(trial, self._args, self._kwargs)
+                if waiting.request is None:
+                    self._over(trial, partial(waiting.go_on, None))
+                    return None
+                begun.waiting, (args, kwargs) = waiting, waiting.request
+            begun.executions = list(self._tuner._executions(trial, args, kwargs))
+            for execution in begun.executions:
+                self._read(begun, execution, rows, keep=keep)
+            self._check_lifts(begun.runs, rows)
+        except Unfusable as error:
+            begun.reason = str(error)
         except errors.FatalError:
-            self._abandon(runs)
+            begun.abandon()
             raise
         except Exception as error:
-            self._abandon(runs)
+            begun.abandon()
             self._fail(trial, error)
             return None
         else:
             self._oracle.update_space(trial.hyperparameters)
-            return runs
+            return begun
         # Not within `except`: what the user's code may raise now has nothing to do with it.
-        self._abandon(runs)
-        self._solo(trial, reason)
+        self._solo(begun)
         return None
 
-    def _executions(self, trial: Trial) -> Iterator[Execution]:
-        kwargs = self._tuner._fit_kwargs(trial, {"verbose": 0, **self._kwargs, "callbacks": None})
-        given = self._kwargs.get("callbacks") or []
-        for execution in executions_of(self._tuner, self._args, kwargs):
-            callbacks = self._tuner._deepcopy_callbacks(given)
-            yield replace(execution, kwargs={**execution.kwargs, "verbose": 0, "callbacks": callbacks})
-
-    def _read(self, trial: Trial, execution: Execution, before: Sequence[_Run], rows: Rows) -> _Run:
-        first = before[0] if before else None
+    def _read(self, begun: Begun, execution: Execution, rows: Rows, *, keep: bool) -> None:
+        """Builds the model of an execution, and reads how it is to be trained."""
+        trial, first = begun.trial, begun.runs[0] if begun.runs else None
+        run = Run(trial=trial, execution=execution)
         if first is not None and first.call is not None and self._repeats(first.call):
             # The same network with another seed: there is nothing to build.
-            call = replace(first.call, replays=self._copied(first, execution))
-            return _Run(trial=trial, execution=execution, call=call)
-        if self._user_fit:
-            return self._read_user_fit(trial, execution, rows)
-        try:
-            with light_variables():
-                return self._read_built(trial, execution, rows, light=True)
-        except (errors.FatalError, errors.FailedTrialError, Unfusable, SpaceError):
-            raise
-        except Exception as error:
-            logger.debug("trial %s is built with its weights: %r", trial.trial_id, error)
-        # The user's function may look at weights, which were not there; or it raises, and now does so in earnest.
-        return self._read_built(trial, execution, rows, light=False)
-
-    def _read_built(self, trial: Trial, execution: Execution, rows: Rows, *, light: bool) -> _Run:
-        with watched_weights() as assigned:
-            model = self._tuner._try_build(trial.hyperparameters)
+            run.call = replace(first.call, replays=self._copied(first, execution))
+            run.input_shape = first.input_shape
+            begun.runs.append(run)
+            return
+        light = contextlib.nullcontext() if self._user_fit else light_variables()
+        with self._tuner._seeding(execution), watched_weights() as assigned, light as run.light:
+            run.model = self._tuner._try_build(trial.hyperparameters)
+            begun.runs.append(run)
+            request: Any = self._until_fit(run) if self._user_fit else (execution.args, execution.kwargs)
+            if request is None:
+                return  # it needed no training of a model: there is nothing to wait for
             call = read_fit(
-                model,
-                execution.args,
-                execution.kwargs,
+                run.model,
+                *request,
                 rows=rows,
                 objective=self._oracle.objective,
                 assigned=assigned,
-                light=light,
+                light=run.light,
                 first_epoch=_first_epoch(trial),
             )
-        build = partial(self._tuner._try_build, trial.hyperparameters.copy())
-        return _Run(trial=trial, execution=execution, call=_with_source(call, BuiltModel(build, call.input_shape)))
+        parts = call.parts
+        if parts is not None:
+            source: Any = KeptModel(lambda: (run.real_model(), parts.rest)[1], _row_shapes(parts.rest))
+        elif keep or run.user is not None or any(replay.needs_model for replay in call.replays):
+            source = KeptModel(run.real_model, call.input_shape)
+        else:
+            source = BuiltModel(partial(self._tuner._try_build, trial.hyperparameters.copy()), call.input_shape)
+            run.model = run.light = None
+        run.call = replace(call, blueprint=replace(call.blueprint, source=source))
+        run.input_shape = call.input_shape
 
-    def _read_user_fit(self, trial: Trial, execution: Execution, rows: Rows) -> _Run:
-        with watched_weights() as assigned:
-            model = self._tuner._try_build(trial.hyperparameters)
-            user = _UserFit(self._tuner, trial, model, execution)
-            user.start()
-        if user.error is not None:
-            raise user.error
-        if user.request is None:
-            # It needed no training of a model: there is nothing to wait for.
-            return _Run(trial=trial, execution=execution, call=None, user=user)
-        args, kwargs = user.request
-        try:
-            call = read_fit(
-                model,
-                args,
-                kwargs,
-                rows=rows,
-                objective=self._oracle.objective,
-                assigned=assigned,
-                first_epoch=_first_epoch(trial),
-            )
-        except BaseException:
-            user.go_on(_GoSolo())
-            raise
-        return _Run(
-            trial=trial, execution=execution, call=_with_source(call, LiveModel(model, call.input_shape)), user=user
+    def _until_fit(self, run: Run) -> Any:
+        """Runs the user's own `fit` up to its call of `model.fit`; None where it never comes to that."""
+        execution, own = run.execution, self._tuner.hypermodel.fit
+        run.user = UserFit(
+            run.model, lambda: own(run.trial.hyperparameters, run.model, *execution.args, **execution.kwargs)
         )
+        run.user.start()
+        if run.user.error is not None:
+            raise run.user.error
+        return run.user.request
 
     def _repeats(self, call: FitCall) -> bool:
         return not self._user_fit and call.initial_weights is None and not self._tuner.folds
 
-    def _copied(self, first: _Run, execution: Execution) -> Any:
+    def _copied(self, first: Run, execution: Execution) -> Any:
         assert first.call is not None
         kinds = {type(replay.callback) for replay in first.call.replays}
         mine = [callback for callback in execution.kwargs["callbacks"] if type(callback) in kinds]
         return tuple(replace(old, callback=new) for old, new in zip(first.call.replays, mine, strict=True))
 
-    def _check_lifts(self, runs: Sequence[_Run], rows: Rows) -> None:
+    def _check_lifts(self, runs: Sequence[Run], rows: Rows) -> None:
         """Refuses a trial of which the engine cannot train a member together with others."""
         jobs = [self._job(run) for run in runs if run.call is not None]
         _, _, refused = read_jobs(jobs, rows.splits)
@@ -350,7 +281,7 @@ class Population:
             if further is not None or self._tuner.engine == "fused":
                 raise Unfusable(joined(reason, further or ""))
 
-    def _job(self, run: _Run) -> Job:
+    def _job(self, run: Run) -> Job:
         execution, call = run.execution, run.call
         assert call is not None
         return Job(
@@ -361,103 +292,156 @@ class Population:
             initial_weights=call.initial_weights,
         )
 
-    def _train(self, runs: Sequence[_Run], rows: Rows) -> None:
-        runs = [run for run in runs if run.call is not None]
-        if not runs:
+    def _train(self, batch: Sequence[Begun], rows: Rows) -> None:
+        """Trains a batch; each trial ends when its last member is trained."""
+        left = {id(one): one for one in batch}
+        of_job = {}
+        for one in batch:
+            for run in one.runs:
+                if run.call is not None:
+                    job = self._job(run)
+                    of_job[id(job)] = (job, run, one)
+        jobs = [job for job, _, _ in of_job.values()]
+        self._finish([left.pop(id(one)) for one in batch if one.trained])
+        if not jobs:
             return
-        jobs = [self._job(run) for run in runs]
-        of_job = {id(job): run for job, run in zip(jobs, runs, strict=True)}
-        for outcome in self._engine.train(jobs, rows.splits):
-            for position, job in enumerate(outcome.jobs):
-                run = of_job[id(job)]
-                call = run.call
-                assert call is not None
-                n = int(outcome.n_epochs[position])
-                first = min(call.first_epoch, n)
-                history: dict[str, list[float]] = {}
-                for prefix, values in (("", outcome.train), ("val_", outcome.validation)):
-                    if prefix and not call.validates:
-                        continue
-                    for name in sorted(("loss", *call.metrics)):  # the order in which `fit` logs
-                        column = outcome.metrics.index(name if name == "loss" else call.metrics[name].engine_name)
-                        history[prefix + name] = [float(v) for v in values[position, first:n, column]]
-                if call.logs_rate:
-                    history["learning_rate"] = [float(v) for v in outcome.learning_rate[position, first:n]]
-                run.result = _Fitted(history=history, epoch=list(range(first, n)), params={"epochs": n})
-                run.weights = tuple(outcome.weights[position])
-                run.engine, run.engine_reason = outcome.engine, outcome.engine_reason
-                self._progress.member(outcome.failures[position])
-
-    def _finish(self, trial: Trial, runs: Sequence[_Run]) -> None:
-        """Scores a trial whose members were trained."""
-        tuner = self._tuner
-        results = []
         try:
-            for run in runs:
-                if run.engine == "solo":
-                    raise _GoSolo(run.engine_reason)
-                for replay in run.call.replays if run.call is not None else ():
-                    replay.run(run.result.history, run.result.epoch, self._folder(run), partial(self._trained, run))
-                results.append(run.result if run.user is None else self._after_fit(run))
+            for outcome in self._outcomes(jobs, rows):
+                done: dict[int, Begun] = {}
+                for position, job in enumerate(outcome.jobs):
+                    _, run, one = of_job[id(job)]
+                    self._take(run, outcome, position)
+                    done[id(one)] = one
+                # What Keras is to train waits until the programs are done.
+                over = [one for one in done.values() if one.trained and not any(r.engine == "solo" for r in one.runs)]
+                self._finish([left.pop(id(one)) for one in over])
+        except (errors.FatalError, FusionError):
+            raise
+        except Exception as error:  # of the engine: no trial takes down another
+            logger.warning("training a batch failed; what is left of it is trained one by one", exc_info=error)
+            for one in left.values():
+                one.reason = f"training it with others failed with {type(error).__name__}: {error}"
+        for one in left.values():
+            reasons = [run.engine_reason for run in one.runs if run.engine == "solo"]
+            if not self._stops and (reasons or one.reason):
+                one.reason = one.reason or reasons[0]
+                self._solo(one)
+
+    def _outcomes(self, jobs: Sequence[Job], rows: Rows) -> Iterator[Outcome]:
+        """What the engine makes of jobs; rows of another shape (a window that is tuned) have programs of theirs."""
+        groups: dict[Any, list[Job]] = {}
+        for job in jobs:
+            shapes = tuple(shape[:-1] for shape in as_shapes(row_shape(rows.splits[job.split].x_train)))
+            groups.setdefault(shapes, []).append(job)
+        for group in groups.values():
+            numbers = sorted({job.split for job in group})  # the engine makes room for all rows that it is given
+            mine = [replace(job, split=numbers.index(job.split)) for job in group]
+            given = {id(own): job for own, job in zip(mine, group, strict=True)}
+            splits = [rows.splits[number] for number in numbers]
+            for outcome in self._engine.train(mine, splits, should_stop=lambda: self._stops):
+                yield replace(outcome, jobs=tuple(given[id(own)] for own in outcome.jobs))
+
+    def _take(self, run: Run, outcome: Outcome, position: int) -> None:
+        """What an outcome says of a run."""
+        call = run.call
+        assert call is not None
+        n = int(outcome.n_epochs[position])
+        first = min(call.first_epoch, n)
+        history: dict[str, list[float]] = {}
+        for prefix, values in (("", outcome.train), ("val_", outcome.validation)):
+            if prefix and not call.validates:
+                continue
+            for name in sorted(("loss", *call.metrics)):  # the order in which `fit` logs
+                column = outcome.metrics.index(name if name == "loss" else call.metrics[name].engine_name)
+                history[prefix + name] = [float(v) for v in values[position, first:n, column]]
+        if call.logs_rate:
+            history["learning_rate"] = [float(v) for v in outcome.learning_rate[position, first:n]]
+        run.result = Fitted(history=history, epoch=list(range(first, n)), params={"epochs": n})
+        run.weights = tuple(outcome.weights[position])
+        if call.parts is not None:
+            run.weights = call.parts.whole_weights(run.weights)
+        run.engine, run.engine_reason = outcome.engine, outcome.engine_reason
+        self._progress.member(outcome.failures[position])
+
+    def _finish(self, batch: Sequence[Begun]) -> None:
+        """Ends trials that are trained: their scores and weights are on disk then."""
+        if not batch:
+            return
+        best: dict[str, Run] = {}
+        with self._oracle.saving_once():
+            for one in batch:
+                try:
+                    self._score(one, best)
+                except (errors.FatalError, errors.TooManyFailures, FusionError) as error:
+                    self._end, self._stops = self._end or error, True
+                finally:
+                    one.abandon()
+        self._keep(best)
+
+    def _score(self, begun: Begun, best: dict[str, Run]) -> None:
+        tuner, trial, runs = self._tuner, begun.trial, begun.runs
+        try:
+            results = [self._result_of(run) for run in runs]
             self._oracle.update_space(trial.hyperparameters)
             tuner_utils.validate_trial_results(results, self._oracle.objective, "HyperModel.fit()")
-            tuner._take_results(trial, results, "HyperModel.fit()")
+            if begun.waiting is None:
+                tuner._take_results(trial, results, "HyperModel.fit()")
+            else:
+                tuner._take_results(trial, begun.waiting.go_on(results), "Tuner.run_trial()")
             trial.status = TrialStatus.COMPLETED
             slowest = max(runs, key=lambda run: FASTEST_FIRST.index(run.engine))
             trial.engine, trial.engine_reason = slowest.engine, slowest.engine_reason
-            if trial.engine != "fused":
-                self._reasons[trial.engine, trial.engine_reason] += 1
-        except _GoSolo as reason:
-            self._abandon(runs)
-            self._solo(trial, str(reason))
-            return
         except errors.FatalError:
             raise
         except Exception as error:
-            self._abandon(runs)
             self._fail(trial, error)
             return
         tuner.on_trial_end(trial)
-        self._keep(trial, runs, results)
         self._progress.trial(trial)
+        if trial.status == TrialStatus.COMPLETED:
+            best[trial.trial_id] = self._best(runs, results)
 
-    def _trained(self, run: _Run) -> Any:
-        """A run's model with the weights that were kept."""
-        assert run.call is not None
-        assert run.weights is not None
-        model = self._tuner._try_build(run.trial.hyperparameters) if run.user is None else run.user.model
-        if not model.built:
-            model.build((None, *run.call.input_shape))  # a Sequential, which has one input
-        model.set_weights(list(run.weights))
-        return model
-
-    def _after_fit(self, run: _Run) -> Any:
+    def _result_of(self, run: Run) -> Any:
         """What the user's `fit` returns, once it has its history and a trained model."""
-        user = run.user
-        assert user is not None
-        if not user.finished and run.call is not None:
+        call = run.call
+        if call is not None:
+            model = partial(self._trained, run)
+            for replay in call.replays:
+                replay.run(run.result.history, run.result.epoch, model)
+        if run.user is None:
+            return run.result
+        if call is not None:
+            assert run.weights is not None
             history: Any = backend.ensure().callbacks.History()
             history.history, history.epoch, history.params = run.result.history, run.result.epoch, run.result.params
-            history.set_model(self._trained(run))
-            user.go_on(history)
-        if user.error is not None:
-            raise user.error
-        return user.result
+            history.set_model(self._built(run))
+            result = run.user.trained(history, list(run.weights))
+            if run.user.refitted:
+                run.engine, run.engine_reason = "solo", "`HyperModel.fit` calls `model.fit` more than once"
+                self._refuse_solo(run.trial, run.engine_reason)
+        else:
+            result = run.user.go_on(None)
+            run.engine, run.engine_reason = "solo", "`HyperModel.fit` trains in a way of its own"
+        if run.call is None or run.user.refitted:
+            self._tuner._keep_model(run.trial, run.real_model())
+            run.weights = None
+        return result
 
-    def _folder(self, run: _Run) -> Path | None:
-        for replay in run.call.replays if run.call is not None else ():
-            if type(replay.callback).__name__ == "TensorBoard":
-                return Path(
-                    self._tuner._get_tensorboard_dir(replay.callback.log_dir, run.trial.trial_id, run.execution.number)
-                )
-        return None
+    def _trained(self, run: Run) -> Any:
+        """A run's model with the weights that were kept."""
+        model = self._built(run)
+        model.set_weights(list(run.weights or ()))
+        return model
+
+    def _built(self, run: Run) -> Any:
+        model = run.real_model()
+        if model is None:
+            model = self._tuner._try_build(run.trial.hyperparameters)
+        if not model.built:
+            model.build((None, *run.input_shape))  # a Sequential, which has one input
+        return model
 
     # Other ends of a trial --------------------------------------------------------------------------------------
-
-    def _abandon(self, runs: Sequence[_Run]) -> None:
-        for run in runs:
-            if run.user is not None and not run.user.finished:
-                run.user.go_on(_GoSolo())
 
     def _fail(self, trial: Trial, error: Exception) -> None:
         self._oracle.verbose = int(self._verbose)
@@ -468,61 +452,75 @@ class Population:
         self._tuner.on_trial_end(trial)
         self._progress.trial(trial)
 
-    def _solo(self, trial: Trial, reason: str) -> None:
-        """Trains a trial with Keras."""
+    def _refuse_solo(self, trial: Trial, reason: str) -> None:
         if self._tuner.engine == "fused":
             raise FusionError(
                 '`engine="fused"` needs every trial to have a fused form',
                 f"trial {trial.trial_id} has none: {reason}",
                 'Use `engine="auto"` to train those with plain `fit`.',
             )
-        trial.engine, trial.engine_reason = "solo", reason
-        if reason != NOT_WORTH_COMPILING:  # nothing that anybody need change
-            self._reasons["solo", reason] += 1
-        self._tuner._try_run_and_update_trial(trial, *self._args, **{"verbose": 0, **self._kwargs})
-        self._tuner.on_trial_end(trial)
-        self._progress.trial(trial, members=self._per_trial)
+
+    def _solo(self, begun: Begun) -> None:
+        """Trains a trial with Keras: what was built for it, with the user's code going on from where it is."""
+        trial = begun.trial
+        try:
+            self._refuse_solo(trial, begun.reason)
+            trial.engine, trial.engine_reason = "solo", begun.reason
+            self._over(trial, partial(self._tuner._run_begun, begun))
+        finally:
+            begun.abandon()
+
+    def _over(self, trial: Trial, run: Callable[[], Any]) -> None:
+        """Ends a trial that no program trains."""
+        try:
+            self._tuner._try(trial, lambda: self._tuner._note_results(trial, run()))
+            self._tuner.on_trial_end(trial)
+        finally:
+            self._progress.trial(trial, members=self._per_trial)
 
     # Weights ----------------------------------------------------------------------------------------------------
 
-    def _keep(self, trial: Trial, runs: Sequence[_Run], results: Sequence[Any]) -> None:
-        """Keeps the weights of a trial while it is among the best; of its executions those of the best one."""
+    def _best(self, runs: Sequence[Run], results: Sequence[Any]) -> Run:
+        """Of the executions of a trial the best one, without what it no longer needs."""
         objective = self._oracle.objective
-        if trial.status != TrialStatus.COMPLETED:
-            return
         for run, result in zip(runs, results, strict=True):
             metrics = tuner_utils.convert_to_metrics_dict(result, objective)
             run.value = objective.get_value(metrics) if objective.has_value(metrics) else float("nan")
         sign = -1.0 if objective.direction == "max" else 1.0
-        best = min(runs, key=lambda run: (np.isnan(run.value), sign * run.value))
-        self._kept[trial.trial_id] = replace_user(best)
-        if len(self._kept) > max(1, self._tuner.keep):
-            among = {one.trial_id for one in self._oracle.get_best_trials(max(1, self._tuner.keep))}
-            self._kept = {key: run for key, run in self._kept.items() if key in among}
+        return min(runs, key=lambda run: (np.isnan(run.value), sign * run.value))
 
-    def _write_weights(self) -> None:
+    def _keep(self, ended: dict[str, Run]) -> None:
+        """Writes the weights of trials that are among the best, and deletes those of trials that no longer are."""
         best = {one.trial_id for one in self._oracle.get_best_trials(max(1, self._tuner.keep))}
-        for trial_id, run in self._kept.items():
-            if trial_id in best and run.weights is not None and run.call is not None:
-                arrays = {f"w{number}": np.asarray(weight) for number, weight in enumerate(run.weights)}
-                shapes = as_shapes(run.call.input_shape)
-                arrays["input_shape"] = np.array(shapes[0] if len(shapes) == 1 else ())
-                np.savez(Path(self._tuner.get_trial_dir(trial_id)) / "weights.npz", **arrays)  # type: ignore[arg-type]
+        for trial_id, run in ended.items():
+            if trial_id in best and run.weights is not None:
+                keep(self._tuner._weights_file(trial_id), run.weights, run.input_shape)
+        for path in Path(self._tuner.project_dir).glob("trial_*/weights.npz"):
+            if path.parent.name.removeprefix("trial_") not in best:
+                path.unlink(missing_ok=True)
 
     def _warn(self) -> None:
-        total = len(self._oracle.trials)
         for engine, how in (("vmapped", "vmapped, not fused"), ("solo", "trained with plain `fit`")):
-            own = [(reason, count) for (name, reason), count in self._reasons.most_common() if name == engine]
+            own = Counter(one.engine_reason for one in self._here.values() if one.engine == engine)
+            del own[NOT_WORTH_COMPILING]  # nothing that anybody need change
             if own:
-                said = "; ".join(f"{count}: {reason}" for reason, count in own)
-                n = sum(count for _, count in own)
-                warnings.warn(f"{n} of {total} trials were {how} ({said}).", UserWarning, stacklevel=4)
+                said = "; ".join(f"{count}: {reason}" for reason, count in own.most_common())
+                total = len(self._here)
+                warnings.warn(f"{own.total()} of {total} trials were {how} ({said}).", UserWarning, stacklevel=4)
 
 
-def _with_source(call: FitCall, source: Source) -> FitCall:
-    return replace(call, blueprint=replace(call.blueprint, source=source))
+def _row_shapes(model: Any) -> tuple[Any, ...]:
+    """Of a row of each input."""
+    return tuple(tuple(one.shape[1:]) for one in model.inputs)
 
 
-def replace_user(run: _Run) -> _Run:
-    """The run without the user's model and thread, which would be kept alive."""
-    return replace(run, user=None, result=None, execution=replace(run.execution, args=(), kwargs={}))
+def _held(begun: Begun) -> int:
+    """The bytes of frozen parts that a trial holds in memory."""
+    parts = [run.call.parts for run in begun.runs if run.call is not None and run.call.parts is not None]
+    return 4 * sum(int(one.frozen.count_params()) for one in parts)
+
+
+def _overrides_run_trial(tuner: Tuner) -> bool:
+    """Whether a tuner of the user's own decides in `run_trial` on how a trial is trained."""
+    own = type(tuner).run_trial
+    return not own.__module__.startswith("unitune.")

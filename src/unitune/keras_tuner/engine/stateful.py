@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
-import os
+import uuid
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +50,21 @@ class Stateful(ABC):
 
 def write_json(fname: str | Path, data: Any) -> None:
     """Writes plain data, at once: a reader sees the old file or the new one."""
+    with at_once(fname) as draft:
+        draft.write_text(json.dumps(_encode(data)), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def at_once(fname: str | Path) -> Iterator[Path]:
+    """A path to write to, of which nobody else knows: it takes the place of the file when all is written."""
     path = Path(fname)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(_encode(data)), encoding="utf-8")
-    draft.replace(path)
+    draft = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def read_json(fname: str | Path) -> Any:

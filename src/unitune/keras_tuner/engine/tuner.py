@@ -5,23 +5,26 @@ from __future__ import annotations
 import contextlib
 import copy
 import importlib
+import inspect
 import math
-import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from unitune.engine.choose import ENGINES
 from unitune.errors import OptionError, suggest
 from unitune.keras_tuner import errors
 from unitune.keras_tuner.engine import tuner_utils
 from unitune.keras_tuner.engine.base_tuner import BaseTuner, why_no_score
+from unitune.keras_tuner.engine.begun import Begun, Run
 from unitune.keras_tuner.engine.executions import Execution, executions_of, text_as_tensors
+from unitune.keras_tuner.engine.kept_weights import take_checkpoint, take_kept
 from unitune.keras_tuner.engine.oracle import Oracle
-from unitune.keras_tuner.engine.stateful import read_json, write_json
+from unitune.keras_tuner.engine.stateful import write_json
 from unitune.keras_tuner.engine.trial import Trial, TrialStatus
+from unitune.keras_tuner.engine.tuner_utils import maybe_distribute
+from unitune.keras_tuner.engine.waiting import Waiting
 from unitune.models import backend
 from unitune.models.compiled import compile_arguments, misplaced_metrics, put_metrics_in_place
 from unitune.space.hyperparameters import HyperParameters
@@ -100,6 +103,10 @@ class Tuner(BaseTuner):
         self.distribution_strategy = distribution_strategy
         self.executions_per_trial = executions_per_trial
         self.folds, self.keep, self.engine, self.progress = folds, keep, engine, progress
+        self._solo_reason = ""
+        self._waiting: Waiting | None = None
+        self._begun: Begun | None = None
+        self._run: Run | None = None
         super().__init__(
             oracle=oracle,
             hypermodel=hypermodel,
@@ -144,7 +151,9 @@ class Tuner(BaseTuner):
 
     def _override_compile_args(self, model: Any) -> None:
         keras = backend.ensure()
-        settings = {"optimizer": model.optimizer, "loss": model.loss, "metrics": _own_metrics(model)}
+        # The metrics as they were given to `compile`: `model.metrics` has them once it is trained.
+        own = compile_arguments(model).get("metrics") or misplaced_metrics(model)
+        settings = {"optimizer": model.optimizer, "loss": model.loss, "metrics": own}
         if not self.loss and not misplaced_metrics(model):
             settings["loss_weights"] = compile_arguments(model).get("loss_weights")
         if self.loss:
@@ -181,54 +190,141 @@ class Tuner(BaseTuner):
             self.oracle.verbose = fit_kwargs["verbose"]
         Population(self, fit_args, fit_kwargs).search()
 
-    _solo_reason = ""
-
     def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
         """Trains a trial with `fit`, once for each execution and fold.
 
         Returns:
             A list of what `HyperModel.fit` returned.
         """
+        if self._waiting is not None:
+            answer = self._waiting.wait(args, kwargs)
+            if answer is not None:
+                return answer
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            return self._fit_each(begun)
+        return self._fit_each(Begun(trial=trial, executions=list(self._executions(trial, args, kwargs))))
+
+    def _executions(self, trial: Trial, args: Any, kwargs: dict[str, Any]) -> Iterator[Execution]:
+        """The executions of a trial, each with callbacks of its own, and those that save and report."""
         kwargs = dict(kwargs)
         given = kwargs.pop("callbacks", None) or []
         checkpoint = tuner_utils.SaveBestEpoch(
             objective=self.oracle.objective, filepath=self._get_checkpoint_fname(trial.trial_id)
         )
-        results = []
         for execution in executions_of(self, args, kwargs):
             callbacks = self._deepcopy_callbacks(given)
             self._configure_tensorboard_dir(callbacks, trial, execution.number)
             callbacks += [tuner_utils.TunerCallback(self, trial), checkpoint]
-            with backend.generators_as_before():
-                self._seed_everything(execution)
-                own = {**execution.kwargs, "callbacks": callbacks}
-                results.append(self._build_and_fit_model(trial, *execution.args, **own))
+            yield replace(execution, kwargs={**execution.kwargs, "callbacks": callbacks})
+
+    def _members_per_trial(self, args: Any, kwargs: dict[str, Any]) -> int:
+        """How often a trial is trained: executions times folds."""
+        return len(list(executions_of(self, args, kwargs)))
+
+    def _run_and_update_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> None:
+        with self._keeping_the_last_model(trial):
+            super()._run_and_update_trial(trial, *fit_args, **fit_kwargs)
+
+    @contextlib.contextmanager
+    def _keeping_the_last_model(self, trial: Trial) -> Iterator[None]:
+        """Inside, `run_trial` of a subclass may train in a way of its own: the model that it built last is kept."""
+        if self.hypermodel is None or self.run_trial.__module__.startswith("unitune."):
+            yield
+            return
+        build = self.hypermodel.build
+        built: list[Any] = []
+
+        def noted(hp: HyperParameters) -> Any:
+            built[:] = [build(hp)]
+            return built[0]
+
+        self.hypermodel.build = noted
+        try:
+            yield
+        finally:
+            self.hypermodel.build = build
+        waits = self._waiting is not None and self._waiting.request is not None
+        if built and hasattr(built[0], "save_weights") and not waits:
+            self._keep_model(trial, built[0])
+
+    def _begin_trial(self, trial: Trial, args: Any, kwargs: dict[str, Any]) -> Waiting:
+        """Runs `run_trial` of a subclass up to that of this class, which waits there."""
+        waiting = self._waiting = Waiting(lambda: self.run_trial(trial, *args, **kwargs))
+        try:
+            with self._keeping_the_last_model(trial):
+                waiting.start()
+                if waiting.error is not None:
+                    raise waiting.error
+        finally:
+            self._waiting = None
+        return waiting
+
+    def _run_begun(self, begun: Begun) -> Any:
+        """Trains a trial with `fit` whose models are built; the user's code goes on from where it waits."""
+        if begun.waiting is None:
+            return self._fit_each(begun)
+        self._begun = begun
+        return begun.waiting.go_on(None)
+
+    def _fit_each(self, begun: Begun) -> list[Any]:
+        trial, results = begun.trial, []
+        runs = {id(run.execution): run for run in begun.runs if run.model is not None}
+        for execution in begun.executions:
+            self._run = runs.get(id(execution))
+            with self._seeding(execution):
+                results.append(self._build_and_fit_model(trial, *execution.args, **execution.kwargs))
         trial.engine, trial.engine_reason = "solo", trial.engine_reason or self._solo_reason
         return results
 
-    def _seed_everything(self, execution: Execution) -> None:
-        """One seed covers initial weights, the order of rows and dropout also where Keras draws them."""
-        if self._seeded:
+    @contextlib.contextmanager
+    def _seeding(self, execution: Execution) -> Iterator[None]:
+        """Inside, one seed covers initial weights, the order of rows and dropout also where Keras draws them."""
+        if not self._seeded:
+            yield
+            return
+        with backend.generators_as_before():
             backend.ensure().utils.set_random_seed(execution.seed)
+            yield
 
     _seeded = False
 
     def _build_and_fit_model(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
         """Builds the trial's model and trains it."""
-        keras = backend.ensure()
-        keras.utils.clear_session()  # memory does not grow with the trials
+        run, self._run = self._run, None
         hp = trial.hyperparameters
-        model = self._try_build(hp)
+        if run is None:
+            backend.ensure().utils.clear_session()  # memory does not grow with the trials
+            model = self._try_build(hp)
+        else:
+            model = run.real_model()
         put_metrics_in_place(model)
-        results = self.hypermodel.fit(hp, model, *args, **kwargs)
+        self._before_fit(trial, model)
+        if run is None or run.user is None:
+            results = self.hypermodel.fit(hp, model, *args, **kwargs)
+        else:
+            results = run.user.go_on(None)
+        self._keep_model(trial, model)
         with contextlib.suppress(Exception):  # a model of the user's own class may have none
             write_json(Path(self.get_trial_dir(trial.trial_id)) / "build_config.json", model.get_build_config())
         tuner_utils.validate_trial_results(results, self.oracle.objective, "HyperModel.fit()")
         return results
 
+    def _before_fit(self, trial: Trial, model: Any) -> None:
+        """Called with a model that Keras is to train: `Hyperband` goes on with weights."""
+
+    def _quiet(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Arguments of `search`, with `verbose=0` unless it was given, or the user's own code does not take it."""
+        own = [f for f in (self.hypermodel.fit, self.run_trial) if not f.__module__.startswith("unitune.")]
+        takes = all(
+            "verbose" in parameters or any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+            for parameters in (inspect.signature(one).parameters for one in own)
+        )
+        return {"verbose": 0, **kwargs} if takes else dict(kwargs)
+
     def _deepcopy_callbacks(self, callbacks: Any) -> list[Any]:
         try:
-            return list(copy.deepcopy(callbacks))
+            return list(backend.ensure().tree.flatten(copy.deepcopy(callbacks)))
         except Exception as error:
             raise errors.FatalValueError(
                 "All callbacks used during a search should be deep-copyable, since each execution gets its own, but "
@@ -259,12 +355,18 @@ class Tuner(BaseTuner):
             OptionError: Its weights were not kept.
         """
         folder = Path(self.get_trial_dir(trial.trial_id))
-        kept, written = folder / "weights.npz", Path(self._get_checkpoint_fname(trial.trial_id))
+        kept, written = self._weights_file(trial.trial_id), Path(self._get_checkpoint_fname(trial.trial_id))
         if trial.status != TrialStatus.COMPLETED and not kept.exists():
             raise OptionError(
                 "a trial must be completed to have a model",
                 f"trial {trial.trial_id} is {trial.status}: {why_no_score(trial)}",
                 "`tuner.results()` shows which trials are.",
+            )
+        if not kept.exists() and not written.exists() and trial.engine == "solo":
+            raise OptionError(
+                f"trial {trial.trial_id} must have saved a model",
+                f"its own way of training has saved none in {folder}",
+                "Pass on the `callbacks` that `HyperModel.fit` is given, or write `save_model` and `load_model`.",
             )
         if not kept.exists() and not written.exists():
             raise OptionError(
@@ -274,26 +376,9 @@ class Tuner(BaseTuner):
             )
         model = self._try_build(trial.hyperparameters)
         if kept.exists():
-            with np.load(kept) as saved:
-                arrays = [saved[f"w{number}"] for number in range(len(saved.files) - 1)]
-                shape = tuple(int(size) for size in saved["input_shape"])
-            if not model.built:
-                model.build((None, *shape))
-            model.set_weights(arrays)
-            misplaced = misplaced_metrics(model)
-            if misplaced:
-                model.compile(optimizer=model.optimizer, loss=model.loss, metrics=misplaced)
-            return model
-        if not model.built and (folder / "build_config.json").exists():
-            config = read_json(folder / "build_config.json")
-            model.build_from_config(config)
-            # The layers of a model with a `build` of its own are built when it is called, and else take no weights.
-            with contextlib.suppress(Exception):
-                model(np.zeros([size or 1 for size in config["input_shape"]], "float32"))
-        with warnings.catch_warnings():
-            # The optimizer is a new one: a best model is used, or trained anew.
-            warnings.filterwarnings("ignore", message="Skipping variable loading for optimizer")
-            model.load_weights(str(written))
+            take_kept(model, kept)
+        else:
+            take_checkpoint(model, written, folder / "build_config.json")
         return model
 
     def get_best_models(self, num_models: int = 1) -> list[keras.Model]:
@@ -302,6 +387,15 @@ class Tuner(BaseTuner):
         To use all rows, train `hypermodel.build(tuner.get_best_hyperparameters()[0])` on them.
         """
         return super().get_best_models(num_models)
+
+    def _keep_model(self, trial: Trial, model: Any) -> None:
+        """Writes the weights of a model that Keras trained, where its callbacks have not."""
+        path = Path(self._get_checkpoint_fname(trial.trial_id))
+        if not path.exists() and model.built and type(self).load_model is Tuner.load_model:
+            model.save_weights(path)
+
+    def _weights_file(self, trial_id: str) -> Path:
+        return Path(self.get_trial_dir(trial_id)) / "weights.npz"
 
     def _get_checkpoint_fname(self, trial_id: str) -> str:
         return str(Path(self.get_trial_dir(trial_id)) / "checkpoint.weights.h5")
@@ -354,18 +448,3 @@ class Tuner(BaseTuner):
 
 
 ROWS = ("x", "y", "validation_data")
-
-
-def _own_metrics(model: Any) -> Any:
-    """The metrics that the user gave to `compile`, as they were given: `model.metrics` has them once it is trained."""
-    return compile_arguments(model).get("metrics") or misplaced_metrics(model)
-
-
-@contextlib.contextmanager
-def maybe_distribute(distribution_strategy: Any) -> Iterator[None]:
-    """Inside the scope of a `tf.distribute.Strategy`, if there is one."""
-    if distribution_strategy is None:
-        yield
-        return
-    with distribution_strategy.scope():
-        yield

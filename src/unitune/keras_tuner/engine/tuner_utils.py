@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ def best_epoch(history: Mapping[str, Any], objective: Objective) -> tuple[dict[s
         raise errors.FatalValueError(missing_objective(objective, history))
     best, best_value = 0, objective.get_value(epochs[0])
     for number, metrics in enumerate(epochs):
+        if not objective.has_value(metrics):
+            continue  # with `validation_freq` not every epoch has one
         value = objective.get_value(metrics)
         if objective.better_than(value, best_value) or (np.isnan(best_value) and not np.isnan(value)):
             best, best_value = number, value
@@ -147,6 +150,16 @@ def convert_hyperparams_to_hparams(hyperparams: Any, hparams_api: Any = None) ->
             domain = hparams_api.Discrete(list(one.values))
         hparams[hparams_api.HParam(one.name, domain)] = hyperparams.values[one.name]
     return hparams
+
+
+@contextlib.contextmanager
+def maybe_distribute(distribution_strategy: Any) -> Iterator[None]:
+    """Inside the scope of a `tf.distribute.Strategy`, if there is one."""
+    if distribution_strategy is None:
+        yield
+        return
+    with distribution_strategy.scope():
+        yield
 
 
 def _callback_classes() -> tuple[type, type]:

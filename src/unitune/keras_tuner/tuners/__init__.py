@@ -8,11 +8,14 @@ from unitune.keras_tuner.tuners.hyperband import Hyperband
 from unitune.keras_tuner.tuners.randomsearch import RandomSearch
 from unitune.keras_tuner.tuners.sklearn_tuner import SklearnTuner
 
+Sklearn = SklearnTuner
+
 __all__ = [
     "BayesianOptimization",
     "GridSearch",
     "Hyperband",
     "RandomSearch",
+    "Sklearn",
     "SklearnTuner",
     "Tuner",
     "bayesian",

@@ -75,10 +75,9 @@ class HyperbandOracle(Oracle):
         return bracket_num + 1
 
     def _get_size(self, bracket_num: int, round_num: int) -> int:
-        """Trials of a round."""
-        last = self._get_num_brackets() - 1
-        first_size = math.ceil(self.factor**bracket_num * (last + 1) / (bracket_num + 1))
-        return math.ceil(float(first_size) / float(self.factor) ** round_num)
+        """Trials of a round: each bracket takes about as many epochs, as in KerasTuner."""
+        last_round = math.ceil(1 + math.log(self.max_epochs, self.factor)) / (bracket_num + 1)
+        return math.ceil(last_round * float(self.factor) ** (bracket_num - round_num))
 
     def _get_epochs(self, bracket_num: int, round_num: int) -> int:
         """Epochs after which a round ends, counted from the start of its trials."""
@@ -276,14 +275,7 @@ class Hyperband(Tuner):
             *args: What `search` was given.
             **kwargs: Likewise.
         """
-        self._running = trial
-        try:
-            return super().run_trial(trial, *args, **self._fit_kwargs(trial, kwargs))
-        finally:
-            self._running = None
-
-    run_trial._fuses = True  # type: ignore[attr-defined]
-    _running: Trial | None = None
+        return super().run_trial(trial, *args, **self._fit_kwargs(trial, kwargs))
 
     def _fit_kwargs(self, trial: Trial, kwargs: dict[str, Any]) -> dict[str, Any]:
         values = trial.hyperparameters.values
@@ -291,11 +283,9 @@ class Hyperband(Tuner):
             return kwargs
         return {**kwargs, "epochs": values["tuner/epochs"], "initial_epoch": values["tuner/initial_epoch"]}
 
-    def _build_hypermodel(self, hp: HyperParameters) -> Any:
-        model = super()._build_hypermodel(hp)
-        if "tuner/trial_id" in hp.values and self._running is not None:
-            self._take_over(model, hp.values["tuner/trial_id"])
-        return model
+    def _before_fit(self, trial: Trial, model: Any) -> None:
+        if "tuner/trial_id" in trial.hyperparameters.values:
+            self._take_over(model, trial.hyperparameters.values["tuner/trial_id"])
 
     def _take_over(self, model: Any, trial_id: str) -> None:
         """Weights and optimizer of the trial that is gone on with."""

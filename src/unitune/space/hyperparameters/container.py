@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,10 @@ from unitune.space.hyperparameters.kinds import KINDS, Boolean, Choice, Fixed, F
 from unitune.space.hyperparameters.listing import domain_of, named_groups, space_of
 from unitune.space.labels import Label
 from unitune.space.space import Hyperparameter, Space
+
+logger = logging.getLogger(__name__)
+
+_TOLD: set[str] = set()  # names with two domains, of which a search hears once
 
 
 class HyperParameters:
@@ -40,6 +45,8 @@ class HyperParameters:
         self._conditions: list[Parent] = []
         # Those that this object was asked for, to notice one name with two domains.
         self._asked: list[HyperParameter] = []
+        # Whether that is told and no error, as in KerasTuner.
+        self.first_domain_holds = False
         # The conditional scopes that were entered, by whether their conditions held.
         self.active_scopes: list[list[Parent]] = []
         self.inactive_scopes: list[list[Parent]] = []
@@ -261,6 +268,7 @@ class HyperParameters:
         for one in self._space:  # never changed once they are made
             new._add(one)
         new.values = dict(self.values)
+        new.first_domain_holds = self.first_domain_holds
         return new
 
     def merge(self, hps: HyperParameters | Iterable[HyperParameter], overwrite: bool = True) -> None:
@@ -356,7 +364,12 @@ class HyperParameters:
         for old in self._asked:
             if old.name != new.name or old.conditions != new.conditions:
                 continue
-            if domain_of(old) != domain_of(new):
+            if domain_of(old) != domain_of(new) and not isinstance(old, Fixed):
+                if self.first_domain_holds:
+                    told = "`%s` is asked for as %r and as %r: the first one holds"
+                    (logger.debug if new.name in _TOLD else logger.warning)(told, new.name, old, new)
+                    _TOLD.add(new.name)
+                    return
                 raise SpaceError(
                     f"`{new.name}` must be asked for with one domain",
                     f"got {old!r} and then {new!r}",

@@ -137,6 +137,13 @@ class Boolean(_Listed):
         """True and False."""
         return (True, False)
 
+    def prob_to_value(self, prob: float) -> bool:
+        """True in the upper half of the unit interval."""
+        return prob >= 0.5
+
+    def value_to_prob(self, value: Any) -> float:  # noqa: D102 - as of any other
+        return 0.75 if value else 0.25
+
 
 class Fixed(HyperParameter):
     """A value that does not vary.

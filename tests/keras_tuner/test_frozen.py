@@ -1,0 +1,91 @@
+"""A frozen part in front of what is trained is computed once, and the model that is handed over is whole."""
+
+import numpy as np
+import pytest
+
+from unitune import keras_tuner
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.normal(size=(40, 6, 6, 2)).astype("float32")
+Y = (IMAGES.mean(axis=(1, 2, 3)) > 0).astype("int32")
+
+
+def base(dropout=0.0):
+    import keras
+    from keras import layers
+
+    entry = keras.Input((6, 6, 2))
+    x = layers.BatchNormalization()(layers.Conv2D(3, 3, activation="relu")(layers.Rescaling(2.0)(entry)))
+    if dropout:
+        x = layers.Dropout(dropout)(x)
+    return keras.Model(entry, layers.Conv2D(4, 3)(x))
+
+
+def nested(hp, **call):
+    import keras
+    from keras import layers
+
+    inner = base(call.pop("dropout", 0.0))
+    inner.trainable = False
+    entry = keras.Input((6, 6, 2))
+    x = layers.GlobalAveragePooling2D()(inner(entry, **call))
+    return entry, layers.Dense(hp.Choice("units", [3, 5]), activation="tanh")(x)
+
+
+def flat(hp):
+    from keras import layers
+
+    inner = base()
+    for layer in inner.layers:
+        layer.trainable = False
+    x = layers.Flatten()(inner.output)
+    return inner.input, layers.Dropout(0.2)(layers.Dense(hp.Choice("units", [3, 5]), activation="tanh")(x))
+
+
+def model_of(ends):
+    import keras
+
+    model = keras.Model(ends[0], keras.layers.Dense(1, activation="sigmoid")(ends[1]))
+    model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def sequential(hp):
+    import keras
+
+    inner = base()
+    inner.trainable = False
+    layers = [inner, keras.layers.Flatten(), keras.layers.Dense(hp.Choice("units", [3, 5])), keras.layers.Dense(1)]
+    model = keras.Sequential(layers)
+    model.compile("sgd", "mse")
+    return model
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda hp: model_of(nested(hp)),
+        lambda hp: model_of(nested(hp, training=False, dropout=0.5)),
+        lambda hp: model_of(flat(hp)),
+        sequential,
+    ],
+    ids=["nested", "in inference", "flat", "sequential"],
+)
+def test_it_is_computed_once_and_the_rest_is_fused(build, tmp_path):
+    made = keras_tuner.GridSearch(build, "val_loss", seed=0, directory=tmp_path)
+    made.search(IMAGES, Y, epochs=2, batch_size=8, validation_split=0.25, verbose=0)
+    table = made.results()
+    assert list(table["engine"]) == ["fused"] * 2, table["engine_reason"]
+    best = made.get_best_models()[0]
+    found = best.evaluate(IMAGES[30:], Y[30:], verbose=0, return_dict=True)["loss"]
+    assert found == pytest.approx(min(table["score"]), rel=1e-4)
+
+
+def test_what_changes_while_it_is_trained_is_not_frozen(tmp_path):
+    """Dropout within the base draws in each epoch: plain `fit` trains it."""
+    made = keras_tuner.RandomSearch(
+        lambda hp: model_of(nested(hp, dropout=0.5)), "val_loss", 1, seed=0, directory=tmp_path
+    )
+    with pytest.warns(UserWarning, match="1 of 1 trials were trained with plain `fit`"):
+        made.search(IMAGES, Y, epochs=1, validation_split=0.25, verbose=0)
+    assert made.results()["status"][0] == "COMPLETED"
