@@ -89,3 +89,11 @@ def test_the_best_the_recommended_and_what_may_be_best_are_marked() -> None:
     assert "best, recommended" in others[2]
     assert "may be best" in others[3]
     assert "may be best" not in others[4]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+def test_only_columns_that_are_there_are_explained(width: int) -> None:
+    header = drawn(table(), width)[0]
+    said = view.meanings(view.trials(table(), objective="accuracy", width=width))
+    for title in view.MEANINGS:
+        assert (f"{title}:" in said) == (title in header)

@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from unitune.result import Result, RunComparison, Verification
 
 TOP = 20
-MEANING = (
-    "expected: the score on new rows, by one model of all trials, 95 % within the interval. P best: the probability of "
-    "being the best of these trials. exp. loss: how far behind the best, on average."
-)
+MEANINGS = {
+    "expected": "the score on new rows, by one model of all trials",
+    "95 % interval": "where that lies with 95 %",
+    "P best": "the probability of being the best of these trials",
+    "exp. loss": "how far behind the best, on average",
+}
 GAP = 2  # Spaces between two columns.
 STRIP = 21  # Width of the drawn intervals.
 SCORES = ("rank", "trial", "mean", "expected", "low", "high", "p_best", "expected_loss", "std", "train", "gap")
@@ -43,11 +45,12 @@ def show(result: Result, *, as_json: bool = False, top: int = TOP) -> None:
         return
     console = Console(highlight=False)
     table, chosen, run = result.table(), result.recommended, result.run
-    console.print(trials(table.head(top), objective=result.objective, width=console.width))
+    grid = trials(table.head(top), objective=result.objective, width=console.width)
+    console.print(grid)
     if len(table) > top:
         console.print(f" ... and {len(table) - top:,} more trials.\n", style="dim")
     if table["expected"].notna().any():
-        console.print(Padding(Text(MEANING, style="dim"), (0, 0, 1, 1)))
+        console.print(Padding(Text(meanings(grid), style="dim"), (0, 0, 1, 1)))
     score, number = chosen.scores[result.objective], _format_of(table)
     if len(result.references):
         console.print(Padding(_references(result, number), (0, 0, 1, 1)))
@@ -70,6 +73,12 @@ def show(result: Result, *, as_json: bool = False, top: int = TOP) -> None:
         report = result.folder / "report.html"
         if report.exists():
             console.print(f"[bold]Report:[/] {escape(str(report))}", soft_wrap=True)
+
+
+def meanings(grid: Table) -> str:
+    """What the columns mean that are there, of those that do not say it themselves."""
+    shown = [str(column.header) for column in grid.columns]
+    return " ".join(f"{title}: {meaning}." for title, meaning in MEANINGS.items() if title in shown)
 
 
 def _references(result: Result, number: Callable[[float], str]) -> str:
