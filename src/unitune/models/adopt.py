@@ -284,8 +284,8 @@ def _read(layer: Any) -> list[LayerSpec]:
     name = type(layer).__name__
     if name == "TimeDistributed" and is_kerass(layer, "layers") and type(layer.layer).__name__ == "Dense":
         # What a dense layer does to each step by itself, it does to all of them at once.
-        at_once = _read(layer.layer)
-        return [replace(at_once[0], name=layer.name)] if len(at_once) == 1 else [_other(layer)]
+        as_it_is, at_once = _other(layer), _read(layer.layer)
+        return [replace(at_once[0], name=layer.name)] if len(at_once) == 1 else [as_it_is]
     if name not in KNOWN_LAYERS or not is_kerass(layer, "layers"):
         return [_other(layer)]
     try:
