@@ -55,6 +55,8 @@ def _relinked(text: str, place: str, page: str) -> str:
         if re.match(r"[a-z]+:", target):
             return found[0]
         goal = aim.removeprefix("docs/") if aim.startswith("docs/") else PAGES.get(aim, aim)
+        if goal.endswith(".ipynb"):
+            goal = _page_of(Path(goal))
         return f"{found[1]}{posixpath.relpath(goal, posixpath.dirname(page) or '.')}{anchor})"
 
     return re.sub(r"(\]\()([^)#\s]+)(#[^)\s]*)?\)", moved, text)

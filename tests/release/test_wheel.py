@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
@@ -17,9 +18,8 @@ from typing import Any
 
 import pytest
 
-import unitune
-
 ROOT = Path(__file__).parents[2]
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 pytestmark = pytest.mark.exhaustive
 
 
@@ -46,10 +46,10 @@ def test_the_index_would_take_them(dist: Path) -> None:
 def test_they_hold_the_package_and_nothing_of_this_machine(dist: Path) -> None:
     (wheel,) = dist.glob("*.whl")
     (sdist,) = dist.glob("*.tar.gz")
-    assert wheel.name.startswith(f"unitune-{unitune.__version__}-py3")
+    assert wheel.name.startswith(f"unitune-{VERSION}-py3")
     names = zipfile.ZipFile(wheel).namelist()
     assert "unitune/py.typed" in names
-    assert {name.split("/")[0] for name in names} == {"unitune", f"unitune-{unitune.__version__}.dist-info"}
+    assert {name.split("/")[0] for name in names} == {"unitune", f"unitune-{VERSION}.dist-info"}
     with tarfile.open(sdist) as archive:
         inside = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "README.md", "LICENSE", "src/unitune/__init__.py"} <= inside
