@@ -13,10 +13,10 @@ import pytest
 from unitune.engine.contract import Job
 from unitune.engine.device import Device
 from unitune.engine.fused import FusedEngine, read_jobs
+from unitune.engine.graph import Reading
 from unitune.engine.plan import Plan
 from unitune.engine.program_key import ProgramKey
 from unitune.engine.programs import compiled_programs
-from unitune.engine.reading import Reading
 from unitune.engine.reuse import covers, joined
 from unitune.engine.solo import SoloEngine
 from unitune.models.backend import ensure
@@ -76,12 +76,13 @@ def assert_fits(tile: Any, jobs: Sequence[Job], readings: Sequence[Reading]) -> 
             assert {name for name, value in own.numbers.items() if value} <= node.used
             if node.kind == "Activation":
                 assert next(functions) in node.functions
-        static = dict(tile.key.optimizer.static)
+        (optimizer,) = tile.key.optimizers
+        static = dict(optimizer.static)
         for name, value in readings[index].optimizer.numbers.items():
             if name == "weight_decay":
-                assert tile.key.optimizer.decays or not value
+                assert optimizer.decays or not value
             else:
-                assert name in tile.key.optimizer.varying or static[name] == value
+                assert name in optimizer.varying or static[name] == value
 
 
 def test_later_batches_compile_little(splits: list[Any]) -> None:

@@ -61,17 +61,17 @@ def stopping_jobs() -> list[Job]:
 
 def test_members_that_go_on_in_other_tiles_are_bit_equal(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     regrouped = []
-    regroup = engine_run.Run._regroup
+    regroup = engine_run.TileRun._regroup
 
-    def watched(self: engine_run.Run, tile: object) -> list:
+    def watched(self: engine_run.TileRun, tile: object) -> list:
         more = regroup(self, tile)
         regrouped.extend(work.first_epoch for work in more)
         return more
 
-    monkeypatch.setattr(engine_run.Run, "_regroup", watched)
+    monkeypatch.setattr(engine_run.TileRun, "_regroup", watched)
     moved = by_trial(FusedEngine(device=tiles_of(6)).train(stopping_jobs(), [split]))
     assert any(epoch > 0 for epoch in regrouped)
-    monkeypatch.setattr(engine_run.Run, "_dissolves", lambda *_: False)
+    monkeypatch.setattr(engine_run.TileRun, "_dissolves", lambda *_: False)
     stayed = by_trial(FusedEngine(device=tiles_of(6)).train(stopping_jobs(), [split]))
     assert moved.keys() == stayed.keys() == set(range(24))
     for trial, (outcome, place) in moved.items():
@@ -99,15 +99,15 @@ def test_a_tile_that_does_not_fit_is_split(split: Split, monkeypatch: pytest.Mon
     jobs = [make_job(i) for i in range(8)]
     whole = by_trial(FusedEngine(device=tiles_of(8)).train(jobs, [split]))
     sizes = []
-    train_tile = engine_run.Run._train_tile
+    train_tile = engine_run.TileRun._train_tile
 
-    def cramped(self: engine_run.Run, work: object) -> None:
+    def cramped(self: engine_run.TileRun, work: object) -> None:
         sizes.append(len(work.live))
         if len(work.live) > 2:
             raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
         train_tile(self, work)
 
-    monkeypatch.setattr(engine_run.Run, "_train_tile", cramped)
+    monkeypatch.setattr(engine_run.TileRun, "_train_tile", cramped)
     halved = by_trial(FusedEngine(device=tiles_of(8)).train(jobs, [split]))
     assert max(sizes) > 2
     assert halved.keys() == whole.keys()

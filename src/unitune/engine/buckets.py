@@ -10,11 +10,12 @@ import numpy as np
 
 from unitune.engine.contract import Job
 from unitune.engine.cost import compile_cost, member_cost
+from unitune.engine.graph import Reading
 from unitune.engine.lift.base import Key, ProgramNode
-from unitune.engine.lift.optimizer import join_optimizers
+from unitune.engine.lift.several_optimizers import optimizer_nodes
 from unitune.engine.lift.widths import layout_width
 from unitune.engine.program_key import ProgramKey
-from unitune.engine.reading import Reading, weight_order
+from unitune.engine.reading import weight_order
 from unitune.models.shape_rules import Shape
 from unitune.records import Array
 
@@ -113,7 +114,8 @@ def key_of(
     for index, node in enumerate(first.nodes):
         layout = first.graph.layouts[index]
         width = layout_width(layout, padded)
-        used = frozenset(name for name in node.numbers if any(readings[i].nodes[index].numbers[name] for i in members))
+        names = sorted({name for i in members for name in readings[i].nodes[index].numbers})
+        used = frozenset(name for name in names if any(readings[i].nodes[index].numbers.get(name) for i in members))
         functions: tuple[Key, ...] = ()
         if node.kind == "Activation":
             functions = tuple(sorted({readings[i].functions[activation] for i in members}, key=repr))
@@ -148,7 +150,7 @@ def key_of(
         weight_order=tuple(weight_order(first.nodes)),
         outputs=first.outputs,
         weighs_losses=first.weighs_losses,
-        optimizer=join_optimizers([readings[i].optimizer for i in members]),
+        optimizers=optimizer_nodes([readings[i].optimizer for i in members]),
         members=size,
         inputs=tuple(
             (shape, dtype or rows.dtype)

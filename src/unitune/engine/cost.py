@@ -12,12 +12,13 @@ import numpy as np
 from unitune.engine.lift.base import Node
 
 # Core seconds of compiling, as measured: a program of one hidden layer, of which each node has a part; a node, by its
-# kind; what probes add to it; each further function of an activation.
+# kind; what probes add to it; each further function of an activation; each further optimizer.
 COMPILE_S = 1.5
 COMPILE_NODE_S = 0.08
 COMPILE_PROBES_S = 0.08
 COMPILE_FUNCTION_S = 0.2
 COMPILE_RANDOM_S = 0.5
+COMPILE_OPTIMIZER_S = 0.3
 _COMPILE_KIND_S = {
     "BatchNormalization": 0.4,
     "LayerNormalization": 0.4,
@@ -76,7 +77,9 @@ class CompiledNode(Protocol):
         ...
 
 
-def compile_cost(nodes: Sequence[CompiledNode], n_functions: int, *, probes: bool = False) -> float:
+def compile_cost(
+    nodes: Sequence[CompiledNode], n_functions: int, *, probes: bool = False, n_optimizers: int = 1
+) -> float:
     """An estimate in core seconds of compiling a program of these nodes, with so many functions in its activations.
 
     Example:
@@ -85,7 +88,7 @@ def compile_cost(nodes: Sequence[CompiledNode], n_functions: int, *, probes: boo
         1.5
     """
     own = sum(_COMPILE_KIND_S.get(n.kind, COMPILE_RANDOM_S if n.random else COMPILE_NODE_S) for n in nodes)
-    own += COMPILE_PROBES_S * len(nodes) * probes
+    own += COMPILE_PROBES_S * len(nodes) * probes + COMPILE_OPTIMIZER_S * (n_optimizers - 1)
     return COMPILE_S - 4 * COMPILE_NODE_S + own + COMPILE_FUNCTION_S * max(0, n_functions - 1)
 
 

@@ -16,13 +16,14 @@ from unitune.engine.buckets import RowSizes
 from unitune.engine.contract import Job, MemberState, Outcome, Take
 from unitune.engine.device import Device, this_device
 from unitune.engine.failed import failed_outcome
+from unitune.engine.graph import Reading
 from unitune.engine.lift.base import Unfusable, in_brief
 from unitune.engine.metrics import check_axes
 from unitune.engine.paused import Paused
 from unitune.engine.plan import Plan, going_on, make_plan
 from unitune.engine.program_key import Tile
 from unitune.engine.programs import compiled_programs
-from unitune.engine.reading import Reader, Reading
+from unitune.engine.reading import Reader
 from unitune.engine.reuse import KnownPrograms
 from unitune.engine.run import TileRun
 from unitune.engine.solo import SoloEngine

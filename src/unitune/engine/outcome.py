@@ -36,7 +36,10 @@ def make_outcome(
     progress: Sequence[Progress],
     states: Sequence[MemberState | None] = (),
 ) -> Outcome:
-    """The outcome of the members at these places of a tile; `states` are those of members that can go on."""
+    """The outcome of the members at these places of a tile, which have the same layers.
+
+    `states` are those of members that can go on.
+    """
     key = program.key
     jobs = tuple(slots.jobs[place] for place in places)
     limit = np.array([job.last_epoch for job in jobs])
@@ -53,8 +56,17 @@ def make_outcome(
         history[place, :n] = np.concatenate(mine.history)[:n]
         rates[place, :n] = np.concatenate(mine.rates)[:n]
 
+    nodes = slots.readings[places[0]].nodes
+    probed = dict.fromkeys(ACTIVATION_PROBES, program.hidden) | dict.fromkeys(UPDATE_PROBES, program.products)
+
+    def is_there(name: str, layer: int) -> bool:
+        return name not in probed or not nodes[probed[name][layer].index].absent
+
     def columns(kind: str, name: str | None = None) -> Array:
-        return history[:, :, [i for i, (k, n, _) in enumerate(program.columns) if k == kind and name in (None, n)]]
+        chosen = [i for i, (k, n, layer) in enumerate(program.columns) if k == kind and name in (None, n)]
+        if kind == "probe":
+            chosen = [i for i in chosen if is_there(program.columns[i][1], program.columns[i][2])]
+        return history[:, :, chosen]
 
     if key.plateau:
         rates = rates * columns("rate")[:, :, 0]

@@ -20,12 +20,14 @@ from unitune.engine.buckets import Bucket, RowSizes, buckets_of, key_of
 from unitune.engine.contract import Job, Take
 from unitune.engine.cost import FIT, compile_cost, epochs_cost, member_bytes, member_cost, step_cost, trace_cost
 from unitune.engine.device import Device
+from unitune.engine.families import Cluster, Families
+from unitune.engine.graph import Reading
 from unitune.engine.lift.base import Key, ProgramNode
 from unitune.engine.paused import Paused
 from unitune.engine.program_key import ProgramKey, Tile
 from unitune.engine.programs import share_to_compile
-from unitune.engine.reading import Reading
 from unitune.engine.reuse import KnownPrograms
+from unitune.engine.stretch import laid_out
 from unitune.engine.worth import Ledger
 from unitune.models.blueprint import Training
 from unitune.records import Array
@@ -104,22 +106,25 @@ def make_plan(
         ledger: Decides which members plain `fit` trains sooner; none of them if None.
     """
     known = KnownPrograms() if known is None else known
-    groups: dict[Key, list[int]] = defaultdict(list)
+    of_family: dict[Key, list[int]] = defaultdict(list)
     for index, reading in enumerate(readings):
-        groups[reading.group].append(index)
+        of_family[reading.family].append(index)
     tiles: list[Tile] = []
     useful_s: dict[int, float] = {}
-    for group, indices in groups.items():
-        members = np.array(indices)
-        steps = _steps(jobs, members, rows)
+    for family, indices in of_family.items():
         batch = jobs[indices[0]].training.batch_size
-        for bucket in buckets_of(readings, members, steps, rows, batch):
-            cohorts = _cohorts(jobs, readings, bucket)
-            own = key_of(
-                jobs, readings, bucket, _size(readings, bucket, cohorts, rows, device, batch), rows, probes, backend
-            )
-            tiles_in = partial(_tiles, jobs, readings, cohorts, steps)
-            tiles += tiles_in(known.choose(group, own, run_s=partial(_run_s, tiles_in), compile_s=_compile_s(own)))
+        steps = _steps(jobs, np.array(indices), rows)
+        families = Families(rows.features, batch, compile=FIT[backend].compile, probes=probes)
+        for cluster in families.clusters(readings, steps, known.of(family)):
+            laid = _laid_out(readings, cluster)
+            for bucket in buckets_of(laid, np.array(cluster.members), steps, rows, batch):
+                cohorts = _cohorts(jobs, laid, bucket)
+                own = key_of(
+                    jobs, laid, bucket, _size(laid, bucket, cohorts, rows, device, batch), rows, probes, backend
+                )
+                tiles_in = partial(_tiles, jobs, laid, cohorts, steps)
+                took_s = partial(_run_s, tiles_in)
+                tiles += tiles_in(known.choose(family, own, cluster.nodes, run_s=took_s, compile_s=_compile_s(own)))
         for index in indices:
             reading = readings[index]
             cost = member_cost(reading.nodes, np.array(reading.widths), rows.features, batch)
@@ -127,7 +132,7 @@ def make_plan(
     by_fit: set[int] = set()
     if ledger is not None:
         fit_s = partial(_fit_s, jobs, readings, rows, backend)
-        by_fit = ledger.by_fit(tiles, jobs, readings, fit_s, partial(price, jobs))
+        by_fit = ledger.by_fit(tiles, jobs, readings, fit_s, partial(price, jobs, readings))
         tiles = [tile for tile in tiles if by_fit.isdisjoint(tile.slots.tolist())]
     new = {tile.key for tile in tiles} - compiled
     run_s = sum(tile.expected_s for tile in tiles)
@@ -142,6 +147,14 @@ def make_plan(
         compiled=compiled,
         by_fit=tuple(sorted(by_fit)),
     )
+
+
+def _laid_out(readings: Sequence[Reading], cluster: Cluster) -> Sequence[Reading]:
+    """All networks, those of a cluster's members in the layers of its program."""
+    if all(len(one.nodes) == len(cluster.nodes) for one in map(readings.__getitem__, cluster.members)):
+        return readings
+    own = {id(readings[i]): laid_out(readings[i], cluster.nodes) for i in cluster.members}
+    return [own.get(id(reading)) or reading for reading in readings]
 
 
 def _steps(jobs: Sequence[Job], members: Array, rows: RowSizes) -> dict[int, int]:
@@ -167,13 +180,15 @@ def expected_epochs(training: Training) -> int:
 
 def _compile_s(key: ProgramKey) -> float:
     n_functions = 1 + sum(len(node.functions) - 1 for node in activations(key))
-    return FIT[key.backend].compile * compile_cost(key.nodes, n_functions, probes=key.probes)
+    return FIT[key.backend].compile * compile_cost(
+        key.nodes, n_functions, probes=key.probes, n_optimizers=len(key.optimizers)
+    )
 
 
-def price(jobs: Sequence[Job], key: ProgramKey, members: Sequence[int]) -> float:
+def price(jobs: Sequence[Job], readings: Sequence[Reading], key: ProgramKey, members: Sequence[int]) -> float:
     """What is left of compiling a program for these jobs, and of holding it against the user's own models."""
-    sources = [source for i in members if (source := jobs[i].blueprint.source) is not None]
-    tried = len({0 if source.ships else id(source) for source in sources})
+    sources = [(i, source) for i in members if (source := jobs[i].blueprint.source) is not None]
+    tried = len({readings[i].group if source.ships else id(source) for i, source in sources})
     probe_s = FIT[key.backend].probe * trace_cost(key.nodes, key.backend)
     return _compile_s(key) * share_to_compile(key) + tried * probe_s
 
@@ -259,7 +274,9 @@ def going_on(jobs: Sequence[Job], readings: Sequence[Reading]) -> list[Tile]:
     together: dict[Key, list[int]] = defaultdict(list)
     for index, (job, reading) in enumerate(zip(jobs, readings, strict=True)):
         if isinstance(job.state, Paused):
-            together[job.state.key, cohort(job, reading), job.state.epoch].append(index)
+            laid = laid_out(reading, job.state.key.nodes)
+            assert laid is not None
+            together[job.state.key, cohort(job, laid), job.state.epoch].append(index)
     return [
         Tile(key=key, split=jobs[members[0]].split, slots=slots, expected_s=0.0)
         for (key, _, _), members in together.items()
@@ -272,6 +289,16 @@ def fill(members: Sequence[int], size: int) -> list[Array]:
     table = np.full((math.ceil(len(members) / size), size), -1)
     table.reshape(-1)[: len(members)] = members
     return list(table)
+
+
+def halves(tile: Tile) -> list[Tile]:
+    """A tile's members in two tiles of its program."""
+    found = []
+    for part in np.array_split(np.flatnonzero(tile.slots >= 0), 2):
+        slots = np.full_like(tile.slots, -1)
+        slots[part] = tile.slots[part]
+        found.append(replace(tile, slots=slots))
+    return found
 
 
 def taken(tile: Tile, jobs: Sequence[Job], take: Take) -> Tile | None:

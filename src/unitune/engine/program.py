@@ -15,8 +15,9 @@ from typing import Any
 from unitune.engine.callbacks import early_stopping, kept_at_the_end, reduce_on_plateau
 from unitune.engine.lift.activation import keeps_zero
 from unitune.engine.lift.base import Context, ProgramNode, Tensor, lift_of
-from unitune.engine.lift.optimizer import StackedOptimizer, shaped
+from unitune.engine.lift.optimizer import shaped
 from unitune.engine.lift.penalty import constrain, penalty
+from unitune.engine.lift.several_optimizers import optimizer_of
 from unitune.engine.probes import (
     ACTIVATION_PROBES,
     UPDATE_PROBES,
@@ -26,6 +27,7 @@ from unitune.engine.probes import (
 )
 from unitune.engine.program_key import Backend, ProgramKey, State
 from unitune.engine.scores import Scores
+from unitune.engine.stretch import SKIP
 from unitune.models.shape_rules import Shape
 
 
@@ -46,7 +48,7 @@ class Program:
         come_out = {output.node for output in key.outputs}
         self.hidden = [node for node in activations if node.index not in come_out]
         self.products = [node for node in owners if node.weights[0].name == "kernel"]
-        self.optimizer = StackedOptimizer(key.optimizer, key.dtype)
+        self.optimizer = optimizer_of(key.optimizers, key.dtype)
         trainable_shapes = [self.shapes[i] for i in self.trainable]
         self.slot_values = self.optimizer.slot_values(trainable_shapes)
         self.slot_shapes = [trainable_shapes[i] for i in self.optimizer.slot_owner(trainable_shapes)]
@@ -87,7 +89,11 @@ class Program:
                 # A layer takes floats in the type that it computes in; Keras's own layers do that by themselves.
                 taken = [_as_computed(one, self.key.dtype) for one in taken]
             x = taken[0] if len(taken) == 1 else taken
-            values[node.index], weights[mine] = lift_of(node.kind).apply(node, weights[mine], x, context)
+            y, weights[mine] = lift_of(node.kind).apply(node, weights[mine], x, context)
+            if SKIP in node.used:
+                skips = shaped(context.numbers[node.index, SKIP], y) > 0
+                y = ops.where(skips, _as_wide(taken[0], node.width), y)
+            values[node.index] = y
         return values, weights
 
     def _places(self, node: ProgramNode) -> slice:
@@ -390,6 +396,14 @@ class Program:
         if key.plateau:
             new |= reduce_on_plateau(carry, hyper, epoch, train, validation, final)
         return new
+
+
+def _as_wide(x: Tensor, width: int) -> Tensor:
+    """The features of members that are all narrower than this, in this width."""
+    from keras import ops
+
+    missing = width - x.shape[-1]
+    return ops.pad(x, [(0, 0)] * (len(x.shape) - 1) + [(0, missing)]) if missing > 0 else x[..., :width]
 
 
 def _as_computed(x: Tensor, dtype: str) -> Tensor:

@@ -107,7 +107,7 @@ class ProgramKey:
         weight_order: The nodes that own weights, in the order of the stacked weights.
         outputs: What comes out of the network.
         weighs_losses: Whether losses are multiplied by their members' weights; always where there are several outputs.
-        optimizer: The optimizer and its static settings.
+        optimizers: The optimizers and their static settings; each member has one of them.
         members: Slots of the tile.
         inputs: For each input the padded shape of a row and its type.
         batch_size: Rows of a step.
@@ -128,7 +128,7 @@ class ProgramKey:
     weight_order: tuple[int, ...]
     outputs: tuple[OutputKey, ...]
     weighs_losses: bool
-    optimizer: OptimizerNode
+    optimizers: tuple[OptimizerNode, ...]
     members: int
     inputs: tuple[tuple[Shape, str], ...]
     batch_size: int

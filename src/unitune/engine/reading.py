@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from inspect import signature
 from typing import Any
 
 from unitune.engine.contract import Job
+from unitune.engine.graph import Graph, Reading
 from unitune.engine.lift.activation import check_rows
 from unitune.engine.lift.base import Key, Node, Unfusable, has_lift, lift_of
 from unitune.engine.lift.optimizer import OptimizerReading, read_optimizer, same_program
+from unitune.engine.lift.several_optimizers import may_mix
 from unitune.engine.lift.widths import Layout, runs, sources
 from unitune.engine.losses import loss_key
 from unitune.engine.metrics import OF_ONE_AXIS, metric_key
 from unitune.engine.own_scores import is_batch_mean, is_own
 from unitune.engine.program_key import OutputKey
+from unitune.engine.stretch import head_of
 from unitune.models.backend import settings
 from unitune.models.blueprint import Blueprint, Call, LayerSpec, MetricSpec, OptimizerSpec, OutputSpec, Training
 from unitune.models.identity import keras_class
@@ -27,55 +30,6 @@ from unitune.models.shapes import as_shapes
 _TAKE_NUMBERS = frozenset({"Dense", "Embedding", "weightless"})
 # These may give the very tensor that they take.
 _KEEP_LOGITS = frozenset({"Activation", "weightless", "Dropout", "SpatialDropout1D", "AlphaDropout", "GaussianNoise"})
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Graph:
-    """A network as nodes, in an order in which they can be computed.
-
-    Attributes:
-        nodes: The calls of layers.
-        layouts: How the width of each node's output is put together.
-        exact: Nodes and inputs whose own width must not be padded.
-        outputs: The nodes whose outputs are the network's.
-    """
-
-    nodes: tuple[Node, ...]
-    layouts: tuple[Layout, ...]
-    exact: frozenset[int]
-    outputs: tuple[int, ...]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Reading:
-    """One network and its training, as the plan sees them.
-
-    Attributes:
-        graph: The layers.
-        optimizer: Settings sorted into equal and varying ones.
-        outputs: The outputs, with the keys of their losses and metrics.
-        loss_weights: `(output,)`, by which the losses are multiplied.
-        weighs_losses: Whether they are.
-        settings: Of Keras, at present.
-        group: What must be equal for two members to be able to share a program at all.
-        widths: `(node,)`, true widths.
-        functions: The activations' keys, in the order of the activation nodes.
-    """
-
-    graph: Graph
-    optimizer: OptimizerReading
-    outputs: tuple[OutputKey, ...]
-    loss_weights: tuple[float, ...]
-    weighs_losses: bool
-    settings: Key
-    group: Key
-    widths: tuple[int, ...]
-    functions: tuple[Key, ...]
-
-    @property
-    def nodes(self) -> tuple[Node, ...]:
-        """The graph's nodes."""
-        return self.graph.nodes
 
 
 class Reader:
@@ -110,20 +64,28 @@ class Reader:
         outputs = tuple(_read_output(i, nodes[i], spec, size) for i, spec in zip(graph.outputs, specs, strict=True))
         weighs_losses = len(specs) > 1 or specs[0].weight is not None
         own = settings()
-        group = (
-            own,
-            tuple((n.kind, n.static, n.weights, n.layer if n.random else 0, n.inputs, n.shape[:-1]) for n in nodes),
+        network = (
+            tuple((n.kind, n.static, n.weights, n.inputs, n.shape[:-1]) for n in nodes),
             graph.layouts,
             tuple((i, nodes[i].width if i >= 0 else shapes[-1 - i][-1]) for i in sorted(graph.exact)),
             tuple(weight_order(nodes)),
             outputs,
+        )
+        update = same_program(optimizer)
+        rest = (
+            own,
             weighs_losses,
             tuple(shape[:-1] for shape in shapes),
             tuple(spec.dtype for spec in job.blueprint.inputs),
-            same_program(optimizer),
             job.training.batch_size,
             job.training.plateau is not None,
             job.training.shuffle,
+        )
+        head = None if any(spec.dtype for spec in job.blueprint.inputs) else head_of(graph)
+        family = (
+            network if head is None else (head, tuple(replace(output, node=-1) for output in outputs)),
+            "any" if may_mix(update) else update,
+            rest,
         )
         return Reading(
             graph=graph,
@@ -132,7 +94,8 @@ class Reader:
             loss_weights=tuple(1.0 if spec.weight is None else spec.weight for spec in specs),
             weighs_losses=weighs_losses,
             settings=own,
-            group=group,
+            group=(network, update, rest),
+            family=family,
             widths=tuple(node.width for node in nodes),
             functions=tuple(node.function for node in nodes if node.kind == "Activation"),
         )

@@ -7,17 +7,18 @@ in its activations. Compiling for each of them anew would take most of the searc
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from unitune.engine.lift.base import Key, ProgramNode
+from unitune.engine.lift.base import Key, Node, ProgramNode
 from unitune.engine.lift.optimizer import OptimizerNode
+from unitune.engine.lift.several_optimizers import in_order, may_mix
 from unitune.engine.lift.widths import layout_width
 from unitune.engine.program_key import ProgramKey
 
-# What the programs of a group may differ in and still be made one; `nodes` and `optimizer` have rules of their own.
-_FREE = frozenset({"nodes", "optimizer", "members", "chunk", "stopping"})
+# What the programs of a group may differ in and still be made one; `nodes` and `optimizers` have rules of their own.
+_FREE = frozenset({"nodes", "optimizers", "members", "chunk", "stopping"})
 _FREE_OF_NODES = frozenset({"in_shapes", "shape", "padded", "used", "functions"})
 
 
@@ -29,17 +30,28 @@ class KnownPrograms:
     """
 
     def __init__(self) -> None:
-        self._of_group: dict[Key, list[ProgramKey]] = defaultdict(list)
+        self._of_family: dict[Key, dict[ProgramKey, tuple[Node, ...]]] = defaultdict(dict)
         self._decided: dict[tuple[Key, ProgramKey], ProgramKey] = {}
 
+    def of(self, family: Key) -> Mapping[ProgramKey, tuple[Node, ...]]:
+        """The programs of a family, and their layers."""
+        return self._of_family[family]
+
     def choose(
-        self, group: Key, own: ProgramKey, *, run_s: Callable[[ProgramKey], float], compile_s: float
+        self,
+        family: Key,
+        own: ProgramKey,
+        nodes: tuple[Node, ...],
+        *,
+        run_s: Callable[[ProgramKey], float],
+        compile_s: float,
     ) -> ProgramKey:
         """The program for members that a program of their own would fit exactly.
 
         Args:
-            group: What the members share, as `Reading.group`.
+            family: What the members share, as `Reading.family`.
             own: Their own program.
+            nodes: Its layers.
             run_s: What training them in a program takes, in core seconds.
             compile_s: What compiling their own takes.
 
@@ -47,9 +59,9 @@ class KnownPrograms:
             A known program, if that ends sooner; else their own, or one that serves the known members too, where that
             costs no more than compiling again would.
         """
-        decision = (group, own)
+        decision = (family, own)
         if decision not in self._decided:
-            known = self._of_group[group]
+            known = self._of_family[family]
             limit = run_s(own) + compile_s
             fitting = [key for key in known if covers(key, own)]
             wider = [key for key in (joined(key, own) for key in known) if key is not None]
@@ -58,8 +70,7 @@ class KnownPrograms:
             if run_s(chosen) > limit or chosen is own:
                 chosen = min(reversed(wider), key=run_s, default=own)
                 chosen = chosen if run_s(chosen) <= limit else own
-            if chosen not in known:
-                known.append(chosen)
+            known.setdefault(chosen, nodes)
             self._decided[decision] = chosen
         return self._decided[decision]
 
@@ -73,6 +84,9 @@ def covers(key: ProgramKey, other: ProgramKey) -> bool:
 def joined(key: ProgramKey, other: ProgramKey) -> ProgramKey | None:
     """A program that can train what either of two is for, in tiles as for the second; None where the rows differ."""
     if any(getattr(key, name) != getattr(other, name) for name in _fixed(ProgramKey, _FREE)):
+        return None
+    families = {node.family for one in (key, other) for node in one.optimizers}
+    if len(key.nodes) != len(other.nodes) or (len(families) > 1 and not all(map(may_mix, families))):
         return None
     inputs = {-1 - k: shape for k, (shape, _) in enumerate(key.inputs)}
     nodes: list[ProgramNode] = []
@@ -99,10 +113,18 @@ def joined(key: ProgramKey, other: ProgramKey) -> ProgramKey | None:
         nodes=tuple(nodes),
         # What fitted the memory may not when it is wider.
         members=min(key.members, other.members) if grows else other.members,
-        optimizer=_joined_optimizer(key.optimizer, other.optimizer),
+        optimizers=_joined_optimizers(key.optimizers, other.optimizers),
         chunk=max(key.chunk, other.chunk),
         stopping=key.stopping or other.stopping,
     )
+
+
+def _joined_optimizers(some: tuple[OptimizerNode, ...], others: tuple[OptimizerNode, ...]) -> tuple[OptimizerNode, ...]:
+    """Of each family the one that serves both programs."""
+    found = {node.family: node for node in some}
+    for node in others:
+        found[node.family] = _joined_optimizer(found[node.family], node) if node.family in found else node
+    return in_order(found.values())
 
 
 def _joined_optimizer(one: OptimizerNode, two: OptimizerNode) -> OptimizerNode:

@@ -27,16 +27,26 @@ from unitune.data.arrays import Split, as_inputs, n_rows, row_shape
 from unitune.engine.agreement import Seen, by_keras, by_program, difference, small_split, told
 from unitune.engine.contract import Job, Outcome, Take
 from unitune.engine.device import at, here
+from unitune.engine.graph import Reading
 from unitune.engine.lift.base import Key, in_brief
 from unitune.engine.outcome import Progress, make_outcome
 from unitune.engine.paused import Paused
-from unitune.engine.plan import cohort, fill, taken
+from unitune.engine.plan import cohort, fill, halves, taken
 from unitune.engine.program import Program
 from unitune.engine.program_key import ProgramKey, State, Tile
 from unitune.engine.programs import compile_once, program_for
-from unitune.engine.reading import Reading
 from unitune.engine.state import initial_state, join_parts, part_of, tensors, to_host
-from unitune.engine.tile import Slots, by_number, fill_slots, hyperparameters, rows_of, schedule_of, stacked_weights
+from unitune.engine.tile import (
+    Slots,
+    alike,
+    by_number,
+    fill_slots,
+    hyperparameters,
+    laid_into,
+    rows_of,
+    schedule_of,
+    stacked_weights,
+)
 from unitune.records import Array
 
 logger = logging.getLogger(__name__)
@@ -201,7 +211,7 @@ class TileRun:
 
     def _cohort(self, tile: Tile) -> _Cohort:
         first = next(int(i) for i in tile.slots if i >= 0)
-        return tile.key, cohort(self._jobs[first], self._readings[first])
+        return tile.key, cohort(self._jobs[first], laid_into(self._readings[first], tile.key))
 
     def _train(self, work: _Work) -> None:
         """Trains a tile; one that does not fit the memory is split and run again; one that fails is left over."""
@@ -219,8 +229,8 @@ class TileRun:
                 progress = self._progress[index]
                 del progress.history[n:], progress.rates[n:]
             logger.warning("a tile of %d members did not fit the memory: split", len(work.live))
-            for half in _halves(work):
-                self._train(half)
+            for half in halves(work.tile):
+                self._train(replace(work, tile=half))
 
     def _train_tile(self, work: _Work) -> None:
         key = work.tile.key
@@ -290,7 +300,7 @@ class TileRun:
                 source = self._jobs[index].blueprint.source
                 if source is None:
                     continue
-                tried = program.key if source.ships else (program.key, id(source))
+                tried = (program.key, self._readings[index].group if source.ships else id(source))
                 if tried not in self._agreement:
                     self._agreement[tried] = self._differs(index, work.tile, program, data)
                 if self._agreement[tried]:
@@ -391,13 +401,11 @@ class TileRun:
     def _report(
         self, work: _Work, slots: Slots, program: Program, state: State, result: State, chosen: Array, epoch: int
     ) -> None:
-        places = np.flatnonzero(chosen)
-        if not len(places):
-            return
-        progress = [self._progress.pop(int(work.tile.slots[place])) for place in places]
-        split = self._splits[work.tile.split]
-        paused = self._paused(slots, program, state, places, progress, epoch)
-        self._done.put(make_outcome(program, slots, split, state, result, places, progress, paused))
+        for places in alike(slots, chosen):
+            progress = [self._progress.pop(int(work.tile.slots[place])) for place in places]
+            split = self._splits[work.tile.split]
+            paused = self._paused(slots, program, state, places, progress, epoch)
+            self._done.put(make_outcome(program, slots, split, state, result, places, progress, paused))
 
     def _paused(
         self, slots: Slots, program: Program, state: State, places: Array, progress: Sequence[Progress], epoch: int
@@ -430,17 +438,6 @@ class TileRun:
             if where not in self._rows:
                 self._rows[where] = tensors(rows_of(self._splits[tile.split], key), program.backend.tensor)
             return self._rows[where]
-
-
-def _halves(work: _Work) -> list[_Work]:
-    live = np.flatnonzero(work.tile.slots >= 0)
-    halves = []
-    for part in np.array_split(live, 2):
-        slots = np.full_like(work.tile.slots, -1)
-        slots[part] = work.tile.slots[part]
-        tile = Tile(key=work.tile.key, split=work.tile.split, slots=slots, expected_s=work.tile.expected_s)
-        halves.append(_Work(tile=tile, first_epoch=work.first_epoch))
-    return halves
 
 
 def out_of_memory(error: Exception) -> bool:

@@ -24,7 +24,7 @@ def initial_state(program: Program, weights: Sequence[Any]) -> State:
             for shape, value in zip(program.slot_shapes, program.slot_values, strict=True)
         ],
         "extra": tensor(
-            np.ones((), key.dtype) if "beta_1" not in key.optimizer.varying else np.ones(members, key.dtype)
+            np.ones((), key.dtype) if "beta_1" not in key.optimizers[0].varying else np.ones(members, key.dtype)
         ),
         "step": tensor(np.zeros((), "int32")),
     }

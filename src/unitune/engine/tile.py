@@ -12,14 +12,15 @@ import numpy as np
 from unitune.data.arrays import Split, as_inputs, n_rows
 from unitune.engine.callbacks import plateau_numbers, stopping_numbers
 from unitune.engine.contract import Job
+from unitune.engine.graph import Reading
 from unitune.engine.lift.activation import bounds
 from unitune.engine.lift.base import ProgramNode
-from unitune.engine.lift.optimizer import varying_numbers
+from unitune.engine.lift.several_optimizers import optimizer_numbers
 from unitune.engine.lift.widths import Layout, corner, layout_width, leads, places
 from unitune.engine.order import epoch_order
 from unitune.engine.program import Program
 from unitune.engine.program_key import ProgramKey, State
-from unitune.engine.reading import Reading
+from unitune.engine.stretch import laid_out
 from unitune.models.build import dropout_seed, initial_weights
 from unitune.models.schedules import factors
 from unitune.models.shapes import as_shapes
@@ -46,7 +47,28 @@ def fill_slots(slots: Array, jobs: Sequence[Job], readings: Sequence[Reading], k
             continue
         # Any job will do: what its slot computes is thrown away, and it cannot touch its neighbours.
         chosen.append(live[place % len(live)])
-    return Slots(jobs=tuple(jobs[i] for i in chosen), readings=tuple(readings[i] for i in chosen), real=real)
+    own = {i: laid_into(readings[i], key) for i in chosen}
+    return Slots(jobs=tuple(jobs[i] for i in chosen), readings=tuple(own[i] for i in chosen), real=real)
+
+
+def laid_into(reading: Reading, key: ProgramKey) -> Reading:
+    """A network as one of a program's layers, of which it may lack some."""
+    found = laid_out(reading, key.nodes)
+    assert found is not None, "a member was planned for a program of other layers"
+    return found
+
+
+def alike(slots: Slots, chosen: Array) -> list[Array]:
+    """The places among those that are chosen, together for members that have the same layers."""
+    places: dict[tuple[bool, ...], list[int]] = {}
+    for place in np.flatnonzero(chosen).tolist():
+        places.setdefault(tuple(node.absent for node in slots.readings[place].nodes), []).append(place)
+    return [np.array(own) for own in places.values()]
+
+
+def present(program: Program, reading: Reading) -> list[int]:
+    """The places of a member's own weights among a program's."""
+    return [i for i, (node, _) in enumerate(program.weight_nodes) if not reading.nodes[node.index].absent]
 
 
 def stacked_weights(slots: Slots, program: Program, input_shape: tuple[Any, ...]) -> list[Array]:
@@ -58,8 +80,8 @@ def stacked_weights(slots: Slots, program: Program, input_shape: tuple[Any, ...]
         if weights is None:
             weights = initial_weights(job.blueprint, input_shape, job.member.seed, dtype=key.dtype)
         own = _own_corners(program, slots.readings[place], input_shape)
-        for array, chosen, out in zip(weights, own, stacked, strict=True):
-            out[place][chosen] = array
+        for array, i in zip(weights, present(program, slots.readings[place]), strict=True):
+            stacked[i][place][own[i]] = array
     return stacked
 
 
@@ -104,7 +126,7 @@ def hyperparameters(slots: Slots, program: Program, input_shape: tuple[Any, ...]
     for node in key.nodes:
         widths = np.array([reading.widths[node.index] for reading in readings], "int32")
         for name in sorted(node.used):
-            values = np.array([reading.nodes[node.index].numbers[name] for reading in readings])
+            values = np.array([reading.nodes[node.index].numbers.get(name, 0.0) for reading in readings])
             hyper["numbers"][node.index, name] = values.astype(dtype)
             if name == "rate":
                 hyper["numbers"][node.index, "scale"] = (1.0 / (1.0 - values)).astype(dtype)
@@ -127,8 +149,7 @@ def hyperparameters(slots: Slots, program: Program, input_shape: tuple[Any, ...]
             if key.probes:
                 hyper["bounds"][node.index] = np.array(bounds(function), dtype)
             activation += 1
-    own = varying_numbers(key.optimizer, [reading.optimizer for reading in readings])
-    hyper["optimizer"] = {name: array.astype(dtype) for name, array in own.items()}
+    hyper["optimizer"] = optimizer_numbers(key.optimizers, [reading.optimizer for reading in readings], dtype)
     hyper["epochs"] = np.array([job.training.epochs for job in jobs], "int32")
     if key.weighs_losses:
         hyper["loss_weights"] = np.array([reading.loss_weights for reading in readings], dtype)
@@ -258,10 +279,8 @@ def unpadded(
     program: Program, slots: Slots, stacked: Sequence[Array], input_shape: tuple[Any, ...]
 ) -> tuple[tuple[Array, ...], ...]:
     """Each member's own weights, in the order of `keras.Model.get_weights()`."""
-    return tuple(
-        tuple(
-            array[place][chosen]
-            for array, chosen in zip(stacked, _own_corners(program, reading, input_shape), strict=True)
-        )
-        for place, reading in enumerate(slots.readings)
-    )
+    own = []
+    for place, reading in enumerate(slots.readings):
+        corners = _own_corners(program, reading, input_shape)
+        own.append(tuple(stacked[i][place][corners[i]] for i in present(program, reading)))
+    return tuple(own)

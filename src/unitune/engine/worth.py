@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from unitune.engine.contract import Job
+from unitune.engine.graph import Reading
 from unitune.engine.lift.base import Key
 from unitune.engine.program_key import ProgramKey
-from unitune.engine.reading import Reading
 
 if TYPE_CHECKING:
     from unitune.engine.program_key import Tile

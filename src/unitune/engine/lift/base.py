@@ -114,6 +114,7 @@ class Node:
         layer: The number of its layer in the blueprint. Filled in by the reader.
         owner: The node whose weights it shares; -1 where they are its own. Filled in by the reader.
         dtype: Of its output, where that is not Keras's usual floating type.
+        absent: Whether the member has no such layer: it is in a program of deeper ones, and passes its input on.
 
     Example:
         >>> Node(kind="Scale", shape=(5,), weights=(Weight(axes=("in",)),)).width
@@ -134,6 +135,7 @@ class Node:
     layer: int = 0
     owner: int = -1
     dtype: str = ""
+    absent: bool = False
 
     @property
     def width(self) -> int:

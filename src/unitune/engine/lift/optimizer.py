@@ -37,6 +37,7 @@ class OptimizerNode:
         varying: Names of the settings that differ by member.
         clip: Which kind of clipping, or None.
         decays: Whether some member has weight decay.
+        family: What the members that it updates have in common, as `same_program` says it.
     """
 
     class_name: str
@@ -44,6 +45,7 @@ class OptimizerNode:
     varying: tuple[str, ...] = ()
     clip: str | None = None
     decays: bool = False
+    family: Key = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +132,7 @@ def join_optimizers(readings: Sequence[OptimizerReading]) -> OptimizerNode:
         varying=tuple(varying),
         clip=first.clip,
         decays=any(reading.numbers["weight_decay"] for reading in readings),
+        family=same_program(first),
     )
 
 
