@@ -179,7 +179,7 @@ def test_the_refit_trains_the_steps_of_the_folds_as_plain_fit_would(rows):
     refitter = result._source
     assert isinstance(refitter, Refitter)
 
-    def by_fit(self, job, split, epochs):
+    def by_fit(self, engine, job, split, epochs):
         with member_model(job, split) as model:
             fitted.append(fit_member(model, job, split, epochs=epochs, validate=False))
             return model.get_weights(), fitted[-1].failure

@@ -41,13 +41,13 @@ def main(backend: str) -> None:
     ]
     split = cases.make_split(0, 0, 40, 12)
     used: set[str] = set()
-    train = run_module.Run._train
+    train = run_module.TileRun._train
 
     def spied(run: Any, work: Any) -> None:
         used.add(here())
         train(run, work)
 
-    run_module.Run._train = spied  # type: ignore[method-assign]
+    run_module.TileRun._train = spied  # type: ignore[method-assign]
 
     def losses(places: tuple[str, ...]) -> dict[int, Any]:
         engine = FusedEngine(device=Device(threads=2, tile_bytes=2**20, max_tile=2, places=places))
