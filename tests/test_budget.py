@@ -233,7 +233,13 @@ def test_racing_drops_what_is_worse_and_says_so(engine, rows):
     table = found.table()
     gone = table[table["state"] == "stopped"]
     assert sorted(gone["trial"]) == [trial.number for trial in stopped]
-    assert gone[["rank", "mean", "low"]].isna().all(axis=None)
+    assert gone[["rank", "mean", "std"]].isna().all(axis=None)
+    # The scores that they have count: what they would have become is known, if less well.
+    assert np.isfinite(gone[["expected", "low", "high", "p_best", "expected_loss"]]).all(axis=None)
+    assert table["p_best"].sum() == pytest.approx(1)
+    assert gone["p_best"].sum() < 0.05
+    widths = (table["high"] - table["low"]).groupby(table["state"]).median()
+    assert widths["stopped"] > widths["complete"]
     assert table["state"].tolist() == sorted(table["state"].tolist())  # complete ones first
     assert not set(found.credible) & set(gone["trial"])
     assert found.best.state == found.recommended.state == "complete"

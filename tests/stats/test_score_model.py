@@ -55,6 +55,30 @@ def test_a_grid_gives_a_better_pick_a_small_set_and_intervals_that_hold():
     assert 0.92 <= np.mean(covered) <= 0.995
 
 
+def test_trials_that_racing_stopped_are_weighed_and_what_is_said_of_them_holds():
+    regrets, covered, held, widths = [], [], [], []
+    for seed in range(30):
+        values = grid_scores(np.random.default_rng(100 + seed))
+        stopped = values[:, :2].mean(axis=1) < values[:, :2].mean(axis=1).max() - 0.025
+        seen = np.where(stopped[:, None] & (np.arange(5) >= 2), np.nan, values)
+        design = design_of(GRID, CONFIGURATIONS)
+        whole = model_scores(seen, "maximize", design=design, attainable=(0.0, 1.0), seed=seed)
+        rest = np.flatnonzero(~stopped)
+        few = model_scores(seen[rest], "maximize", design=design.take(rest), attainable=(0.0, 1.0), seed=seed)
+        picks = rest[whole.expected_loss[rest].argmin()], rest[few.expected_loss.argmin()]
+        regrets.append(TRUTH.max() - TRUTH[list(picks)])
+        low, high = whole.interval()
+        covered.append(((low <= TRUTH) & (high >= TRUTH))[stopped].mean())
+        widths.append((high - low)[stopped].mean() / (high - low)[~stopped].mean())
+        held.append(TRUTH[whole.credible()].max() == TRUTH.max())
+        assert 5 < stopped.sum() < 23
+    weighed, dropped = np.mean(regrets, axis=0)
+    assert weighed <= dropped
+    assert np.mean(held) >= 0.93
+    assert 0.9 <= np.mean(covered) <= 0.995
+    assert np.mean(widths) > 1.1
+
+
 def test_the_same_seed_gives_the_same_posterior_and_equals_share_the_best():
     _, first = grid_posterior(3)
     _, second = grid_posterior(3)

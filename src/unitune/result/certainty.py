@@ -32,6 +32,7 @@ from unitune.store.run import varying
 MODELLED = 5_000  # best trials; those behind them are not part of the model
 OTHERS = 200  # of which other metrics than the objective are modelled
 METHOD = "model of all scores"
+RACING = "racing"
 COLUMNS = ("expected", "low", "high", "p_best", "expected_loss")
 
 
@@ -47,7 +48,9 @@ class Certainty:
     def __init__(self, run: Run, trials: Sequence[Trial], predictions: Callable[[], OutOfFold | None]) -> None:
         self.run = run
         self.ranked = [one for one in run.ranked(trials) if one.state == "complete"]
-        self.n_stopped = sum(one.state == "stopped" for one in trials)
+        stopped = [one for one in trials if one.state == "stopped"]
+        self.n_stopped = len(stopped)
+        self.raced = [one for one in stopped if _is_judged(one, run)] if run.strategy == RACING else []
         self._get_predictions = predictions
         self._posteriors: dict[str, Posterior] = {}
 
@@ -58,10 +61,24 @@ class Certainty:
 
     @property
     def modelled(self) -> list[Trial]:
-        """The trials of the model, in its order: the complete ones, best first."""
+        """The trials of the model, in its order: the complete ones, best first, then those that racing stopped.
+
+        A stopped trial's scores are those of the folds that it was trained on, and count as such: why it was stopped is
+        in the scores. Halving's are of fewer epochs, another quantity, and are left out.
+        """
+        return [*self.complete, *self.raced[: MODELLED - len(self.complete)]]
+
+    @property
+    def complete(self) -> list[Trial]:
+        """The complete trials of the model, best first."""
         if not self.ranked:
             raise TrainingError("All trials failed, so none is the best.")
         return self.ranked[:MODELLED]
+
+    @property
+    def n_unknown(self) -> int:
+        """How many trials were stopped after fewer epochs than the others, so that the model does not have them."""
+        return self.n_stopped - len(self.raced)
 
     @cached_property
     def is_known(self) -> bool:
@@ -114,7 +131,7 @@ class Certainty:
 
         The one that was recommended when the run was saved; the best where nothing tells luck from quality.
         """
-        trials = self.modelled
+        trials = self.complete
         saved = next((one for one in self.ranked if one.number == self.run.recommended), None)
         if saved is not None:
             return saved
@@ -126,7 +143,7 @@ class Certainty:
     @cached_property
     def is_settled(self) -> bool:
         """Whether the trial of the smallest expected loss is as good as the best, within the tolerance."""
-        return float(self.posterior.expected_loss.min()) <= self.margin
+        return float(self.posterior.expected_loss[: len(self.complete)].min()) <= self.margin
 
     @cached_property
     def to_settle(self) -> Worth | None:
@@ -214,10 +231,10 @@ def posterior_of(
     validation_ratio: float,
     seed: int,
 ) -> Posterior:
-    """What is known of the true scores of some complete trials, in their order.
+    """What is known of the true scores of some trials, in their order.
 
     Args:
-        trials: The trials; those that were repeated have more scores than others.
+        trials: The trials; those that were repeated have more scores than others, those that racing stopped fewer.
         predictions: Their out-of-fold predictions, or None where they were not kept.
         metric, direction: What is scored.
         space: In which they lie.
@@ -253,6 +270,10 @@ def _luck_of_rows(predictions: OutOfFold | None, numbers: Sequence[int], metric:
     scores = np.full((len(found.scores), len(numbers)), np.nan)
     scores[:, places] = found.scores
     return replace(found, scores=scores)
+
+
+def _is_judged(trial: Trial, run: Run) -> bool:
+    return run.objective in trial.scores and bool(np.isfinite(trial.scores[run.objective].values).any())
 
 
 def values_of(trials: Sequence[Trial], metric: str) -> Array:

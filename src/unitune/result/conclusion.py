@@ -79,13 +79,14 @@ def _open(certainty: Certainty) -> str:
     if not certainty.is_known:
         return "With one score for each trial nothing tells a difference from luck; folds (`folds=5`) would."
     if len(certainty.modelled) == 1:
-        if certainty.n_stopped:
-            return "How good those that were stopped early would have become is open; they were behind at that time."
-        return "There was nothing to choose from."
+        return _unknown(certainty) or "There was nothing to choose from."
     limits = "".join(f" {sentence}" for sentence in certainty.posterior.limits)
+    limits += f" {_unknown(certainty)}" if certainty.n_unknown else ""
     n = len(certainty.credible)
-    if n == 1:
+    if n == 1 and not certainty.n_unknown:
         return f"Nothing is open: with 95 % no other trial is better.{spent}{limits}"
+    if n == 1:
+        return f"With 95 % no other trial that was trained to its end is better.{spent}{limits}"
     which = f"Which of {n:,} trials is the truly best is open"
     lost = float(certainty.posterior.expected_loss[certainty.place])
     if certainty.is_settled:
@@ -103,6 +104,17 @@ def _open(certainty: Certainty) -> str:
     return (
         f"{which}: {more} of the {len(worth.trials)} likeliest would settle it (`repeats={now + worth.repeats}`), in "
         f"four of five cases at least.{spent}{limits}"
+    )
+
+
+def _unknown(certainty: Certainty) -> str:
+    """What cannot be said of trials that were stopped after some epochs."""
+    n = certainty.n_unknown
+    if not n:
+        return ""
+    return (
+        f"How good {'the one that was' if n == 1 else f'the {n:,} that were'} stopped after fewer epochs would have "
+        f"become is open; {'it was' if n == 1 else 'they were'} behind at that time."
     )
 
 

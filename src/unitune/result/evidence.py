@@ -80,16 +80,17 @@ def _certain(certainty: Certainty, place: dict[int, int]) -> dict[str, Any]:
     chosen: dict[str, Any] = {"recommended": certainty.recommended.number}
     if not certainty.is_known:
         return chosen
-    given = certainty.posterior.draws
+    complete = [trial.number for trial in certainty.complete]
+    given = certainty.posterior.draws[:, : len(complete)]
     draws = np.full((len(given), len(place)), np.nan)
-    draws[:, [place[trial.number] for trial in certainty.modelled]] = given
+    draws[:, [place[number] for number in complete]] = given
     several = len(certainty.modelled) > 1
     worth = certainty.to_settle if several and not certainty.is_settled else None
     return {
         **chosen,
         "draws": draws,
         "tolerance": certainty.margin,
-        "credible": certainty.credible,
+        "credible": tuple(number for number in certainty.credible if number in place),
         "is_settled": certainty.is_settled,
         "to_settle": None if worth is None else (len(worth.trials), worth.repeats),
     }

@@ -32,6 +32,9 @@ def html_of(result: Record) -> str:
     head = f"{len(result.trials):,} trials, {result.run.folds['kind']}; the {aim} {result.objective} is best"
     body = shown.to_html(index=False, na_rep="–", border=0)
     meaning = "" if unknown else f"<p>{html.escape(MEANING)}</p>"
+    n = result._certainty.n_unknown
+    if n:
+        meaning += f"<p>{n:,} of them were stopped after fewer epochs: their scores are not part of the model.</p>"
     beside = " · ".join(f"{row.reference} {row.mean:.4f}" for row in result.references.itertuples())
     simpler = f"<p>Simpler models on the same folds, not ranked: {html.escape(beside)}</p>" if beside else ""
     return f"<p><b>{html.escape(head)}</b></p>{body}{rest}{simpler}{meaning}"

@@ -164,12 +164,12 @@ class Posterior:
         half its time and saves a second at least: measured times vary from run to run.
 
         Args:
-            n_parameters: `(trial,)`.
-            seconds: `(trial,)` time for each network.
+            n_parameters: `(trial,)` of those that can be taken: the first trials, or all.
+            seconds: `(trial,)` time for each network of theirs.
             tolerance: In the metric's own units; `tolerance` of this posterior if not given. 0 takes the trial of the
                 smallest expected loss.
         """
-        loss = self.expected_loss
+        loss = self.expected_loss[: len(n_parameters)]
         within = np.flatnonzero(loss <= loss.min() + (self.tolerance if tolerance is None else tolerance))
         sizes, times = np.asarray(n_parameters)[within], np.asarray(seconds, dtype=np.float64)[within]
         smallest = within[sizes == sizes.min()]

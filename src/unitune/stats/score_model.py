@@ -210,8 +210,10 @@ def _noise(
     several = bool(np.isfinite(fit.variance[fit.n > 0]).any())
     by_rows = np.full(len(n), np.nan)
     if rows is not None:
-        found = rows.beside(weight)
-        by_rows = np.where(np.isfinite(found), found, np.median(found[np.isfinite(found)])) if known(found) else found
+        # Where a trial's own predictions are not known, a fold's rows are taken to be as lucky as usual.
+        found = rows.beside(weight) * folds
+        found = np.where(np.isfinite(found), found, np.median(found[np.isfinite(found)])) if known(found) else found
+        by_rows = found / folds
     if not several:
         limits = (ONE_SCORE,)
         return _Noise(
