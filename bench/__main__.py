@@ -1,5 +1,8 @@
 """`python -m bench`: the speed table. Peers and Unitune take turns in one run, each call in a process of its own.
 
+Ratios are of processor seconds, which other jobs on the machine hardly change; seconds on the clock stand beside them.
+"Limit" is the share of Unitune's processor time that the arithmetic would take at the rate of a large matrix product.
+
 `python -m bench --jobs grid-20 --repeats 1` for a part, `--details` for the figures beside the table.
 Needs `pip install keras-tuner tensorboard` (KerasTuner imports tensorboard, which TensorFlow no longer brings along).
 """
@@ -7,6 +10,7 @@ Needs `pip install keras-tuner tensorboard` (KerasTuner imports tensorboard, whi
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import statistics
@@ -14,6 +18,7 @@ import tempfile
 from typing import Any
 
 from bench.apart import run_apart
+from bench.clock import Cost, matrix_rate
 from bench.detail import DETAILS
 from bench.jobs import JOBS
 
@@ -27,30 +32,41 @@ def work(kind: str, name: str) -> Any:
     """What a worker process measures."""
     if kind == "detail":
         return DETAILS[name]()
-    return getattr(JOBS[name], kind)()
+    return dataclasses.asdict(getattr(JOBS[name], kind)())
 
 
 def table(names: list[str], repeats: int) -> None:
     """Prints the table, a row as soon as it is measured."""
+    rate = matrix_rate()
     print(
-        f"{os.cpu_count()} cores; medians of {repeats}; whole calls; cold: every compilation included; warm: once more"
+        f"{os.cpu_count()} cores; {rate:.0f} GFLOP a core second; medians of {repeats}; whole calls, cold: every "
+        "compilation included; warm: once more. Core s (seconds on the clock); ratios of core s."
     )
-    print("| job | peer | peer, s | cold, s | ratio | warm, s | ratio | at least | aim |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    print("| job | peer | peer, core s | cold, core s | ratio | warm, core s | ratio | limit | at least | aim |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
     for name in names:
         job = JOBS[name]
         rounds = []
         for _ in range(repeats):
-            peer = measure("peer", name) / job.share
+            peer = Cost(**measure("peer", name))
             with tempfile.TemporaryDirectory() as cache:
-                rounds.append((peer, measure("ours", name, cache), measure("ours", name, cache)))
-        peer, cold, warm = (statistics.median(side) for side in zip(*rounds, strict=True))
-        ratio, warm_ratio = (statistics.median(one[0] / one[k] for one in rounds) for k in (1, 2))
+                ours = [Cost(**measure("ours", name, cache)) for _ in range(2)]
+            rounds.append((peer, *ours))
+        peers, *own = zip(*rounds, strict=True)
+        columns = [f"{_median(one.core_s for one in peers) / job.share:,.0f}"]
+        for side in own:
+            ratio = _median(a.core_s / job.share / b.core_s for a, b in zip(peers, side, strict=True))
+            seconds = _median(one.core_s for one in side), _median(one.wall_s for one in side)
+            columns += [f"{seconds[0]:.2f} ({seconds[1]:.2f})", f"{ratio:,.0f}"]
+        limits = [_median(one.gflop / rate / one.core_s for one in side) for side in own]
+        columns.append(" / ".join(f"{limit:.0%}" for limit in limits))
         print(
-            f"| {job.name} | {job.peer_name} | {peer:,.0f} | {cold:.2f} | {ratio:,.0f} "
-            f"| {warm:.2f} | {warm_ratio:,.0f} | {job.at_least} | {job.aim} |",
-            flush=True,
+            "| " + " | ".join([job.name, job.peer_name, *columns, str(job.at_least), str(job.aim)]) + " |", flush=True
         )
+
+
+def _median(values: Any) -> float:
+    return statistics.median(values)
 
 
 def details() -> None:

@@ -146,4 +146,23 @@ def probes() -> float:
     return float(np.median(ratios))
 
 
-DETAILS = {"overhead_ms": overhead_ms, "rates": rates, "growth": growth, "memory_mib": memory_mib, "probes": probes}
+def searched_mb() -> dict[int, float]:
+    """Peak memory in MB of a search over a `build_model(hp)`, after 50 and after 300 trials more."""
+    from bench.networks import search
+
+    found = {}
+    for trials in (50, 300):
+        search("mlp", "ours", trials, 10)
+        # Kilobytes on Linux.
+        found[trials] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return found
+
+
+DETAILS = {
+    "overhead_ms": overhead_ms,
+    "rates": rates,
+    "growth": growth,
+    "memory_mib": memory_mib,
+    "probes": probes,
+    "searched_mb": searched_mb,
+}
