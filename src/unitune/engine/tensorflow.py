@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,11 @@ from unitune.engine.lift.base import Tensor
 
 _NUMBERS = threading.local()
 _TRACED: dict[int, Iterator[int]] = {}
+# XLA's newer generator of loops takes a third longer to compile and runs no faster. A flag that a version does not know
+# would end the process, so it is set only for those with which it was tried.
+_SOONER_COMPILED = "--xla_cpu_use_fusion_emitters=false"
+_TRIED_WITH = ("2.21.",)
+_FIRST_COMPILATION = threading.Lock()  # taken once, and kept
 
 
 class TensorFlowBackend:
@@ -39,7 +45,8 @@ class TensorFlowBackend:
         # No number is given twice in a process: a program that is traced again has the next ones.
         _NUMBERS.of_program = _TRACED.setdefault(start, itertools.count(start))
         try:
-            yield
+            with _sooner_compiled(tf.__version__):
+                yield
         finally:
             _NUMBERS.of_program = None
 
@@ -188,6 +195,21 @@ class TensorFlowBackend:
             (block, tf.zeros_like(block), spread(mixed[2]), spread(mixed[3])),
         )
         return lanes, lane
+
+
+@contextmanager
+def _sooner_compiled(version: str) -> Iterator[None]:
+    """XLA reads its flags at the first compilation of a process. They are as before for what comes after, as another
+    copy of XLA, or another process, may not know this one; nor are they touched where a user has set some."""
+    tried = version.startswith(_TRIED_WITH) and "XLA_FLAGS" not in os.environ
+    if not tried or not _FIRST_COMPILATION.acquire(blocking=False):
+        yield
+        return
+    os.environ["XLA_FLAGS"] = _SOONER_COMPILED
+    try:
+        yield
+    finally:
+        os.environ.pop("XLA_FLAGS", None)
 
 
 def _number_by_thread() -> None:
