@@ -31,6 +31,8 @@ for folder in sys.argv[1:]:
         failure = traceback.format_exc()
     pathlib.Path("done.json").write_text(json.dumps([out.getvalue(), failure]))
 """
+LONG = ("getting_started", "distributed", "failed_trials", "tune_the_training", "visualize")
+"""Of the guides for KerasTuner's users: the page for them and the shorter ones stand for these."""
 APART = "many-machines.md"
 """A page that starts a cluster, which is not for a process that does other things, too."""
 
@@ -44,14 +46,17 @@ def python_of(file: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, tuple[str, str]]:
+def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[Path, tuple[str, str]]:
     """What each file printed, and how it failed. Importing Keras takes longer than most of them, so they share it."""
     folders = {}
-    for file in (*EXAMPLES, *PAGES):
+    given = [item.callspec.params for item in request.session.items if "ran" in getattr(item, "fixturenames", ())]
+    for file in (params.get("example") or params["page"] for params in given):
         folders[file] = tmp_path_factory.mktemp(file.stem)
         (folders[file] / "script.py").write_text(python_of(file), encoding="utf-8")
     for apart in (False, True):
         chosen = [str(folder) for file, folder in folders.items() if (file.name == APART) == apart]
+        if not chosen:
+            continue
         subprocess.run(
             [sys.executable, "-W", "error::DeprecationWarning:unitune", "-c", RUNNER, *chosen],
             env=os.environ | {"MPLBACKEND": "agg"},
@@ -61,7 +66,13 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, tuple[str, str]]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(path, id=path.stem, marks=[pytest.mark.exhaustive] if path.stem in LONG else [])
+        for path in EXAMPLES
+    ],
+)
 def test_example_runs(example: Path, ran: dict[Path, tuple[str, str]]) -> None:
     printed, failure = ran[example]
     assert failure == ""

@@ -8,6 +8,7 @@ import pytest
 import unitune
 from unitune.errors import OptionError
 from unitune.report.progress import Listener
+from unitune.testing import FakeEngine
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,7 @@ def spent(data, tmp_path_factory):
         trials=16,
         spend="repeats",
         tolerance=1e-4,
+        engine=FakeEngine(),
         progress=False,
         callbacks=[count],
         out=tmp_path_factory.mktemp("runs"),
@@ -78,7 +80,14 @@ def test_a_run_with_more_repeats_is_saved_whole(spent):
 
 
 def test_repeats_are_those_of_a_search_with_repeats(data):
-    options = {"units": [2, 4], "activations": "relu", "epochs": 3, "folds": 3, "progress": False}
+    options = {
+        "units": [2, 4],
+        "activations": "relu",
+        "epochs": 3,
+        "folds": 3,
+        "engine": FakeEngine(),
+        "progress": False,
+    }
     both = unitune.tune(*data, **options, repeats=2)
     more = unitune.tune(*data, **options, trials=4, spend="repeats", tolerance=1e-4)
     assert more.run.spent["rounds"] >= 1
@@ -97,6 +106,7 @@ def test_a_search_that_would_use_the_whole_budget_leaves_some(data):
         epochs=2,
         folds=2,
         spend="repeats",
+        engine=FakeEngine(),
         progress=False,
     )
     assert len(result.trials) == 4
@@ -105,7 +115,15 @@ def test_a_search_that_would_use_the_whole_budget_leaves_some(data):
 
 def test_nothing_is_left_to_spend(data):
     result = unitune.tune(
-        *data, units=[2, 4], activations="relu", epochs=2, folds=2, trials=2, spend="repeats", progress=False
+        *data,
+        units=[2, 4],
+        activations="relu",
+        epochs=2,
+        folds=2,
+        trials=2,
+        spend="repeats",
+        engine=FakeEngine(),
+        progress=False,
     )
     assert result.run.spent["rounds"] == 0
     assert any(text in result.run.spent["reason"] for text in ("settled", "budget is spent"))
@@ -121,6 +139,7 @@ def test_it_stops_once_the_expected_loss_is_within_the_tolerance(data):
         trials=9,
         spend="ties",
         tolerance=1.0,
+        engine=FakeEngine(),
         progress=False,
     )
     assert result.run.spent["rounds"] == 0
@@ -129,7 +148,7 @@ def test_it_stops_once_the_expected_loss_is_within_the_tolerance(data):
 
 def test_an_unknown_way_to_spend_is_an_error(data):
     with pytest.raises(OptionError, match="spend"):
-        unitune.tune(*data, units=2, spend="all", progress=False)
+        unitune.tune(*data, units=2, spend="all", engine=FakeEngine(), progress=False)
 
 
 def test_nested_cross_validation_is_the_estimate(data, tmp_path):

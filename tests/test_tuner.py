@@ -11,6 +11,7 @@ import unitune
 from unitune.engine.solo import SoloEngine
 from unitune.errors import DataError, OptionError, RunFolderError, SpaceError, TrainingError
 from unitune.report.progress import Lines, Listener
+from unitune.testing import FakeEngine
 from unitune.tuner.collect import Collector
 from unitune.tuner.problem import member_seed
 
@@ -26,6 +27,11 @@ def classes(n: int = 90, *, seed: int = 0, n_classes: int = 2):
 def quick(x, y, **changes):
     settings = {"units": [2, 4], "activations": ["relu", "tanh"], "epochs": 2, "folds": 3, "progress": False}
     return unitune.tune(x, y, **(settings | changes))
+
+
+def solved(x, y, **changes):
+    """For what is around training."""
+    return quick(x, y, engine=FakeEngine(), **changes)
 
 
 @pytest.fixture(scope="module")
@@ -88,22 +94,22 @@ def test_multiclass_and_regression():
 
 def test_ways_to_hold_rows_out():
     x, y = classes()
-    split = quick(x, y, folds=None, validation_split=0.2, units=2, activations="relu")
+    split = solved(x, y, folds=None, validation_split=0.2, units=2, activations="relu")
     assert len(split.best.scores["accuracy"].values) == 1
     assert np.isnan(split.best.scores["accuracy"].low)
-    given = quick(x, y, folds=None, validation_data=classes(30, seed=9), repeats=2, units=2, activations="relu")
+    given = solved(x, y, folds=None, validation_data=classes(30, seed=9), repeats=2, units=2, activations="relu")
     assert len(given.best.scores["accuracy"].values) == 2
     assert given.summary()["evaluation"]["validation_ratio"] == 0
     groups = np.repeat(np.arange(9), 10)
-    grouped = quick(x, y, folds=None, cv=GroupKFold(3), groups=groups, units=2, activations="relu")
+    grouped = solved(x, y, folds=None, cv=GroupKFold(3), groups=groups, units=2, activations="relu")
     assert grouped.run.folds["n_folds"] == 3
 
 
 def test_five_folds_without_a_word_and_fewer_where_rows_are_few():
     x, y = classes()
-    assert quick(x, y, folds=None, units=2, activations="relu").run.folds["n_folds"] == 5
+    assert solved(x, y, folds=None, units=2, activations="relu").run.folds["n_folds"] == 5
     few = np.r_[np.flatnonzero(y == 0), np.flatnonzero(y == 1)[:3]]
-    found = quick(x[few], y[few], folds=None, units=2, activations="relu")
+    found = solved(x[few], y[few], folds=None, units=2, activations="relu")
     assert found.run.folds["n_folds"] == 3
     assert any("3 folds instead of 5" in note for note in found.notes)
 
@@ -111,12 +117,12 @@ def test_five_folds_without_a_word_and_fewer_where_rows_are_few():
 def test_a_class_of_one_row_is_warned_of_and_stops_nothing():
     x, y = classes()
     rare = np.r_[["rare"], np.where(y == 1, "a", "b")[1:]]
-    found = quick(x, rare, folds=None, units=2, activations="relu")
+    found = solved(x, rare, folds=None, units=2, activations="relu")
     assert found.run.folds["n_folds"] == 5
     assert any("`rare` (1)" in note and "never validated" in note for note in found.notes)
     assert np.isfinite(found.best.scores["auc"].mean)
     with pytest.raises(unitune.DataError, match=r"2 rows each.*'b' has 1"):
-        quick(x, np.r_[["b"], ["a"] * (len(x) - 1)], folds=None, units=2, activations="relu")
+        solved(x, np.r_[["b"], ["a"] * (len(x) - 1)], folds=None, units=2, activations="relu")
 
 
 def test_test_rows_are_scored_once_at_the_end(result):
@@ -171,7 +177,7 @@ def test_a_table_with_text_and_missing_values_becomes_a_model():
 
 def test_one_at_a_time_reports_what_each_change_did():
     x, y = classes()
-    found = quick(x, y, strategy="one-at-a-time", dropouts=[0.0, 0.9], baseline={"units": 2})
+    found = solved(x, y, strategy="one-at-a-time", dropouts=[0.0, 0.9], baseline={"units": 2})
     changes = found.changes
     assert {"units", "activation", "dropout"} == set(changes["hyperparameter"])
     assert {"validation", "train", "p", "kept"} <= set(changes.columns)
@@ -180,7 +186,7 @@ def test_one_at_a_time_reports_what_each_change_did():
 
 def test_a_space_without_end_takes_as_many_trials_as_it_may():
     x, y = classes()
-    found = quick(x, y, units="2:64", learning_rates="1e-3:1e-1:log", trials=7)
+    found = solved(x, y, units="2:64", learning_rates="1e-3:1e-1:log", trials=7)
     assert (len(found.trials), found.run.strategy) == (7, "qmc")
 
 
@@ -221,7 +227,7 @@ def test_silent_means_silent(capfd):
 
 
 def test_progress_goes_to_standard_error_with_the_notes_once(capsys):
-    quick(*classes(), units=2, activations="relu", progress=True)
+    solved(*classes(), units=2, activations="relu", progress=True)
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("Task: binary") == 1
@@ -239,7 +245,7 @@ class Interrupts(Listener):
 
 
 def test_ctrl_c_keeps_what_is_done(tmp_path):
-    found = quick(*classes(), engine="solo", units=[2, 3, 4], callbacks=[Interrupts(2)], out=tmp_path, name="cut")
+    found = solved(*classes(), units=[2, 3, 4], callbacks=[Interrupts(2)], out=tmp_path, name="cut")
     assert found.interrupted
     assert len(found.trials) == 2
     assert len(found.members(1)) == 3
@@ -255,7 +261,7 @@ def test_ctrl_c_before_anything_is_done_is_ctrl_c():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        quick(*classes(), engine="solo", callbacks=[Now()])
+        solved(*classes(), callbacks=[Now()])
 
 
 def test_ctrl_c_while_the_best_is_refitted_keeps_the_search(tmp_path):
@@ -264,7 +270,7 @@ def test_ctrl_c_while_the_best_is_refitted_keeps_the_search(tmp_path):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("unitune.tuner.refit.Refitter._as_a_member", stop)
-        found = quick(*classes(), units=2, out=tmp_path, name="cut")
+        found = solved(*classes(), units=2, out=tmp_path, name="cut")
     assert found.interrupted
     assert not (tmp_path / "cut" / "best.keras").exists()
     assert len(unitune.load(tmp_path / "cut").trials) == 2
@@ -276,13 +282,13 @@ def test_a_winner_that_cannot_be_refitted_leaves_the_rest(tmp_path):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("unitune.tuner.refit.Refitter._as_a_member", fail)
-        found = quick(*classes(), units=2, out=tmp_path, name="cut")
+        found = solved(*classes(), units=2, out=tmp_path, name="cut")
     assert "could not be refitted" in found.notes[-1]
     assert "MemoryError" in unitune.load(tmp_path / "cut").notes[-1]
 
 
 def test_a_grid_that_is_cut_says_what_was_left_out():
-    found = quick(*classes(), strategy="grid", trials=1)
+    found = solved(*classes(), strategy="grid", trials=1)
     assert "3 of 4 configurations were left out" in found.run.left_out
 
 
@@ -295,7 +301,7 @@ def test_a_time_limit_leaves_out_what_would_not_end_in_time_and_says_so(engine):
 
 
 def test_a_generous_time_limit_leaves_nothing_out():
-    found = quick(*classes(), units=2, time_limit_s=10_000)
+    found = solved(*classes(), units=2, time_limit_s=10_000)
     assert found.run.left_out == ""
     assert len(found.trials) == 2
 
@@ -365,10 +371,10 @@ def test_bad_input_is_refused_before_training(case, tmp_path, monkeypatch):
 
 
 def test_an_existing_folder_is_refused_before_training(tmp_path, monkeypatch):
-    quick(*classes(), units=2, activations="relu", out=tmp_path, name="run")
+    solved(*classes(), units=2, activations="relu", out=tmp_path, name="run")
     monkeypatch.setattr(Collector, "score", lambda *_: pytest.fail("it trained"))
     with pytest.raises(RunFolderError, match="overwrite"):
-        quick(*classes(), out=tmp_path, name="run")
+        solved(*classes(), out=tmp_path, name="run")
 
 
 def test_lines_tell_the_best_so_far():
@@ -376,5 +382,5 @@ def test_lines_tell_the_best_so_far():
     from rich.console import Console
 
     lines = Lines(Console(file=text, width=200), every_s=0.0)
-    found = quick(*classes(), callbacks=[lines])
+    found = solved(*classes(), callbacks=[lines])
     assert f"best accuracy {found.best.scores['accuracy'].mean:.4g}" in text.getvalue()

@@ -61,7 +61,13 @@ def test_data_that_ask_for_a_finding_get_it(kind):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", networks.CONTROLS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.exhaustive] if name in ("digits", "wine") else [])
+        for name in networks.CONTROLS
+    ],
+)
 def test_searches_on_real_data_are_healthy(name):
     result = networks.control(name)
     assert {finding.kind for finding in result.findings} <= TRUTHS

@@ -50,8 +50,10 @@ ESTIMATORS = [
     CLASSIFIER,
     REGRESSOR,
     KerasEstimator(build, **SHORT),
-    KerasEstimator(build, task="regression", **SHORT),
     FusedGridSearchCV(CLASSIFIER, {"units": [4, 8]}, cv=2, error_score="raise"),
+]
+ALIKE = [
+    KerasEstimator(build, task="regression", **SHORT),
     FusedRandomizedSearchCV(REGRESSOR, {"units": [4, 8]}, n_iter=2, cv=2, random_state=0, error_score="raise"),
 ]
 
@@ -63,6 +65,16 @@ ESTIMATORS = [
     expected_failed_checks=lambda _: dict.fromkeys(EQUIVALENT_WEIGHTS, MINI_BATCHES),
 )
 def test_check_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
+@parametrize_with_checks(
+    ALIKE,
+    expected_failed_checks=lambda _: dict.fromkeys(EQUIVALENT_WEIGHTS, MINI_BATCHES),
+)
+def test_check_of_scikit_learn_of_what_shares_a_class_with_these(estimator, check):
     check(estimator)
 
 
