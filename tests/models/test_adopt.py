@@ -70,7 +70,7 @@ def test_functional_chain_with_everything(keras):
     blueprint, training, weights = adopt(model, (6,))
     names = [layer.class_name for layer in blueprint.layers]
     assert names == ["Dense", "LeakyReLU", "BatchNormalization", "Activation", "Dropout", "Dense"]
-    assert "seed" not in blueprint.layers[4].config
+    assert blueprint.layers[4].config["seed"] == 4
     assert training.optimizer.config == {"momentum": 0.9, "clipnorm": 1.0}
     assert training.schedule.source is rate
     assert training.loss is loss

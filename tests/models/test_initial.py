@@ -69,10 +69,19 @@ def test_objects_mappings_and_names_draw_alike():
     for form in (
         {"class_name": "TruncatedNormal", "config": {"stddev": 0.1}},
         keras.initializers.TruncatedNormal(stddev=0.1),
-        keras.initializers.TruncatedNormal(stddev=0.1, seed=9),
+        keras.initializers.TruncatedNormal(stddev=0.1),
         keras.initializers.serialize(keras.initializers.TruncatedNormal(stddev=0.1)),
     ):
         np.testing.assert_array_equal(draw(form, (4, 5), seed=3), expected)
+
+
+def test_a_seed_of_the_users_draws_what_keras_draws():
+    keras = backend.ensure()
+    own = keras.initializers.TruncatedNormal(stddev=0.1, seed=9)
+    theirs = keras.ops.convert_to_numpy(own((4, 5)))
+    for seed in (3, 4):
+        np.testing.assert_array_equal(draw(own, (4, 5), seed=seed), theirs)
+    np.testing.assert_array_equal(draw("truncated_normal(stddev=0.1, seed=9)", (4, 5), seed=3), theirs)
 
 
 def test_other_initializers_are_called_with_a_seed_of_the_member():

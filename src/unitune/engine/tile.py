@@ -21,7 +21,7 @@ from unitune.engine.order import epoch_order
 from unitune.engine.program import Program
 from unitune.engine.program_key import ProgramKey, State
 from unitune.engine.stretch import laid_out
-from unitune.models.build import dropout_seed, initial_weights
+from unitune.models.build import initial_weights, layer_seed
 from unitune.models.schedules import factors
 from unitune.models.shapes import as_shapes
 from unitune.records import Array
@@ -142,7 +142,7 @@ def hyperparameters(slots: Slots, program: Program, input_shape: tuple[Any, ...]
         hyper["true_width"][node.index] = widths[:, None, None].astype(dtype)
         if node.random:
             hyper["widths"][node.index] = widths
-            hyper["seeds"][node.index] = _seeds(slots, node)
+            hyper["seeds"][node.index] = _seeds(slots, node, key.backend)
         if node.kind == "Activation":
             function = readings[0].functions[activation]
             hyper["choice"][node.index] = np.int32(node.functions.index(function))
@@ -189,14 +189,14 @@ def _real_weights(
     return masks
 
 
-def _seeds(slots: Slots, node: ProgramNode) -> Array:
-    return np.array(
-        [
-            dropout_seed(job.member.seed, reading.nodes[node.index].layer)
-            for job, reading in zip(slots.jobs, slots.readings, strict=True)
-        ],
-        "uint32",
-    )
+def _seeds(slots: Slots, node: ProgramNode, backend: str) -> Array:
+    # As `keras.random` takes a seed of the user's: TensorFlow's generators by the remainder, JAX's 32 bits of it.
+    fold = 2**31 - 2 if backend == "tensorflow" else 2**32
+    seeds = []
+    for job, reading in zip(slots.jobs, slots.readings, strict=True):
+        layer = reading.nodes[node.index].layer
+        seeds.append(layer_seed(job.blueprint.layers[layer], job.member.seed, layer) % fold)
+    return np.array(seeds, "uint32")
 
 
 def by_number(key: ProgramKey) -> tuple[bool, ...]:

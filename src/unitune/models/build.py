@@ -11,7 +11,7 @@ import numpy as np
 from unitune.errors import OptionError
 from unitune.models import backend, optimizers, schedules
 from unitune.models.blueprint import Blueprint, InputSpec, LayerSpec, MetricSpec, Training
-from unitune.models.identity import made_again
+from unitune.models.identity import is_seed, made_again
 from unitune.models.initial import draw, floatx, seeded
 from unitune.models.initializers import snake
 from unitune.models.shape_rules import MERGING
@@ -54,6 +54,22 @@ def dropout_seed(seed: int, index: int) -> int:
         True
     """
     return int(np.random.SeedSequence((seed, 2, index)).generate_state(1)[0]) % (2**31 - 2)
+
+
+def layer_seed(layer: LayerSpec, seed: int, index: int) -> int:
+    """The seed of a layer that draws at random: the user's own, else that of its member (`dropout_seed`).
+
+    Args:
+        layer: Its number in the blueprint is `index`.
+        seed: Of the member.
+        index: From 0.
+
+    Example:
+        >>> layer_seed(LayerSpec(class_name="Dropout", config={"rate": 0.5, "seed": 3}), 0, 1)
+        3
+    """
+    own = layer.config.get("seed")
+    return int(own) if own is not None and is_seed(own) else dropout_seed(seed, index)
 
 
 def build_model(
@@ -144,7 +160,7 @@ def _layer(layer: LayerSpec, name: str, seed: int) -> Any:
         raise OptionError("a layer must be a class in `keras.layers`", f"got `{layer.class_name}`")
     arguments = {"name": name, **layer.config}
     if layer.class_name in SEEDED_LAYERS:
-        arguments["seed"] = seed
+        arguments.setdefault("seed", seed)
     return kind(**arguments)
 
 
@@ -172,8 +188,13 @@ def _seed_layers(layers: Sequence[Any], seed: int) -> None:
 
 def _states(layers: Sequence[Any], seed: int) -> list[tuple[Any, Any]]:
     """The variables of the layers' generators, each with its first value."""
-    generators = ((index, getattr(layer, "seed_generator", None)) for index, layer in enumerate(layers))
-    return [(one.state, np.array([dropout_seed(seed, index), 0])) for index, one in generators if one is not None]
+    found = []
+    for index, layer in enumerate(layers):
+        generator = getattr(layer, "seed_generator", None)
+        if generator is not None:
+            own = getattr(layer, "seed", None)
+            found.append((generator.state, np.array([own if is_seed(own) else dropout_seed(seed, index), 0])))
+    return found
 
 
 def seed_states(model: keras.Model, blueprint: Blueprint, seed: int) -> list[tuple[Any, Any]]:
@@ -190,7 +211,7 @@ def seed_states(model: keras.Model, blueprint: Blueprint, seed: int) -> list[tup
     for index, (spec, layer) in enumerate(zip(blueprint.layers, _layers_of(model, blueprint), strict=True)):
         if layer is None:
             continue
-        own, inner = dropout_seed(seed, index), list(layer._flatten_layers())
+        own, inner = layer_seed(spec, seed, index), list(layer._flatten_layers())
         if "class" in spec.config:
             found += _states(inner, own)
         elif spec.class_name in SEEDED_LAYERS:

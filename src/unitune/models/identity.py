@@ -20,6 +20,8 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
+import numpy as np
+
 from unitune.models import backend
 from unitune.models.value_key import BOOKKEEPING, Key, NoKey, attribute_keys, value_key
 
@@ -215,9 +217,21 @@ def _check_variables(layer: Any, title: str) -> None:
                 raise NotPlain(f"the variable `{name}` of {title} is frozen by itself")
             if not variables and variable.trainable:
                 raise NotPlain(f"the variable `{name}` of {title} is trained, which Keras did not plan")
+            if getattr(variable, "overwrite_with_gradient", False):
+                raise NotPlain(f"the variable `{name}` of {title} takes its gradient as its value")
             for trait in ("regularizer", "constraint"):
                 if getattr(variable, trait, None) is not _told(layer, name, trait):
                     raise NotPlain(f"the {trait} of the variable `{name}` of {title} was changed")
+
+    state = getattr(getattr(layer, "seed_generator", None), "state", None)
+    if is_seed(getattr(layer, "seed", None)) and state is not None and int(np.asarray(state)[1]):
+        # A seed says what is drawn only where nothing was drawn yet.
+        raise NotPlain(f"{title} has drawn random numbers already")
+
+
+def is_seed(value: Any) -> bool:
+    """Whether a seed is a number of the user's, and so decides what is drawn. Else Keras draws one, and Unitune too."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _told(layer: Any, variable: str, trait: str) -> Any:

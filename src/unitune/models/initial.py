@@ -18,7 +18,8 @@ from numpy.random import Generator, Philox, SeedSequence
 
 from unitune.errors import SpaceError
 from unitune.models import backend
-from unitune.models.initializers import canonical
+from unitune.models.identity import is_seed
+from unitune.models.initializers import canonical, plain
 from unitune.models.shape_rules import Joined, Shape, WithAxes
 from unitune.records import Array
 
@@ -55,12 +56,14 @@ def _draw(initializer: Any, shape: Shape, seed: int, number: int, dtype: np.dtyp
     if isinstance(initializer, Joined):
         # Keras, too, draws the parts with one and the same initializer.
         return np.concatenate([_draw(part, (n, *shape[1:]), seed, number, dtype) for part, n in initializer.parts])
-    if isinstance(initializer, WithAxes):
-        name, config = canonical(initializer.initializer)
-        config = {**config, "input_axes": initializer.input_axes, "output_axes": initializer.output_axes}
-        initializer = initializer.initializer
-    else:
-        name, config = canonical(initializer)
+    axes = initializer if isinstance(initializer, WithAxes) else None
+    if axes is not None:
+        initializer = axes.initializer
+    name, config = canonical(initializer)
+    if is_seed(config.get("seed")):  # the user's own: the very numbers that Keras draws
+        return _by_keras(initializer, shape, seed, number, dtype, axes)
+    if axes is not None:
+        config = {**config, "input_axes": axes.input_axes, "output_axes": axes.output_axes}
     if name == "zeros":
         return np.zeros(shape, dtype)
     if name == "ones":
@@ -189,14 +192,24 @@ def floatx() -> str:
     return str(keras.config.floatx()) if keras is not None and hasattr(keras, "config") else "float32"
 
 
-def _by_keras(initializer: Any, shape: Shape, seed: int, number: int, dtype: np.dtype[Any]) -> Array:
-    """Any other initializer: called as Keras would, seeded where its configuration has a seed."""
+def _by_keras(
+    initializer: Any,
+    shape: Shape,
+    seed: int,
+    number: int,
+    dtype: np.dtype[Any],
+    axes: WithAxes | None = None,
+) -> Array:
+    """Called as Keras would: with the user's own seed, else with one of the member where it takes one."""
     keras = backend.ensure()
-    live = keras.initializers.get(initializer)
+    live = keras.initializers.get(plain(initializer))
     config = live.get_config() if isinstance(live, keras.initializers.Initializer) else {}
+    if axes is not None:
+        config |= {"input_axes": axes.input_axes, "output_axes": axes.output_axes}
+    if "seed" in config and not is_seed(config["seed"]):
+        config["seed"] = int(SeedSequence((seed, 0, number)).generate_state(1)[0]) & 0x7FFFFFFF
     if "seed" in config:
-        own = int(SeedSequence((seed, 0, number)).generate_state(1)[0]) & 0x7FFFFFFF
-        live = type(live).from_config({**config, "seed": own})
+        live = type(live).from_config(config)
     return np.asarray(keras.ops.convert_to_numpy(live(shape, dtype=dtype.name)))
 
 

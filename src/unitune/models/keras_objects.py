@@ -8,10 +8,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from unitune.models.identity import NotPlain, arguments_of, function_name, is_kerass, read
+from unitune.models.identity import NotPlain, arguments_of, function_name, is_kerass, is_seed, read
 from unitune.models.value_key import NoKey, value_key
 
-_BASE_KEYS = frozenset({"name", "trainable", "dtype", "build_config", "quantization_config", "seed"})
+_BASE_KEYS = frozenset({"name", "trainable", "dtype", "build_config", "quantization_config"})
 
 
 def plain(value: Any) -> Any:
@@ -25,7 +25,7 @@ def plain(value: Any) -> Any:
             return config
         return {
             "class_name": value["class_name"],
-            "config": {key: plain(item) for key, item in config.items() if item is not None and key != "seed"},
+            "config": {key: plain(item) for key, item in _with_own_seed(config).items()},
         }
     return value
 
@@ -45,13 +45,14 @@ def layer_config(layer: Any) -> dict[str, Any]:
     """The arguments with which a layer of Keras's own can be made again, without those at their defaults.
 
     Functions and objects of the user's own classes stay live; Keras's are names or `{"class_name", "config"}`. The
-    layer's name and seed are left out; `trainable` and `dtype` are kept where they differ from the usual.
+    layer's name is left out, and a seed that Keras drew; `trainable` and `dtype` are kept where they differ from the
+    usual.
     """
     keras = sys.modules["keras"]
     known = defaults(type(layer))
     config: dict[str, Any] = {}
     for name, value in _config(layer).items():
-        if name in _BASE_KEYS:
+        if name in _BASE_KEYS or (name == "seed" and not is_seed(value)):
             continue
         live = getattr(layer, name, None)
         if is_layer(live):  # as an activation
@@ -103,21 +104,21 @@ def _object(live: Any) -> Any:
     Whether it is what these say is found out with its layer, whose twin is made of them.
     """
     if any(is_kerass(live, module) for module in _PARTS):
-        return {"class_name": type(live).__name__, "config": _without_seed(arguments_of(live))}
+        return {"class_name": type(live).__name__, "config": _with_own_seed(arguments_of(live))}
     return live
 
 
-def _without_seed(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: item for key, item in config.items() if key != "seed" and item is not None}
+def _with_own_seed(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: item for key, item in config.items() if item is not None and (key != "seed" or is_seed(item))}
 
 
 def part_config(live: Any, module: str) -> dict[str, Any]:
-    """The arguments of an initializer, a regularizer or a constraint that stands alone; the seed is left out.
+    """The arguments of an initializer, a regularizer or a constraint that stands alone, with a seed of the user's.
 
     Raises:
         NotPlain: It is not one of Keras's own, or not what it says it is.
     """
-    return _without_seed(read(live, module, module.removesuffix("s")))
+    return _with_own_seed(read(live, module, module.removesuffix("s")))
 
 
 def _is_default(value: Any, default: Any) -> bool:

@@ -1,0 +1,68 @@
+"""A seed that the user wrote decides what is drawn, as in `fit`; what has none follows from the run's seed."""
+
+import keras
+import numpy as np
+from keras import initializers, layers
+
+import unitune
+from unitune.models.adopt import read_model
+
+rng = np.random.default_rng(0)
+X, Y = rng.normal(size=(52, 5)).astype("float32"), rng.normal(size=(52, 1)).astype("float32")
+ROWS = {"validation_data": (X[:20], Y[:20])}
+FIT = {"epochs": 2, "batch_size": 16, "shuffle": False}
+
+NETWORKS = {
+    "glorot": lambda: [
+        layers.Dense(6, kernel_initializer=initializers.GlorotUniform(3)),
+        layers.Dropout(0.4, seed=1),
+        layers.Dense(1, kernel_initializer=initializers.HeNormal(4)),
+    ],
+    "orthogonal": lambda: [
+        layers.Dense(6, kernel_initializer=initializers.Orthogonal(seed=3)),
+        layers.GaussianNoise(0.4, seed=2**33 + 5),
+        layers.Dense(
+            1,
+            kernel_initializer=initializers.RandomNormal(seed=4),
+            bias_initializer=initializers.RandomUniform(seed=2),
+        ),
+    ],
+}
+
+
+def compiled(name: str) -> keras.Model:
+    model = keras.Sequential([keras.Input((5,)), *NETWORKS[name]()])
+    model.compile(keras.optimizers.SGD(0.05), "mse")
+    return model
+
+
+class Networks(unitune.HyperModel):
+    def build(self, hp):
+        return compiled(hp.Choice("network", list(NETWORKS)))
+
+    def fit(self, hp, model, *args, **kwargs):
+        return model.fit(*args, **FIT, **kwargs)
+
+
+def test_seeds_of_the_users_are_those_that_fit_draws_with():
+    result = unitune.tune(Networks(), X, Y, **ROWS, strategy="grid", progress=False)
+    assert [trial.engine for trial in result.trials] == ["fused"] * 2
+    for trial in result.trials:
+        fitted = compiled(trial.configuration["network"]).fit(X, Y, **FIT, **ROWS, verbose=0).history
+        ours = result.history(trial)
+        for split, name in (("train", "loss"), ("validation", "val_loss")):
+            values = ours[(ours.metric == "loss") & (ours.split == split)].value
+            np.testing.assert_allclose(values, fitted[name], rtol=1e-4)
+
+
+def test_a_layer_that_has_drawn_already_goes_on_from_there():
+    model = compiled("glorot")
+    model(X, training=True)
+    result = unitune.compare({"used": model}, X, Y, **ROWS, **FIT, normalize=False, progress=False)
+    assert "has drawn random numbers already" in result.trials[0].engine_reason
+
+
+def test_a_variable_whose_gradient_is_its_value_is_left_to_keras():
+    model = compiled("glorot")
+    model.layers[0].bias.overwrite_with_gradient = True
+    assert "takes its gradient as its value" in read_model(model).solo_reason
