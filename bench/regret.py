@@ -98,17 +98,19 @@ def measure(trained: Trained, reading: str, *, tolerance: float | None = None) -
     error = values[best].std(ddof=1) / np.sqrt(values.shape[1]) if values.shape[1] > 1 else 0.0
     near = np.flatnonzero(means >= means[best] - error)
     cheapest = int(near[trained.n_parameters[near].argmin()])
-    # The truth is measured too, on few networks: an interval must allow for how far it may be off.
+    # The truth is measured too, on few networks and rows: an interval must allow for how far it may be off.
     networks = trained.truth_networks
     rng = np.random.default_rng(0)
     own = np.median((networks - networks.mean(axis=0)).std(axis=1, ddof=1))
-    off = np.array([own, networks.mean(axis=0).std(ddof=1)]) / np.sqrt(networks.shape[1])
-    draws = posterior.draws + off[0] * rng.standard_normal(posterior.draws.shape)
-    draws += off[1] * rng.standard_normal((len(draws), 1))
+    level, beside = trained.luck_of_unseen
+    off = np.sqrt(own**2 / networks.shape[1] + beside)
+    off_all = np.sqrt(networks.mean(axis=0).var(ddof=1) / networks.shape[1] + level)
+    draws = posterior.draws + off * rng.standard_normal(posterior.draws.shape)
+    draws += off_all * rng.standard_normal((len(draws), 1))
     low, high = np.quantile(draws, [0.025, 0.975], axis=0)
     inside = (low <= truth) & (truth <= high)
     credible = posterior.credible()
-    claims, false = _claims(posterior, pick, gains, 2 * off[0])
+    claims, false = _claims(posterior, pick, gains, 2 * own / np.sqrt(networks.shape[1]))
     return Measured(
         best=float((gains.max() - gains[best]) / unit),
         recommended=float((gains.max() - gains[pick]) / unit),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from sklearn.datasets import load_digits, make_classification, make_friedman1
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from unitune.space import Choice, Float, Hyperparameter, Space
-from unitune.stats import Cell, OutOfFold
+from unitune.stats import Cell, OutOfFold, row_noise
 
 Array = np.ndarray
 UNITS, ACTIVATIONS = [4, 8, 16, 32, 64, 128], ["relu", "tanh", "gelu", "sigmoid"]
@@ -112,6 +113,20 @@ class Trained:
     @property
     def truth(self) -> Array:
         return self.truth_networks.mean(axis=1)
+
+    @cached_property
+    def luck_of_unseen(self) -> tuple[float, Array]:
+        """The variances of the luck of the unseen rows: of good trials together, and of each `(trial,)` beside them.
+
+        The rows of the search tell what so many rows are off by, and there are more of the others.
+        """
+        found = row_noise(self.predictions, self.metric)
+        sign = 1.0 if self.direction == "maximize" else -1.0
+        means = sign * self.values.mean(axis=1)
+        good = (means >= np.median(means)).astype(float)
+        unseen = len(load_digits().target) - DATA["digits"] if self.data == "digits" else UNSEEN
+        share = found.n_rows / unseen
+        return share * found.level(good), share * found.beside(good)
 
 
 def train(data: str, space: str, number: int) -> Trained:
