@@ -30,7 +30,9 @@ def main(backend: str, dtype: str, file: str, extent: str = "share", wanted: str
 
         dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
     import parity_cases
+    from cheap_fit import cheaply
 
+    cheaply(backend)
     names = tuple(wanted.split(","))
     cases = [case for case in parity_cases.cases(backend, dtype, full=extent == "full") if case.name.startswith(names)]
     splits = parity_cases.splits(dtype)

@@ -88,11 +88,14 @@ def by_trial(outcomes: Any) -> dict[int, dict[str, Any]]:
 def main(backend: str, dtype: str, file: str) -> None:
     os.environ["KERAS_BACKEND"] = backend
     os.environ["JAX_ENABLE_X64"] = "1" if dtype == "float64" else "0"
+    from cheap_fit import cheaply
+
     from unitune.engine.fused import FusedEngine
     from unitune.engine.solo import SoloEngine
     from unitune.models.backend import ensure
 
     ensure().config.set_floatx(dtype)
+    cheaply(backend)
     engine = FusedEngine()
     found: dict[str, Any] = {"fused": by_trial(engine.train(jobs(), [split(dtype)]))}
     found["programs"] = engine.plans[0].n_programs

@@ -11,7 +11,10 @@ import sys
 import time
 import warnings
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 
 def main(backend: str, file: str, wanted: str = "") -> None:
@@ -21,7 +24,10 @@ def main(backend: str, file: str, wanted: str = "") -> None:
 
     keras = ensure()
     import lift_cases
+    from cheap_fit import cheaply
 
+    if backend == "jax":
+        cheaply(backend)
     results: dict[str, Any] = {}
     for dtype, name in lift_cases.share(backend):
         if wanted and f"{dtype}-{name}" not in wanted.split(","):

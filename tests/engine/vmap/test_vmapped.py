@@ -10,8 +10,8 @@ import pytest
 pytestmark = pytest.mark.slow
 
 COMPARED = (
-    *("float64-own_layer", "float64-bidirectional", "float64-recurrent_dropout", "float64-metrics", "float64-outputs"),
-    "float32-own_layer",
+    *("float64-own_layer", "float64-metrics", "float64-outputs", "float32-own_layer"),
+    *(pytest.param(f"float64-{name}", marks=pytest.mark.exhaustive) for name in ("bidirectional", "recurrent_dropout")),
 )
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
 
@@ -41,7 +41,7 @@ def test_members_stop_by_themselves(vmapped: Any) -> None:
 
 
 def test_the_reason_is_why_it_was_not_fused(vmapped: Any) -> None:
-    reasons = {case: vmapped[case][0]["vmapped"]["reason"] for case in COMPARED}
+    reasons = {case: members[0]["vmapped"]["reason"] for case, members in vmapped.items() if "float64" in case}
     assert reasons["float64-own_layer"] == "the layer `Scale` has no fused form"
     assert reasons["float64-metrics"].startswith("`Lamb` scales each update")
     assert reasons["float64-outputs"] == "the layer `both` has 2 outputs"

@@ -157,6 +157,8 @@ COMPARED = (
     *(("float64", name) for name in ("own_layer", "bidirectional", "recurrent_dropout", "metrics", "outputs")),
     ("float32", "own_layer"),
 )
+EXHAUSTIVE = ("bidirectional", "recurrent_dropout")
+"""Left to `make test-all`: other layers, vmapped as the user's own is, with a schedule and a plateau."""
 
 
 def make_splits(kind: str, dtype: str) -> list[Split]:

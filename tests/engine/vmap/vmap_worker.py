@@ -1,6 +1,6 @@
 """Trains the cases of `vmap_cases` vmapped and with plain `fit` on JAX, and writes both to a file.
 
-A backend belongs to a process, so this is a script: `vmap_worker.py FILE [CASES]`.
+A backend belongs to a process, so this is a script: `vmap_worker.py FILE [all]`.
 """
 
 from __future__ import annotations
@@ -10,30 +10,33 @@ import pickle
 import sys
 import time
 import warnings
+from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-def main(file: str, wanted: str = "") -> None:
+
+def main(file: str, extent: str = "") -> None:
     os.environ["KERAS_BACKEND"] = "jax"
     warnings.filterwarnings("ignore", message="__array__ implementation")
     from unitune.models.backend import ensure
 
     ensure()
     import vmap_cases
+    from cheap_fit import cheaply
 
+    cheaply("jax")
     results: dict[str, Any] = {}
     for dtype, name in (*vmap_cases.COMPARED, ("float32", "diverging"), ("float32", "on_the_host")):
-        if name not in (wanted or name).split(","):
+        if name in vmap_cases.EXHAUSTIVE and extent != "all":
             continue
         _set_type(dtype)
         started = time.perf_counter()
         results[f"{dtype}-{name}"] = _trained(name, dtype, oracle=(dtype, name) in vmap_cases.COMPARED)
         print(f"{dtype} {name}: {time.perf_counter() - started:.1f} s", flush=True)
-    if "diverging" in (wanted or "diverging"):
-        results["calm"] = _trained("diverging", "float32", oracle=False, only=(0, 2))
-    if not wanted:
-        _set_type("float32")
-        results |= {"search": searched(), "keras_tuner": searched_with_keras_tuner()}
+    results["calm"] = _trained("diverging", "float32", oracle=False, only=(0, 2))
+    _set_type("float32")
+    results |= {"search": searched(), "keras_tuner": searched_with_keras_tuner()}
     with open(file, "wb") as out:
         pickle.dump(results, out)
 
