@@ -11,7 +11,7 @@ PARALLEL := -n auto --maxprocesses 4 --dist loadfile --max-worker-restart 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-all test-wheel check docs format clean
+.PHONY: help demo test test-fast test-all test-lowest test-wheel check docs format clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,8 +25,15 @@ test: $(STAMP)  ## Run the tests, except what is exhaustive, and print the ten s
 test-fast: $(STAMP)  ## Run the tests that take less than ten seconds each
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not exhaustive"
 
-test-all: $(STAMP)  ## Run all tests; takes an hour
-	$(BIN)/python -m pytest $(PARALLEL) --durations=10
+test-all: $(STAMP)  ## Run all tests, against `fit` with all its compiling; takes an hour
+	UNITUNE_FIT=whole $(BIN)/python -m pytest $(PARALLEL) --durations=10
+
+# Old versions use of the newest that they bring what is on its way out, so warnings are no errors.
+test-lowest:  ## Run the quick tests with the lowest versions that are allowed
+	$(PYTHON) -m venv --clear build/lowest
+	build/lowest/bin/python -m pip install --quiet uv
+	build/lowest/bin/uv pip install --quiet --resolution lowest-direct --python build/lowest/bin/python --editable ".[dev]"
+	build/lowest/bin/python -m pytest $(PARALLEL) -W default -m "not slow and not exhaustive"
 
 test-wheel: $(STAMP)  ## Build what is released, and run the demo from it in empty environments
 	$(BIN)/python -m pytest -n 0 tests/release
