@@ -3,8 +3,8 @@
 What is fused or vmapped must equal `fit`, what is not must say why and equal it as well. A name that Keras has and the
 tables of `catalogue/` have not is a failure: a new version of Keras is looked at before it is trusted.
 
-Each goes through one face, the next one of its kind through the next, on TensorFlow, and a share of them on JAX, of
-which `make test` takes the layers only; with `UNITUNE_PARITY=full` everything goes through every face on both.
+Each goes through one face, the next one of its kind through the next, on TensorFlow, and a share of them on JAX.
+`make test` trains of these what `is_live` says; with `UNITUNE_PARITY=full` everything goes through every face on both.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from catalogue.all import TABLES, all_cases, parts
+from catalogue.all import TABLES, all_cases, is_live, parts
 from catalogue.cases import FACES
 from catalogue.listing import public
 from catalogue.metrics import own_metrics
@@ -39,10 +39,12 @@ ALL = [
     pytest.param(
         *(backend, case.id),
         id=f"{backend}-{case.id}",
-        marks=[pytest.mark.exhaustive] if backend == "jax" and not case.calls else [],
+        marks=[] if live[case.id] else [pytest.mark.exhaustive],
     )
     for backend in BACKENDS
-    for case in all_cases(backend, full=FULL)
+    for cases in [all_cases(backend, full=FULL)]
+    for live in [is_live(backend, cases)]
+    for case in cases
 ]
 Found = dict[str, Any]
 
@@ -53,17 +55,18 @@ def trained(
 ) -> Iterator[Callable[[str, str], Found]]:
     """`trained(backend, id)`: what came out for a case. Two processes at a time train the parts of the catalogue."""
     folder = tmp_path_factory.mktemp("catalogue")
-    wanted = {
-        (item.callspec.params["backend"], part)
-        for item in request.session.items
-        if "trained" in getattr(item, "fixturenames", ()) and item.path == request.path
-        for part, beginnings in parts().items()
-        if item.callspec.params["case"].startswith(beginnings)
-    }
+    wanted: dict[tuple[str, str], list[str]] = {}
+    for item in request.session.items:
+        if "trained" in getattr(item, "fixturenames", ()) and item.path == request.path:
+            backend, case = (item.callspec.params[name] for name in ("backend", "case"))
+            part = next(part for part, beginnings in parts().items() if case.startswith(beginnings))
+            wanted.setdefault((backend, part), []).append(case)
 
     def work(backend: str, part: str) -> dict[str, Found]:
         file = folder / f"{backend}-{part}"
-        command = [sys.executable, str(WORKER), backend, part, str(file)]
+        ids = file.with_suffix(".txt")
+        ids.write_text("\n".join(wanted[backend, part]))
+        command = [sys.executable, str(WORKER), backend, f"@{ids}", str(file)]
         places = {**os.environ, "TMPDIR": str(folder)}
         run = subprocess.run(command, capture_output=True, text=True, check=False, env=places)
         assert run.returncode == 0, f"the worker for {part} on {backend} failed:\n{run.stderr[-4000:]}"

@@ -19,7 +19,7 @@ TABLES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, str]]] = {
 }
 
 
-FIFTH, SIXTEENTH = 5, 16
+THIRD, FOURTH, FIFTH, SIXTEENTH = 3, 4, 5, 16
 
 
 def parts() -> dict[str, tuple[str, ...]]:
@@ -55,3 +55,22 @@ def all_cases(backend: str, *, full: bool = False) -> list[Case]:
             case = replace(case, faces=(case.faces[(number + jax) % len(case.faces)],))
         chosen.append(case)
     return chosen
+
+
+def is_live(backend: str, cases: list[Case]) -> dict[str, bool]:
+    """From the id of each case to whether `make test` trains it, or leaves it to `make test-all`.
+
+    Everything that is Keras's own is trained on TensorFlow. Of a user's own of the same name, which is another class or
+    function to whatever reads it, that is each fourth of a kind; on JAX, of what is fused each third layer.
+    """
+    seen: Counter[tuple[str, str, bool]] = Counter()
+    found = {}
+    for case in cases:
+        key = (case.kind, case.variant, case.must_fuse)
+        number = seen[key]
+        seen[key] += 1
+        if backend == "jax":
+            found[case.id] = bool(case.must_fuse and case.calls) and number % THIRD == 0
+        else:
+            found[case.id] = case.variant not in ("subclass", "function") or number % FOURTH == 0
+    return found

@@ -1,7 +1,7 @@
 """Trains every case in every face on one backend, and with plain `fit`, and writes what came out to a file.
 
-A backend belongs to a process, so this is a script: `worker.py BACKEND PART FILE`, with a part of the catalogue
-or beginnings of ids with commas.
+A backend belongs to a process, so this is a script: `worker.py BACKEND PART FILE`, with a part of the catalogue,
+beginnings of ids with commas, or `@` and a file with an id in each line.
 """
 
 from __future__ import annotations
@@ -26,14 +26,20 @@ TOGETHER = 8  # layers in one network
 def main(backend: str, wanted: str, file: str, faces: str = "compare,tune,keras_tuner") -> None:
     os.environ["KERAS_BACKEND"] = backend
     warnings.filterwarnings("ignore")
+    from cheap_fit import cheaply
+
     from catalogue.all import all_cases, parts
     from unitune.engine import plan
 
     plan.price = lambda *_: 0.0  # the catalogue is about programs, however few networks they train
-    cheaply(backend)
+    cheaply(backend, always=True)
     full = os.environ.get("UNITUNE_PARITY") == "full"
-    beginnings = tuple(parts().get(wanted, wanted.split(",")))
-    cases = [case for case in all_cases(backend, full=full) if case.id.startswith(beginnings)]
+    cases = all_cases(backend, full=full)
+    if wanted.startswith("@"):
+        ids = set(Path(wanted[1:]).read_text().splitlines())
+        cases = [case for case in cases if case.id in ids]
+    else:
+        cases = [case for case in cases if case.id.startswith(tuple(parts().get(wanted, wanted.split(","))))]
     results: dict[str, Any] = {}
     clock("read")
     waiting = merged(cases, full=full)
@@ -151,38 +157,6 @@ def train(cases: list[Any], faces: list[str]) -> dict[str, Any]:
                 nudged = [by_fit(case, nudge=seed, seeded=seeded) for seed in (1, 2, 3)]
                 ours["moved"] = max(distance({"history": one}, oracle) for one in nudged)
     return results
-
-
-def cheaply(backend: str) -> None:
-    """Spares every `fit` most of its compiling, which two epochs do not repay: the arithmetic is the same.
-
-    TensorFlow runs eagerly; JAX, which would compile each operation, compiles without optimizing.
-    """
-    import functools
-
-    import keras
-
-    original = keras.Model.fit
-
-    @functools.wraps(original)
-    def eagerly(self: Any, *args: Any, **kwargs: Any) -> Any:
-        self.run_eagerly = True
-        try:
-            return original(self, *args, **kwargs)
-        finally:
-            self.run_eagerly = False
-
-    @functools.wraps(original)
-    def plainly(self: Any, *args: Any, **kwargs: Any) -> Any:
-        import jax
-
-        jax.config.update("jax_disable_most_optimizations", True)
-        try:
-            return original(self, *args, **kwargs)
-        finally:
-            jax.config.update("jax_disable_most_optimizations", False)
-
-    keras.Model.fit = plainly if backend == "jax" else eagerly
 
 
 def short(error: BaseException) -> str:
