@@ -16,7 +16,7 @@ from unitune.engine.callbacks import early_stopping, kept_at_the_end, reduce_on_
 from unitune.engine.lift.activation import keeps_zero
 from unitune.engine.lift.base import Context, ProgramNode, Tensor, lift_of
 from unitune.engine.lift.optimizer import shaped
-from unitune.engine.lift.penalty import constrain, penalty
+from unitune.engine.lift.penalty import activity, constrain, penalty
 from unitune.engine.lift.several_optimizers import optimizer_of
 from unitune.engine.probes import (
     ACTIVATION_PROBES,
@@ -47,7 +47,7 @@ class Program:
         activations = [node for node in key.nodes if node.kind == "Activation"]
         come_out = {output.node for output in key.outputs}
         self.hidden = [node for node in activations if node.index not in come_out]
-        self.products = [node for node in owners if node.weights[0].name == "kernel"]
+        self.products = [one for one in owners if one.weights[0].name == "kernel" and one.weights[0].trainable]
         self.optimizer = optimizer_of(key.optimizers, key.dtype)
         trainable_shapes = [self.shapes[i] for i in self.trainable]
         self.slot_values = self.optimizer.slot_values(trainable_shapes)
@@ -146,6 +146,10 @@ class Program:
                 total = term if total is None else total + term
         return total
 
+    def _activity(self, values: dict[int, Tensor], context: Context) -> list[Tensor]:
+        """What outputs of layers add to the loss, each `(member, batch)`."""
+        return [term for node in self.key.nodes for term in activity(node, values[node.index], context)]
+
     def _outputs(self, values: dict[int, Tensor]) -> list[Tensor]:
         """For each output `(member, batch, ..., width)`."""
         return [values[output.node] for output in self.key.outputs]
@@ -174,6 +178,8 @@ class Program:
             rows = self._scores.row_losses(y, predictions, row_weights)
             losses = self._scores.of_rows(rows, row_mask, n_rows)
             total = self._scores.total(losses, hyper)
+            for term in self._activity(values, context):
+                total = total + ops.sum(ops.where(row_mask, term, 0.0), axis=-1) / n_rows
             extra = self._penalty(weights, hyper, data)
             if extra is not None:
                 total = total + extra
@@ -281,8 +287,11 @@ class Program:
             predictions = self._outputs(values)
             rows = self._scores.weighed(self._scores.row_losses(y, predictions, row_weights), first, data["n_val"])
             rows = [ops.where(mask, one, 0.0) for one in rows]
+            total = self._scores.total([ops.sum(one, axis=-1) for one in rows], hyper)
+            for term in self._activity(values, context):
+                total = total + ops.sum(ops.where(mask, term, 0.0), axis=-1)
             sums = [
-                self._scores.total([ops.sum(one, axis=-1) for one in rows], hyper)[:, None],
+                total[:, None],
                 *self._scores.of_block(rows, first, data["n_val"]),
                 *self._scores.metric_sums(y, predictions, mask, self._scores.batch_rows(first, block, data["n_val"])),
             ]

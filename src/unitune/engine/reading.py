@@ -12,6 +12,7 @@ from unitune.engine.contract import Job
 from unitune.engine.graph import Graph, Reading
 from unitune.engine.lift.activation import check_rows
 from unitune.engine.lift.base import Key, Node, Unfusable, has_lift, lift_of
+from unitune.engine.lift.frozen import frozen
 from unitune.engine.lift.optimizer import OptimizerReading, read_optimizer, same_program
 from unitune.engine.lift.several_optimizers import may_mix
 from unitune.engine.lift.widths import Layout, runs, sources
@@ -29,7 +30,7 @@ from unitune.models.shapes import as_shapes
 # These take whole numbers: a table's places, and what Keras multiplies as it does floating ones.
 _TAKE_NUMBERS = frozenset({"Dense", "Embedding", "weightless"})
 # These may give the very tensor that they take.
-_KEEP_LOGITS = frozenset({"Activation", "weightless", "Dropout", "SpatialDropout1D", "AlphaDropout", "GaussianNoise"})
+_KEEP_LOGITS = frozenset({"Activation", "ActivityRegularization", "weightless", "Dropout", "SpatialDropout1D", "AlphaDropout", "GaussianNoise"})
 
 
 class Reader:
@@ -112,7 +113,8 @@ def _check_embeddings(nodes: tuple[Node, ...], optimizer: OptimizerSpec) -> None
     adds_up = optimizer.class_name == "SGD" and not any(optimizer.config.get(name) for name in _CLIPS)
     if keras.backend.backend() != "tensorflow" or adds_up:
         return
-    if any(node.kind == "Embedding" and not any(node.numbers.values()) for node in nodes):
+    tables = [node for node in nodes if node.kind == "Embedding" and node.weights[0].trainable]
+    if any(not any(node.numbers.values()) for node in tables):
         raise Unfusable(f"`{optimizer.class_name}` takes the gradient of an `Embedding` row by row on TensorFlow")
 
 
@@ -190,7 +192,12 @@ class _Builder:
             signature(lift_of(name).read).bind(config, *taken)
         except TypeError:
             raise Unfusable(f"`{layer.class_name}` of {len(taken)} inputs has no fused form") from None
+        regularizer = config.pop("activity_regularizer", None)
+        if regularizer is not None and name == "weightless":
+            raise Unfusable(f"`{layer.class_name}(activity_regularizer=...)` has no fused form")
         read = lift_of(name).read(config, *(self.shape(i) for i in taken))
+        if config.get("trainable") is False:
+            read = [frozen(node) for node in read]
         if not read and name == "Flatten":
             read = self._flat(taken[0])
         again = call.layer in self.first
@@ -217,6 +224,10 @@ class _Builder:
             self.nodes.append(replace(node, layer=call.layer, inputs=inputs, owner=owner))
             value = len(self.nodes) - 1
             made.append(value)
+        if regularizer is not None:
+            (adds,) = lift_of("ActivityRegularization").read({"regularizer": regularizer}, self.shape(value))
+            self.nodes.append(replace(adds, layer=call.layer, inputs=(value,)))
+            value = len(self.nodes) - 1
         self.values.append(value)
 
     def _flat(self, value: int) -> list[Node]:
@@ -312,10 +323,8 @@ def _refuse(layer: LayerSpec) -> None:
     import keras
 
     own = layer.config.get("config", layer.config)
-    if _within(own, "activity_regularizer"):
-        raise Unfusable(f"`{layer.class_name}(activity_regularizer=...)` has no fused form")
-    if layer.config.get("trainable") is False or (own.get("trainable") is False and not layer.config.get("weightless")):
-        raise Unfusable(f"`{layer.class_name}(trainable=False)` has no fused form")
+    if any(_within(value, "activity_regularizer") for value in own.values()):
+        raise Unfusable(f"`activity_regularizer` within `{layer.class_name}` has no fused form")
     policy = layer.config.get("dtype") or keras.config.dtype_policy()
     name = getattr(policy, "name", policy)
     if name != keras.config.floatx():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from unitune.models.compiled import compile_arguments, compiled_outputs, gives_d
 from unitune.models.compiled_metrics import read_metric
 from unitune.models.identity import NotPlain, check_instance, check_layer, is_kerass, made_again
 from unitune.models.keras_objects import LambdaAgain, is_layer, layer_config
+from unitune.models.nested import graph_of, layers_within
 from unitune.models.shapes import KNOWN_LAYERS, as_shapes, is_known
 from unitune.records import Array
 
@@ -146,12 +148,20 @@ def read_model(model: Any) -> Blueprint:
     if kind.__module__.split(".")[0] != "keras" or kind.__name__ not in ("Sequential", "Functional"):
         return Blueprint(template=model, name=model.name, solo_reason=reason or _OF_A_CLASS.format(kind.__name__))
     try:
-        return replace(_Graph(model).blueprint(), solo_reason=reason)
+        try:
+            found = _Graph(model).blueprint()
+        except _OutOfOrder:
+            found = _Graph(model, through=False).blueprint()
+        return replace(found, solo_reason=reason)
     except Unreadable as told:
         return Blueprint(template=model, name=model.name, solo_reason=reason or str(told), keeps_weights=True)
 
 
 _OF_A_CLASS = "the model is of the class `{}`, not a plain Sequential or Functional model"
+
+
+class _OutOfOrder(Exception):  # noqa: N818  (a finding)
+    """A model made of all layers would have their weights in another order."""
 
 
 class Unreadable(Exception):  # noqa: N818  (a finding, not a failure: the model is cloned)
@@ -181,32 +191,32 @@ def why_own_fit(model: Any) -> str:
 class _Graph:
     """A Sequential or Functional model as it is turned into a blueprint."""
 
-    def __init__(self, model: Any) -> None:
-        keras = backend.ensure()
+    def __init__(self, model: Any, *, through: bool = True) -> None:
         self.model = model
-        self.source = model._functional if isinstance(model, keras.Sequential) else model
+        self.source = graph_of(model)
+        self.through = through  # whether models within are read as their layers
         self.layers: list[LayerSpec] = []
         self.number: dict[int, tuple[int, ...]] = {}  # a layer's place, or two: itself and its activation
         self.value: dict[int, int] = {id(tensor): i for i, tensor in enumerate(model.inputs)}
+        self.weighted: list[bool] = []  # whether a layer has weights
         self.calls: list[Call] = []
         self.keeps = False
 
     def blueprint(self) -> Blueprint:
         """Reads the layers, then their calls."""
         keras = backend.ensure()
-        own = [layer for layer in self.model.layers if not isinstance(layer, keras.layers.InputLayer)]
+        own = layers_within(self.model) if self.through else layers_within(self.model, None)
         for layer in own:
             specs = _read(layer)
             self.keeps |= not layer.trainable or isinstance(layer, keras.Model)
             self.number[id(layer)] = tuple(range(len(self.layers), len(self.layers) + len(specs)))
             self.layers += specs
+            self.weighted += [bool(layer.weights), *[False] * (len(specs) - 1)]
         if not own:
             raise Unreadable("the model has no layers")
-        depths = self.source._nodes_by_depth
-        for depth in sorted(depths, reverse=True):
-            for node in depths[depth]:
-                if not node.is_input:
-                    self._call(node)
+        self._run(self.source)
+        if self.through and len(own) > len(layers_within(self.model, None)):
+            self._check_order()
         outputs = tuple(self.value[id(tensor)] for tensor in self.model.outputs)
         n_inputs, floatx = len(self.model.inputs), keras.config.floatx()
         chain = all(call == Call(layer=i, inputs=(i,)) for i, call in enumerate(self.calls))
@@ -227,12 +237,49 @@ class _Graph:
             keeps_weights=self.keeps,
         )
 
+    def _run(self, source: Any) -> None:
+        depths = source._nodes_by_depth
+        for depth in sorted(depths, reverse=True):
+            for node in depths[depth]:
+                if not node.is_input:
+                    self._call(node)
+
+    def _check_order(self) -> None:
+        """Checks that a model made of these layers has its weights in their order: Keras sorts layers by depth.
+
+        Raises:
+            _OutOfOrder: It may not.
+        """
+        n_inputs = len(self.model.inputs)
+        depth_of_call, depth_of_layer = [0] * len(self.calls), [0] * len(self.layers)
+        for place in reversed(range(len(self.calls))):
+            call = self.calls[place]
+            depth = depth_of_call[place]
+            depth_of_layer[call.layer] = max(depth_of_layer[call.layer], depth)
+            for value in call.inputs:
+                if value >= n_inputs:
+                    depth_of_call[value - n_inputs] = max(depth_of_call[value - n_inputs], depth + 1)
+        weighted = [depth for depth, has in zip(depth_of_layer, self.weighted, strict=True) if has]
+        if any(one <= other for one, other in pairwise(weighted)):
+            raise _OutOfOrder
+
     def _call(self, node: Any) -> None:
         layer = node.operation
+        inner = graph_of(layer) if self.through else None
+        if inner is not None:
+            taken = backend.ensure().tree.flatten(node.arguments.args)
+            if len(taken) != len(inner.inputs) or node.arguments.kwargs.get("mask") is not None:
+                raise Unreadable(f"the model `{layer.name}` within it is called in a way of its own")
+            self.value |= {id(one): self.value[id(given)] for one, given in zip(inner.inputs, taken, strict=True)}
+            self._run(inner)
+            pairs = zip(node.outputs, inner.outputs, strict=True)
+            self.value |= {id(given): self.value[id(one)] for given, one in pairs}
+            return
         if id(layer) not in self.number:
             # An operation on tensors, such as `a + b` or `keras.ops.mean(a)`: a layer without weights.
             self.number[id(layer)] = (len(self.layers),)
             self.layers.append(_operation(layer))
+            self.weighted.append(False)
         if len(node.outputs) != 1:
             raise Unreadable(f"the layer `{layer.name}` has {len(node.outputs)} outputs")
         inputs, constants, arguments = _arguments(node)

@@ -14,6 +14,7 @@ from unitune.models.blueprint import Blueprint, InputSpec, LayerSpec, MetricSpec
 from unitune.models.identity import is_seed, made_again
 from unitune.models.initial import draw, floatx, seeded
 from unitune.models.initializers import snake
+from unitune.models.nested import layers_within
 from unitune.models.shape_rules import MERGING
 from unitune.models.shapes import as_shapes, weight_specs
 from unitune.records import Array
@@ -222,14 +223,15 @@ def seed_states(model: keras.Model, blueprint: Blueprint, seed: int) -> list[tup
 
 def _layers_of(model: keras.Model, blueprint: Blueprint) -> list[Any]:
     """For each layer of a blueprint that of a model of it; None for operations, which are no layers of the model."""
-    keras = backend.ensure()
     names = _names(blueprint)
-    by_name = {layer.name: layer for layer in model.layers}
+    unread = any(layer.class_name in ("Functional", "Sequential") for layer in blueprint.layers)
+    within = layers_within(model, None) if unread else layers_within(model)
+    by_name = {layer.name: layer for layer in within}
     if all(name in by_name for name in names):
         return [by_name[name] for name in names]
     # A function names the layers of each model otherwise; they come in the same order. One whose activation is itself
     # a layer is two in the blueprint.
-    own = iter([layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)])
+    own = iter(within)
     found: list[Any] = []
     for place, name in enumerate(names):
         is_activation = place > 0 and name == activation_name(names[place - 1])

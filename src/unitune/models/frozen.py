@@ -1,7 +1,7 @@
 """A frozen part in front of what is trained: the same for every epoch, and so computed once for all rows.
 
 A call is frozen where all that it takes is, and its layer has nothing to train, keeps no statistics and draws nothing
-at random: in training it then does what it does in inference. What is left is a model from the outputs of these calls
+at random: in training it then does what it does in inference. A `Normalization` that was adapted is such a layer. What is left is a model from the outputs of these calls
 to those of the whole, made of the very same layers.
 """
 
@@ -69,7 +69,7 @@ def parted(model: Any) -> Parted | None:
     source = getattr(model, "_functional", None) or model
     if not isinstance(source, keras.Model) or not hasattr(source, "_nodes_by_depth"):
         return None
-    if not model.trainable_weights or not any(_is_frozen(layer) for layer in model.layers):
+    if not model.trainable_weights or not has_frozen(model):
         return None
     fixed = {id(tensor) for tensor in source.inputs}
     border: dict[int, Any] = {}
@@ -93,12 +93,21 @@ def parted(model: Any) -> Parted | None:
     return Parted(whole=model, frozen=frozen, rest=rest)
 
 
+def has_frozen(model: Any) -> bool:
+    """Whether some layer of a model, built or not, may be part of what is computed once."""
+    return any(not layer.trainable or _is_adapted(layer) for layer in model.layers)
+
+
 def _one_or_all(tensors: Sequence[Any]) -> Any:
     return list(tensors) if len(tensors) > 1 else tensors[0]
 
 
 def _is_frozen(layer: Any) -> bool:
-    return bool(layer.weights) and not layer.trainable_weights and not layer.trainable
+    return bool(layer.weights) and not layer.trainable_weights and (not layer.trainable or _is_adapted(layer))
+
+
+def _is_adapted(layer: Any) -> bool:
+    return type(layer) is backend.ensure().layers.Normalization
 
 
 def _is_constant(node: Any) -> bool:
@@ -108,12 +117,12 @@ def _is_constant(node: Any) -> bool:
     if not isinstance(layer, keras.Layer):
         return "random" not in type(layer).__module__
     inner = list(layer._flatten_layers())
-    if layer.trainable_weights or (layer.weights and layer.trainable):
+    if layer.weights and not _is_frozen(layer):
         return False
     for one in inner:
         # Nobody knows what a layer of the user's own does in training.
         own = not type(one).__module__.startswith("keras.") or type(one).__name__ == "Lambda"
         if own or getattr(one, "activity_regularizer", None) is not None or getattr(one, "stateful", False):
             return False
-    draws = any(one._seed_generators for one in inner)
-    return not draws or node.arguments.kwargs.get("training") is False
+    # `training=False` in the call is no way out: `fit` has the last word on it.
+    return not any(one._seed_generators for one in inner)

@@ -65,6 +65,7 @@ BOOKKEEPING = frozenset(
     | {"_call_has_context_arg", "_build_shapes_dict", "_build_input_shape", "_saved_model_inputs_spec"}
     | {"_saved_model_arg_spec", "_trainable_variables", "_non_trainable_variables", "_layers", "_metrics", "_variables"}
     | {"_seed_generators", "seed_generator", "_input_spec", "input_spec", "seed", "_init_seed", "_random_seed"}
+    | {"_input_shape_arg", "_batch_input_shape"}  # which made an `Input`, and is nothing more
     | {"_distribution_strategy", "_trainable_variables_indices", "_params", "params", "_model", "build", "quantize"}
 )
 

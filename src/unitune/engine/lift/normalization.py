@@ -46,9 +46,9 @@ class BatchNormalization:
         """Rows that only fill the last batch up are left out of the statistics."""
         from keras import ops
 
-        center, scale, momentum, epsilon = node.static
+        center, scale, momentum, epsilon, *in_inference = node.static
         *own, moving_mean, moving_variance = weights
-        if context.training:
+        if context.training and not in_inference:
             axes = tuple(range(1, len(x.shape) - 1))
             rows = ops.reshape(context.row_mask, (1, -1) + (1,) * (len(x.shape) - 2))
             count = context.n_rows if len(axes) == 1 else context.n_rows * float(node.positions)

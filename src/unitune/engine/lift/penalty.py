@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from unitune.engine.lift.base import Key, ProgramNode, Tensor, Unfusable, Weight, as_cast
+from unitune.engine.lift.base import Context, Key, Node, ProgramNode, Tensor, Unfusable, Weight, as_cast, lift, masked
 from unitune.models.identity import NotPlain, is_kerass
 from unitune.models.keras_objects import part_config
+from unitune.models.shape_rules import Shape
 
 # Keras's regularisers, with the defaults of their strengths.
 _L1_L2 = {"l1": {"l1": 0.01}, "l2": {"l2": 0.01}, "l1l2": {"l1": 0.0, "l2": 0.0}}
@@ -160,3 +161,33 @@ def refuse(layer: str, config: Mapping[str, Any], *names: str) -> None:
     for name in names:
         if config.get(name):
             raise Unfusable(f"`{layer}({name}=...)` has no fused form")
+
+
+@lift("ActivityRegularization")
+class ActivityRegularization:
+    """What comes out of a layer adds to the loss: the layer of this name, and `activity_regularizer` of any other."""
+
+    def read(self, config: Mapping[str, Any], shape: Shape) -> list[Node]:
+        """One node, with its strengths."""
+        own = {"class_name": "L1L2", "config": {name: config.get(name, 0.0) for name in ("l1", "l2")}}
+        numbers = penalty_numbers("output", config.get("regularizer", own))
+        return [Node(kind="ActivityRegularization", shape=shape, numbers=numbers)]
+
+    def apply(
+        self, node: ProgramNode, weights: Sequence[Tensor], x: Tensor, context: Context
+    ) -> tuple[Tensor, Sequence[Tensor]]:
+        """What comes in; `activity` says what it adds."""
+        return x, weights
+
+
+def activity(node: ProgramNode, y: Tensor, context: Context) -> list[Tensor]:
+    """What the outputs of a node add to the loss, each `(member, batch)`: the mean over the rows counts."""
+    from keras import ops
+
+    terms = []
+    for name, size in (("output_l1", ops.abs), ("output_l2", ops.square)):
+        if node.kind == "ActivityRegularization" and name in node.used:
+            # JAX takes the slope of |y| at zero to be 1, so padding has to be left out.
+            total = ops.sum(masked(node, size(y), context), axis=tuple(range(2, len(y.shape))))
+            terms.append(context.numbers[node.index, name][:, None] * total)
+    return terms

@@ -105,7 +105,7 @@ class Bidirectional:
         both = []
         for one in layers:
             own = {"class_name": one["class_name"], **one["config"]}
-            if own.get("trainable") is False:
+            if own.get("trainable") is False and config.get("trainable") is not False:
                 raise Unfusable(f"`{one['class_name']}(trainable=False)` has no fused form")
             if "call_arguments" in config:
                 own["call_arguments"] = config["call_arguments"]

@@ -22,7 +22,6 @@ _CHANNELWISE = frozenset(
 )
 # These mean more than a function of their inputs.
 _REFUSED = {
-    "ActivityRegularization": "it adds to the loss",
     "Masking": "masks are not carried on",
 }
 # These are known to treat each row by itself, whatever their arguments, and to give the floating type they compute in.

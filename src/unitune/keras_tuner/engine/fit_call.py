@@ -24,7 +24,7 @@ from unitune.models.adopt import input_keys, why_own_fit
 from unitune.models.blueprint import Blueprint, EarlyStopping, MetricSpec, Training
 from unitune.models.compiled import compiled_outputs, gives_dictionary, output_names
 from unitune.models.compiled_metrics import read_metric
-from unitune.models.frozen import Parted, parted
+from unitune.models.frozen import Parted, has_frozen, parted
 from unitune.models.shapes import output_shapes
 from unitune.records import Array
 from unitune.tuner.light_build import LightVariables
@@ -210,7 +210,7 @@ def read_fit(
 def _parted(model: Any, input_shape: tuple[Any, ...]) -> Parted | None:
     """A model whose first part is frozen, in two parts; None for any other."""
     keras = backend.ensure()
-    if all(layer.trainable for layer in model.layers):
+    if not has_frozen(model):
         return None
     if not model.built and isinstance(model, keras.Sequential):
         model.build((None, *input_shape))
