@@ -62,7 +62,6 @@ CASES = {
     "own loss": (make_job(loss=own_loss), "the loss `own_loss` gives one number for a batch"),
     "metric": (make_job(metrics=("auc",)), "the metric `auc` has no fused form"),
     "layer": (make_job(layer("SpectralNormalization")), "the layer `SpectralNormalization` has no fused form"),
-    "activity": (make_job(dense={"activity_regularizer": "l2"}), "`Dense(activity_regularizer=...)`"),
     "noise shape": (make_job(layer("Dropout", rate=0.1, noise_shape=(None, 1))), "`Dropout(noise_shape=...)`"),
     "accumulation": (make_job(settings={"gradient_accumulation_steps": 2}), "gradient_accumulation_steps"),
     "regulariser": (

@@ -15,6 +15,7 @@ from typing import Any
 from unitune.engine.callbacks import early_stopping, kept_at_the_end, reduce_on_plateau
 from unitune.engine.lift.activation import keeps_zero
 from unitune.engine.lift.base import Context, ProgramNode, Tensor, lift_of
+from unitune.engine.lift.dense import is_table_by_row
 from unitune.engine.lift.optimizer import shaped
 from unitune.engine.lift.penalty import activity, constrain, penalty
 from unitune.engine.lift.several_optimizers import optimizer_of
@@ -43,6 +44,8 @@ class Program:
         for i, (node, _) in enumerate(self.weight_nodes):
             self.first_weight.setdefault(node.index, i)
         self.trainable = [i for i, (_, weight) in enumerate(self.weight_nodes) if weight.trainable]
+        squares = any(one.class_name != "SGD" for one in key.optimizers)
+        self._by_row = {i for i in self.trainable if squares and is_table_by_row(self.weight_nodes[i][0])}
         self.shapes = [(key.members, *node.weight_shape(weight)) for node, weight in self.weight_nodes]
         activations = [node for node in key.nodes if node.kind == "Activation"]
         come_out = {output.node for output in key.outputs}
@@ -185,7 +188,9 @@ class Program:
                 total = total + extra
             return ops.sum(total), (total, losses, predictions, new_weights)
 
-        gradients, (total, losses, predictions, weights) = self.backend.gradient(loss, [old[i] for i in self.trainable])
+        # The tables of all members in one, so that its gradient is a list of rows.
+        watched = [ops.reshape(old[i], (-1, old[i].shape[-1])) if i in self._by_row else old[i] for i in self.trainable]
+        gradients, (total, losses, predictions, weights) = self.backend.gradient(loss, watched)
         sums = [
             (total * n_rows)[:, None],
             *self._scores.of_batch(losses, n_rows),

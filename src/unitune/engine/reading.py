@@ -12,6 +12,7 @@ from unitune.engine.contract import Job
 from unitune.engine.graph import Graph, Reading
 from unitune.engine.lift.activation import check_rows
 from unitune.engine.lift.base import Key, Node, Unfusable, has_lift, lift_of
+from unitune.engine.lift.dense import is_table_by_row
 from unitune.engine.lift.frozen import frozen
 from unitune.engine.lift.optimizer import OptimizerReading, read_optimizer, same_program
 from unitune.engine.lift.several_optimizers import may_mix
@@ -102,19 +103,14 @@ class Reader:
         )
 
 
+_NOT_BY_ROW = frozenset({"Adadelta", "Ftrl", "Lion"})
 _CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 
 
 def _check_embeddings(nodes: tuple[Node, ...], optimizer: OptimizerSpec) -> None:
-    """On TensorFlow an embedding's gradient is a list of rows, one for each number that was looked up, and Keras's
-    optimizers square and clip these one by one. Only a plain step, or a penalty on the table, adds them up before."""
-    import keras
-
-    adds_up = optimizer.class_name == "SGD" and not any(optimizer.config.get(name) for name in _CLIPS)
-    if keras.backend.backend() != "tensorflow" or adds_up:
-        return
-    tables = [node for node in nodes if node.kind == "Embedding" and node.weights[0].trainable]
-    if any(not any(node.numbers.values()) for node in tables):
+    """Where an embedding's gradient is a list of rows (`is_table_by_row`), Keras clips these one by one."""
+    clips = any(optimizer.config.get(name) for name in _CLIPS)
+    if (clips or optimizer.class_name in _NOT_BY_ROW) and any(map(is_table_by_row, nodes)):
         raise Unfusable(f"`{optimizer.class_name}` takes the gradient of an `Embedding` row by row on TensorFlow")
 
 

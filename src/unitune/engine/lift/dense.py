@@ -97,12 +97,14 @@ class Embedding:
         """One node; the length of the rows is a width."""
         refuse("Embedding", config, "mask_zero", "lora_rank", "quantization_config")
         weights = (trained(config, "embeddings", (int(config["input_dim"]), "out")),)
+        numbers = penalties(config, weights)
         return [
             Node(
                 kind="Embedding",
                 shape=(*shape, int(config["output_dim"])),
+                static=(_ROW_BY_ROW,) if _by_row(numbers) else (),
                 weights=weights,
-                numbers=penalties(config, weights),
+                numbers=numbers,
                 layout="own",
             )
         ]
@@ -114,8 +116,28 @@ class Embedding:
         from keras import ops
 
         table = weights[0]
-        members, size, width = table.shape
+        members, width = x.shape[0], table.shape[-1]
+        size = math.prod(table.shape[:-1]) // members  # the members' tables may lie in one already
         # Numbers that are out of range must not read a neighbour's rows.
         places = ops.clip(ops.cast(x, "int32"), 0, size - 1)
         first = ops.reshape(ops.arange(members, dtype="int32") * size, (members,) + (1,) * (len(x.shape) - 1))
-        return ops.take(ops.reshape(table, (members * size, width)), places + first, axis=0), weights
+        flat = table if len(table.shape) == 2 else ops.reshape(table, (members * size, width))
+        return ops.take(flat, places + first, axis=0), weights
+
+
+_ROW_BY_ROW = "row by row"
+
+
+def _by_row(numbers: Mapping[str, float]) -> bool:
+    """Whether the gradient of a table is a list of rows, one for each number that was looked up.
+
+    So it is on TensorFlow, where Keras's optimizers square it row by row; a penalty on the table adds them up before.
+    """
+    import keras
+
+    return str(keras.backend.backend()) == "tensorflow" and not any(numbers.values())
+
+
+def is_table_by_row(node: Node | ProgramNode) -> bool:
+    """Whether a node is such a table, and is trained."""
+    return _ROW_BY_ROW in node.static and node.weights[0].trainable

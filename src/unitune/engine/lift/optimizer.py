@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -157,6 +158,14 @@ def shaped(vector: Tensor, like: Tensor) -> Tensor:
     return ops.reshape(vector, (-1,) + (1,) * (len(like.shape) - 1))
 
 
+def _by_row(vector: Tensor, size: int) -> Tensor:
+    """A `(member,)` tensor as `(member * size, 1)`: for each row of the members' tables, which lie in one."""
+    from keras import ops
+
+    vector = ops.reshape(vector, (-1,))
+    return ops.repeat(vector, size)[:, None] if vector.shape[0] > 1 else vector[:, None]
+
+
 class StackedOptimizer:
     """An optimizer's update on stacked weights, as a function of tensors.
 
@@ -238,13 +247,21 @@ class StackedOptimizer:
                 beta = numbers["beta_1"]
             extra = extra * beta * (1.0 - 0.5 * ops.power(0.96, ops.cast(step + 1, self._dtype)))
         for gradient, variable in zip(gradients, variables, strict=True):
+            by_row = hasattr(gradient, "indices")
+            mine = [variable, *(one for one in stand_ins if one.index == variable.index)] if by_row else []
+            whole = variable.shape
+            for one in mine:
+                one.reshape((-1, whole[-1]))
+            as_wide = partial(_by_row, size=whole[1]) if by_row else partial(shaped, like=gradient)
             if self._node.class_name == "Nadam":
-                optimizer.__dict__["_u_product"] = shaped(extra, gradient)
+                optimizer.__dict__["_u_product"] = as_wide(extra)
             for name in self._node.varying:
                 optimizer.__dict__[name] = _Setting(
-                    shaped(numbers[name], gradient), shaped(numbers[f"1-{name}"], gradient), self._dtype
+                    as_wide(numbers[name]), as_wide(numbers[f"1-{name}"]), self._dtype
                 )
-            optimizer.update_step(gradient, variable, shaped(learning_rate, gradient))
+            optimizer.update_step(gradient, variable, as_wide(learning_rate))
+            for one in mine:
+                one.reshape(whole)
         return [v.value for v in variables], [s.value for s in stand_ins], extra
 
     def average(self, averages: Sequence[Tensor], weights: Sequence[Tensor], step: Tensor) -> list[Tensor]:
@@ -377,6 +394,12 @@ def _variable_class() -> type:
             @property
             def dtype(self) -> str:
                 return self._dtype
+
+            def reshape(self, shape: tuple[int, ...]) -> None:
+                import keras
+
+                self._tensor = keras.ops.reshape(self._tensor, shape)
+                self._shape = tuple(self._tensor.shape)
 
             def assign(self, value: Any) -> Any:
                 import keras
