@@ -31,7 +31,17 @@ from unitune.models.shapes import as_shapes
 # These take whole numbers: a table's places, and what Keras multiplies as it does floating ones.
 _TAKE_NUMBERS = frozenset({"Dense", "Embedding", "weightless"})
 # These may give the very tensor that they take.
-_KEEP_LOGITS = frozenset({"Activation", "ActivityRegularization", "weightless", "Dropout", "SpatialDropout1D", "AlphaDropout", "GaussianNoise"})
+_KEEP_LOGITS = frozenset(
+    {
+        "Activation",
+        "ActivityRegularization",
+        "weightless",
+        "Dropout",
+        "SpatialDropout1D",
+        "AlphaDropout",
+        "GaussianNoise",
+    }
+)
 
 
 class Reader:
@@ -103,7 +113,7 @@ class Reader:
         )
 
 
-_NOT_BY_ROW = frozenset({"Adadelta", "Ftrl", "Lion"})
+_NOT_BY_ROW = frozenset({"Adadelta", "Ftrl", "Lion", "Nadam"})
 _CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
 
 

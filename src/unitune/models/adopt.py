@@ -182,8 +182,9 @@ def why_own_fit(model: Any) -> str:
         return str(told)
     if getattr(model, "run_eagerly", False):
         return "`run_eagerly=True` asks for plain `fit`"
-    if compile_arguments(model).get("weighted_metrics"):
-        return "`weighted_metrics` has no fused form"
+    given = compile_arguments(model)
+    if given.get("weighted_metrics") and (given.get("metrics") or len(getattr(model, "outputs", None) or ()) > 1):
+        return "`weighted_metrics` beside `metrics`, or of several outputs, has no fused form"
     optimizer = getattr(model, "optimizer", None)
     return "" if optimizer is None else optimizers.why_not_anew(optimizer)
 

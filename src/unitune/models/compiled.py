@@ -49,7 +49,7 @@ def compiled_outputs(model: Any) -> tuple[CompiledOutput, ...]:
     outputs = getattr(model, "outputs", None) or [None]
     if len(outputs) == 1:
         losses = [("", *pair) for pair in _only(model.loss, weights)]
-        per_output = [metrics]
+        per_output = [[*_flat(metrics), *_flat(given.get("weighted_metrics"))]]
     else:
         names = output_names(model)
         losses = list(zip(names, _losses(model.loss, names), _weights(weights, model.loss, names), strict=True))

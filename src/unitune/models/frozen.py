@@ -1,8 +1,8 @@
 """A frozen part in front of what is trained: the same for every epoch, and so computed once for all rows.
 
 A call is frozen where all that it takes is, and its layer has nothing to train, keeps no statistics and draws nothing
-at random: in training it then does what it does in inference. A `Normalization` that was adapted is such a layer. What is left is a model from the outputs of these calls
-to those of the whole, made of the very same layers.
+at random: in training it then does what it does in inference. A `Normalization` that was adapted is such a layer. What
+is left is a model from the outputs of these calls to those of the whole, made of the very same layers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a search of public code finds: dense networks, convolutions, recurrent ones, text, several inputs and outputs."""
+"""What a search of public code finds: dense networks, convolutions, recurrent ones, text, several inputs, outputs."""
 
 import numpy as np
 
@@ -128,7 +128,9 @@ def banded(hp):
     for i in range(hp.Int("layers", 1, 2)):
         model.add(keras.layers.Dense(hp.Int(f"units{i}", 4, 8, 4), activation="relu"))
     model.add(keras.layers.Dense(3, activation="softmax"))
-    model.compile(keras.optimizers.Adam(hp.Choice("lr", [0.01, 0.001])), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(
+        keras.optimizers.Adam(hp.Choice("lr", [0.01, 0.001])), "sparse_categorical_crossentropy", ["accuracy"]
+    )
     return model
 
 
@@ -414,7 +416,7 @@ def kind_of_cell(hp):
     return model
 
 
-@case("LSTM with dropout", SERIES, SERIES[:, -1, 0])
+@case("LSTM with dropout", SERIES, SERIES[:, -1, 0], solo="`LSTM(dropout=...)`")
 def dropout_within(hp):
     import keras
     from keras import layers
@@ -438,7 +440,7 @@ def sequences(hp):
     return model
 
 
-@case("encoder and decoder with states", [SERIES, SERIES[:, :4, :1]], SERIES[:, 4:, :1])
+@case("encoder and decoder with states", [SERIES, SERIES[:, :4, :1]], SERIES[:, 4:, :1], solo="has 3 outputs")
 def states(hp):
     import keras
     from keras import layers

@@ -99,7 +99,7 @@ def with_weights(hp):
     return _regression(hp, layers=[Linear(3)])
 
 
-@case("subclassed model", TABLE, NUMBERS, kind=KIND, solo="class", jax="class")
+@case("subclassed model", TABLE, NUMBERS, kind=KIND, solo="class")
 def subclassed(hp):
     import keras
 
@@ -116,7 +116,7 @@ def subclassed(hp):
     return model
 
 
-@case("own train_step", TABLE, NUMBERS, kind=KIND, solo="`compute_loss` of its own", jax="`compute_loss` of its own")
+@case("own train_step", TABLE, NUMBERS, kind=KIND, solo="`compute_loss` of its own")
 def own_step(hp):
     import keras
 
@@ -155,7 +155,7 @@ def weighted(hp):
     return _classes(hp, weighted_metrics=["accuracy"])
 
 
-@case("gradients accumulated", TABLE, KINDS, kind=KIND)
+@case("gradients accumulated", TABLE, KINDS, kind=KIND, solo="gradient_accumulation_steps")
 def accumulated(hp):
     import keras
 
@@ -213,9 +213,11 @@ def _batches():
     return (Batches(),)
 
 
+def _held_out():
+    return {"validation_data": (TABLE[:12], KINDS[:12])}
 
 
-@case("PyDataset", _batches, kind=KIND, fit=lambda: {"validation_data": (TABLE[:12], KINDS[:12])})
+@case("PyDataset", _batches, kind=KIND, fit=_held_out, solo="other batches in each epoch")
 def sequence(hp):
     return _classes(hp, metrics=["accuracy"])
 
@@ -243,7 +245,7 @@ def _two_stops():
     return {"callbacks": [*stops, keras.callbacks.TerminateOnNaN()], "epochs": 4}
 
 
-@case("two EarlyStoppings", TABLE, KINDS, kind=KIND, fit=_two_stops)
+@case("two EarlyStoppings", TABLE, KINDS, kind=KIND, fit=_two_stops, solo="EarlyStopping")
 def stopped_twice(hp):
     return _classes(hp, metrics=["accuracy"])
 
@@ -281,7 +283,7 @@ def _own_callback():
     return {"callbacks": [Printed()]}
 
 
-@case("own callback", TABLE, KINDS, kind=KIND, fit=_own_callback, solo="callback", jax="callback")
+@case("own callback", TABLE, KINDS, kind=KIND, fit=_own_callback, solo="callback")
 def called_own(hp):
     return _classes(hp, metrics=["accuracy"])
 
@@ -322,7 +324,9 @@ def nested(hp):
     import keras
     from keras import layers
 
-    head = keras.Sequential([layers.Dense(hp.Int("units", 4, 8), "relu"), layers.Dropout(0.2), layers.Dense(3, "softmax")])
+    head = keras.Sequential(
+        [layers.Dense(hp.Int("units", 4, 8), "relu"), layers.Dropout(0.2), layers.Dense(3, "softmax")]
+    )
     model = keras.Sequential([keras.Input((8, 3)), layers.LSTM(4), head])
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model

@@ -32,7 +32,6 @@ class Case:
         tuner: The name of the tuner, or from nothing to its class.
         settings: Of the tuner.
         solo: Where it is left to `fit`, words of the reason.
-        jax: Likewise on JAX, where it is neither fused nor vmapped; as `solo` if None.
     """
 
     build: Any
@@ -41,7 +40,6 @@ class Case:
     tuner: Any = "RandomSearch"
     settings: dict[str, Any] = field(default_factory=dict)
     solo: str = ""
-    jax: str | None = None
 
 
 CASES: dict[str, Case] = {}

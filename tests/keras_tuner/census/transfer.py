@@ -89,7 +89,9 @@ def by_trial(hp):
     import keras
     from keras import layers
 
-    inner = keras.Sequential([keras.Input((12, 12, 1)), layers.Conv2D(3, 3), layers.BatchNormalization(), layers.ReLU()])
+    inner = keras.Sequential(
+        [keras.Input((12, 12, 1)), layers.Conv2D(3, 3), layers.BatchNormalization(), layers.ReLU()]
+    )
     inner.trainable = hp.Boolean("fine_tune")
     model = keras.Sequential([inner, layers.Flatten(), layers.Dense(hp.Int("units", 4, 8), "relu")])
     model.add(layers.Dense(3, "softmax"))
@@ -97,7 +99,7 @@ def by_trial(hp):
     return model
 
 
-@case("augmented, before a frozen base", COLOR, OBJECTS, kind=KIND, solo="no fused form")
+@case("augmented, before a frozen base", COLOR, OBJECTS, kind=KIND, solo="draws at random")
 def augmented_base(hp):
     import keras
     from keras import layers
@@ -248,7 +250,7 @@ def attention(hp):
 # Masks, images, normalization -----------------------------------------------------------------------------------------
 
 
-@case("embedding with a mask, LSTM", TOKENS, DIGITS, kind=KIND)
+@case("embedding with a mask, LSTM", TOKENS, DIGITS, kind=KIND, solo="is called with a KerasTensor")
 def masked(hp):
     import keras
     from keras import layers
@@ -260,7 +262,10 @@ def masked(hp):
     return model
 
 
-@case("Masking", SERIES * (np.arange(8) < 6)[None, :, None], AHEAD[:, 0], kind=KIND)
+MASKED = SERIES * (np.arange(8) < 6)[None, :, None]
+
+
+@case("Masking", MASKED, AHEAD[:, 0], kind=KIND, solo="is called with a KerasTensor")
 def masking(hp):
     import keras
     from keras import layers
@@ -271,7 +276,7 @@ def masking(hp):
     return model
 
 
-@case("dropout of states", SERIES, AHEAD[:, 0], kind=KIND)
+@case("dropout of states", SERIES, AHEAD[:, 0], kind=KIND, solo="`LSTM(dropout=...)`")
 def of_states(hp):
     import keras
     from keras import layers
@@ -283,7 +288,7 @@ def of_states(hp):
     return model
 
 
-@case("augmentation", COLOR, OBJECTS, kind=KIND)
+@case("augmentation", COLOR, OBJECTS, kind=KIND, solo="draws at random")
 def augmented(hp):
     import keras
     from keras import layers

@@ -256,9 +256,7 @@ class StackedOptimizer:
             if self._node.class_name == "Nadam":
                 optimizer.__dict__["_u_product"] = as_wide(extra)
             for name in self._node.varying:
-                optimizer.__dict__[name] = _Setting(
-                    as_wide(numbers[name]), as_wide(numbers[f"1-{name}"]), self._dtype
-                )
+                optimizer.__dict__[name] = _Setting(as_wide(numbers[name]), as_wide(numbers[f"1-{name}"]), self._dtype)
             optimizer.update_step(gradient, variable, as_wide(learning_rate))
             for one in mine:
                 one.reshape(whole)

@@ -22,7 +22,7 @@ from unitune.keras_tuner.engine.objective import Objective
 from unitune.models import backend
 from unitune.models.adopt import input_keys, why_own_fit
 from unitune.models.blueprint import Blueprint, EarlyStopping, MetricSpec, Training
-from unitune.models.compiled import compiled_outputs, gives_dictionary, output_names
+from unitune.models.compiled import compile_arguments, compiled_outputs, gives_dictionary, output_names
 from unitune.models.compiled_metrics import read_metric
 from unitune.models.frozen import Parted, has_frozen, parted
 from unitune.models.shapes import output_shapes
@@ -127,6 +127,9 @@ def read_fit(
 
     input_shape = row_shape(x)
     reason = why_own_fit(model)
+    weighs = weight is not None or (held_out is not None and held_out[2] is not None)
+    if weighs and compile_arguments(model).get("weighted_metrics"):
+        reason = "`weighted_metrics` with weights has no fused form"
     if reason:
         raise Unfusable(reason)
     parts = _parted(model, input_shape)

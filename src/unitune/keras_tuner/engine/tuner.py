@@ -152,14 +152,12 @@ class Tuner(BaseTuner):
     def _override_compile_args(self, model: Any) -> None:
         keras = backend.ensure()
         # The metrics as they were given to `compile`: `model.metrics` has them once it is trained.
-        own = compile_arguments(model).get("metrics") or misplaced_metrics(model)
-        settings = {"optimizer": model.optimizer, "loss": model.loss, "metrics": own}
+        given = compile_arguments(model)
+        settings = {"optimizer": model.optimizer, "loss": self.loss or model.loss}
+        settings["metrics"] = self.metrics or given.get("metrics") or misplaced_metrics(model)
+        settings["weighted_metrics"] = given.get("weighted_metrics")
         if not self.loss and not misplaced_metrics(model):
-            settings["loss_weights"] = compile_arguments(model).get("loss_weights")
-        if self.loss:
-            settings["loss"] = self.loss
-        if self.metrics:
-            settings["metrics"] = self.metrics
+            settings["loss_weights"] = given.get("loss_weights")
         if self.optimizer:
             live = isinstance(self.optimizer, keras.optimizers.Optimizer)
             # Each model needs an optimizer of its own: it holds state.
