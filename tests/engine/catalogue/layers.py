@@ -177,7 +177,7 @@ DRAWING = ("AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise")
 DRAWING = (*DRAWING, "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
 # What programs leave to Keras, and every layer that is called Random.
 LEFT = (
-    *("ActivityRegularization", "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D"),
+    *("AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D"),
     *("AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D"),
     *("Attention", "AugMix", "CategoryEncoding", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "CutMix", "Dot"),
     *("Embedding", "Flatten", "GRUCell", "GroupQueryAttention", "HashedCrossing", "Hashing", "IntegerLookup"),
