@@ -77,12 +77,40 @@ def test_nested_and_frozen_networks_are_fused_and_agree_with_fit():
     agrees_with_fit(SOME, lambda: keras.optimizers.SGD(0.05))
 
 
+def test_tables_that_are_looked_up_agree_with_fit_whatever_optimizers_are_beside_each_other():
+    words = rng.integers(0, 12, (52, 7))
+    optimizers = {
+        "rmsprop": lambda: keras.optimizers.RMSprop(0.01),
+        "amsgrad": lambda: keras.optimizers.Adam(0.01, amsgrad=True),
+        "adam": lambda: keras.optimizers.Adam(0.01),
+    }
+    rows = FIT | {"validation_data": (words[:20], Y[:20])}
+
+    def embedded(name):
+        keras.utils.set_random_seed(7)
+        model = keras.Sequential(
+            [keras.Input((7,)), layers.Embedding(12, 4), layers.GlobalAveragePooling1D(), layers.Dense(1)]
+        )
+        model.compile(optimizers[name](), "mse")
+        return model
+
+    models = {name: embedded(name) for name in optimizers}
+    result = unitune.compare(models, words, Y, **rows, normalize=False, progress=False)
+    for trial in result.trials:
+        name = trial.configuration["model"]
+        assert trial.engine == "fused", trial.engine_reason
+        fitted = embedded(name).fit(words, Y, **rows, verbose=0).history
+        ours = result.history(trial)
+        values = ours[(ours.metric == "loss") & (ours.split == "train")].value
+        np.testing.assert_allclose(values, fitted["loss"], rtol=1e-4, err_msg=name)
+
+
 @pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "optimizer",
     [
         lambda: keras.optimizers.SGD(0.05, global_clipnorm=0.01),
-        # A bias before batch normalization has no gradient but rounding, which Adam makes steps of where epsilon is small.
+        # A bias before batch normalization has no gradient but rounding, of which Adam makes steps.
         lambda: keras.optimizers.AdamW(0.01, weight_decay=0.3, epsilon=1e-3),
         lambda: keras.optimizers.SGD(0.05, use_ema=True, ema_momentum=0.5),
     ],

@@ -92,3 +92,22 @@ def test_what_changes_while_it_is_trained_is_not_frozen(tmp_path):
     made = keras_tuner.RandomSearch(build, "val_loss", 1, seed=0, directory=tmp_path)
     made.search(IMAGES, Y, epochs=1, validation_split=0.25, verbose=0)
     assert list(made.results()["engine"]) == ["fused"]
+
+
+def test_networks_with_and_without_a_frozen_part_are_trained_in_one_search_each_on_its_own_rows(tmp_path):
+    """What the frozen part makes of a row is wider than the row, whose numbers are looked up one by one."""
+    import keras
+    from keras import layers
+
+    words = RNG.integers(0, 12, (40, 7))
+
+    def build(hp):
+        table = layers.Embedding(12, 4)
+        table.trainable = not hp.Boolean("frozen")
+        model = keras.Sequential([keras.Input((7,)), table, layers.Flatten(), layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(0.05), "mse")
+        return model
+
+    tuner = keras_tuner.GridSearch(build, objective="val_loss", directory=tmp_path, progress=False)
+    tuner.search(words, Y, epochs=2, validation_split=0.25, verbose=0)
+    assert [trial.engine for trial in tuner.oracle.trials.values()] == ["fused", "fused"]

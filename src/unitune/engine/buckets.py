@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 
@@ -31,21 +32,36 @@ class RowSizes:
     Attributes:
         train: `(split,)` training rows.
         validation: `(split,)` validation rows.
-        inputs: For each input the shape of a row, with the most features of any split.
+        inputs: `(split,)`, for each input the shape of a row.
         weighted: Whether any split has row weights.
         dtype: Floating type of the features.
     """
 
     train: tuple[int, ...]
     validation: tuple[int, ...]
-    inputs: tuple[Shape, ...]
+    inputs: tuple[tuple[Shape, ...], ...]
     weighted: bool
     dtype: str
 
     @property
     def features(self) -> tuple[int, ...]:
-        """The width of each input."""
-        return tuple(shape[-1] for shape in self.inputs)
+        """The width of each input: the most features of any split."""
+        widths = [[shape[-1] for shape in own] for own in self.inputs]
+        return tuple(max(filled) for filled in zip_longest(*widths, fillvalue=0))
+
+    def inputs_of(self, split: int, exact: Collection[int]) -> tuple[Shape, ...]:
+        """The padded shape of a row of each input, for members on this split.
+
+        Args:
+            split: Others may have rows of other shapes, where a part of a network is computed once, say.
+            exact: Inputs (`-1 - k`) whose width is not padded to that of the widest split of the same form.
+        """
+        own = self.inputs[split]
+        alike = [other for other in self.inputs if [one[:-1] for one in other] == [one[:-1] for one in own]]
+        return tuple(
+            shape if -1 - k in exact else (*shape[:-1], max(other[k][-1] for other in alike))
+            for k, shape in enumerate(own)
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -107,9 +123,10 @@ def key_of(
     training = jobs[members[0]].training
     own = np.array([readings[i].widths for i in members])
     nodes: list[ProgramNode] = []
-    padded = {-1 - k: width for k, width in enumerate(rows.features)}
+    inputs = rows.inputs_of(jobs[members[0]].split, first.graph.exact)
+    padded = {-1 - k: shape[-1] for k, shape in enumerate(inputs)}
     padded |= {index: int(width) for index, width in enumerate(widths)}
-    shapes: dict[int, Shape] = {-1 - k: shape for k, shape in enumerate(rows.inputs)}
+    shapes: dict[int, Shape] = {-1 - k: shape for k, shape in enumerate(inputs)}
     activation = 0
     for index, node in enumerate(first.nodes):
         layout = first.graph.layouts[index]
@@ -153,8 +170,7 @@ def key_of(
         optimizers=optimizer_nodes([readings[i].optimizer for i in members]),
         members=size,
         inputs=tuple(
-            (shape, dtype or rows.dtype)
-            for shape, dtype in zip(rows.inputs, input_types(jobs[members[0]]), strict=True)
+            (shape, dtype or rows.dtype) for shape, dtype in zip(inputs, input_types(jobs[members[0]]), strict=True)
         ),
         batch_size=training.batch_size,
         train_rows=padded_rows(max(rows.train), training.batch_size),

@@ -31,7 +31,6 @@ from unitune.engine.vmap.engine import VmappedEngine
 from unitune.engine.worth import NOT_WORTH_COMPILING, Ledger
 from unitune.errors import FusionError
 from unitune.models.backend import backend_name, ensure
-from unitune.models.shape_rules import Shape
 from unitune.models.shapes import as_shapes
 
 logger = logging.getLogger(__name__)
@@ -197,7 +196,7 @@ class FusedEngine:
         rows = RowSizes(
             train=tuple(n_rows(split.x_train) for split in splits),
             validation=tuple(n_rows(split.x_val) for split in splits),
-            inputs=_largest_rows(splits),
+            inputs=tuple(as_shapes(row_shape(split.x_train)) for split in splits),
             weighted=any(split.w_train is not None or split.w_val is not None for split in splits),
             dtype=_type_of_rows(splits[0]),
         )
@@ -212,12 +211,6 @@ class FusedEngine:
             compiled=compiled_programs(),
             ledger=ledger,
         )
-
-
-def _largest_rows(splits: Sequence[Split]) -> tuple[Shape, ...]:
-    """For each input the shape of a row, with the most features of any split."""
-    shapes = [as_shapes(row_shape(split.x_train)) for split in splits]
-    return tuple((*own[0][:-1], max(shape[-1] for shape in own)) for own in zip(*shapes, strict=True))
 
 
 def _type_of_rows(split: Split) -> str:

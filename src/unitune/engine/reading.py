@@ -93,10 +93,12 @@ class Reader:
             job.training.plateau is not None,
             job.training.shuffle,
         )
+        # A program of several optimizers gives each the gradients of all members; tables by row were seen to differ so.
+        mixes = may_mix(update) and not any(map(is_table_by_row, nodes))
         head = None if any(spec.dtype for spec in job.blueprint.inputs) else head_of(graph)
         family = (
             network if head is None else (head, tuple(replace(output, node=-1) for output in outputs)),
-            "any" if may_mix(update) else update,
+            "any" if mixes else update,
             rest,
         )
         return Reading(
@@ -311,6 +313,8 @@ def _layouts(nodes: tuple[Node, ...], shapes: tuple[Shape, ...]) -> tuple[tuple[
             layout = taken[0] if times == 1 else ((times, taken[0]),)
         elif node.layout == "join":
             layout = tuple(item for one in taken for item in one)
+        if node.kind == "Embedding":
+            exact |= {source for one in taken for source in sources(one)}  # each number is looked up
         if node.exact_width:
             exact |= {source for one in (*taken, layout) for source in sources(one)}
         if node.owner >= 0:
