@@ -3,11 +3,14 @@
 import keras
 from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
 
 import unitune
 
 x, y = load_breast_cancer(return_X_y=True)
 x_train, x_val, y_train, y_val = train_test_split(x, y, test_size=0.3, stratify=y, random_state=0)
+scaler = StandardScaler().fit(x_train)  # a network's inputs are of order 1, or its tanh is saturated from the start
+x_train, x_val = scaler.transform(x_train), scaler.transform(x_val)
 
 keras.utils.set_random_seed(0)  # for the models' own first weights
 Dense, Sequential = keras.layers.Dense, keras.Sequential
