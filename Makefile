@@ -28,12 +28,15 @@ test-fast: $(STAMP)  ## Run the tests that take less than ten seconds each
 test-all: $(STAMP)  ## Run all tests, against `fit` with all its compiling; takes an hour
 	UNITUNE_FIT=whole $(BIN)/python -m pytest $(PARALLEL) --durations=10
 
-# Old versions use of the newest that they bring what is on its way out, so warnings are no errors.
+# Old versions use of the newest that they bring what is on its way out, so warnings are no errors. The
+# tables of the catalogue are of the newest Keras; and pandas before 3 reads some numbers of a CSV file a last bit beside.
 test-lowest:  ## Run the quick tests with the lowest versions that are allowed
 	$(PYTHON) -m venv --clear build/lowest
 	build/lowest/bin/python -m pip install --quiet uv
 	build/lowest/bin/uv pip install --quiet --resolution lowest-direct --python build/lowest/bin/python --editable ".[dev]"
-	build/lowest/bin/python -m pytest $(PARALLEL) -W default -m "not slow and not exhaustive"
+	build/lowest/bin/python -m pytest $(PARALLEL) -W default -m "not slow and not exhaustive" \
+		--ignore tests/engine/catalogue --ignore tests/engine/test_catalogue.py \
+		--deselect tests/data/test_load.py::test_every_container_gives_the_same_rows
 
 test-wheel: $(STAMP)  ## Build what is released, and run the demo from it in empty environments
 	$(BIN)/python -m pytest -n 0 tests/release

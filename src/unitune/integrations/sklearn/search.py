@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import joblib
-from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.base import clone, is_classifier
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, check_cv
 from sklearn.model_selection._validation import _check_method_params
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.metaestimators import _safe_split
@@ -103,12 +103,18 @@ class _Fused:
 
         def evaluate(candidates: Iterable[Mapping[str, Any]], cv: Any = None, **more: Any) -> Any:
             candidates = list(candidates)
-            splitter = cv or self._checked_cv_orig  # type: ignore[attr-defined]
-            folds = list(splitter.split(task.X, task.y, **task.routed.splitter.split))
+            folds = list((cv or self._splitter()).split(task.X, task.y, **task.routed.splitter.split))
             task.prepare(self.estimator, candidates, folds)
             return evaluate_candidates(candidates, cv=_Folds(folds), **more)
 
         super()._run_search(evaluate, **context)  # type: ignore[misc]
+
+    def _splitter(self) -> Any:
+        """What scikit-learn made of `cv`; before 1.9 it keeps that to itself."""
+        made = getattr(self, "_checked_cv_orig", None)
+        if made is None:
+            made = check_cv(self.cv, self._task.y, classifier=is_classifier(self.estimator))  # type: ignore[attr-defined, union-attr]
+        return made
 
     def _format_results(self, candidate_params: Any, n_splits: int, out: Any, more_results: Any = None) -> Any:
         """A member's share of the time that the engine took is part of its `fit_time`."""
