@@ -1,6 +1,7 @@
 """What every test shares: a quiet TensorFlow, pictures without a screen, a PostgreSQL server for those that ask."""
 
 import contextlib
+import gc
 import importlib
 import os
 import pwd
@@ -76,6 +77,12 @@ class Server:
         quiet = subprocess.DEVNULL
         command = [str(self._binaries / program), *arguments]
         return subprocess.Popen(command, cwd=self._folder, user=self._user, stdout=quiet, stderr=quiet)
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now, most of it TensorFlow, stays to the end: no collection looks through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -130,7 +130,8 @@ def test_the_same_seed_gives_the_same_table(home: Path) -> None:
 @pytest.mark.slow
 def test_interrupt_keeps_and_shows_what_is_done(home: Path) -> None:
     words = [str(UNITUNE), "tune", "flowers.csv", "--target", "state", "--units", "1:4096", "--strategy", "random"]
-    words += ["--activations", "relu", "--trials", "4000", "--epochs", "2", "--engine", "solo", "--name", "cut"]
+    words += ["--activations", "relu", "--trials", "4000", "--epochs", "1", "--engine", "solo", "--name", "cut"]
+    words += ["--folds", "2"]
     # A shell lets what it starts in the background ignore Ctrl-C, and so does all that is started there.
     heard = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
     words = [sys.executable, "-c", heard, *words]
@@ -150,7 +151,7 @@ def test_interrupt_keeps_and_shows_what_is_done(home: Path) -> None:
 @pytest.mark.slow
 def test_a_terminal_shows_a_bar(home: Path) -> None:
     master, slave = pty.openpty()
-    words = [str(UNITUNE), "tune", "flowers.csv", *FLAGS, "--units", "4,5,6,7,8", "--name", "seen"]
+    words = [str(UNITUNE), "tune", "flowers.csv", *FLAGS, "--activations", "relu", "--folds", "2", "--name", "seen"]
     with subprocess.Popen(words, cwd=home, stdin=slave, stdout=slave, stderr=slave, close_fds=True) as process:
         os.close(slave)
         shown = b""
@@ -162,7 +163,7 @@ def test_a_terminal_shows_a_bar(home: Path) -> None:
     os.close(master)
     assert process.returncode == 0
     text = shown.decode()
-    assert "/10 trials" in text
+    assert "/2 trials" in text
     assert "━" in text
 
 
