@@ -1,5 +1,7 @@
 """Models within models, frozen parts and penalties on what comes out, against `fit` of the user's own model."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -52,29 +54,34 @@ MORE = {
 }
 
 
-def compiled(network, optimizer="sgd"):
+def compiled(network, optimizer):
     keras.utils.set_random_seed(7)
     entry = keras.Input((5,))
     model = keras.Model(entry, layers.Dense(1)(network(entry)))
-    model.compile(optimizer, "mse")
+    model.compile(optimizer(), "mse")
     return model
 
 
-def agrees_with_fit(networks, optimizer):
-    models = {name: compiled(network, optimizer()) for name, network in networks.items()}
-    result = unitune.compare(models, X, Y, **FIT, normalize=False, progress=False)
+def agrees_with_fit(builds, x, **rows):
+    """Each function builds a model, with the same weights whenever it is called."""
+    models = {name: build() for name, build in builds.items()}
+    result = unitune.compare(models, x, Y, **rows, normalize=False, progress=False)
     for trial in result.trials:
         name = trial.configuration["model"]
         assert trial.engine == "fused", (name, trial.engine_reason)
-        fitted = compiled(networks[name], optimizer()).fit(X, Y, **FIT, verbose=0).history
+        fitted = builds[name]().fit(x, Y, **rows, verbose=0).history
         ours = result.history(trial)
         for split, key in (("train", "loss"), ("validation", "val_loss")):
             values = ours[(ours.metric == "loss") & (ours.split == split)].value
             np.testing.assert_allclose(values, fitted[key], rtol=1e-4, err_msg=f"{name}, {key}")
 
 
+def builds_of(networks, optimizer):
+    return {name: partial(compiled, network, optimizer) for name, network in networks.items()}
+
+
 def test_nested_and_frozen_networks_are_fused_and_agree_with_fit():
-    agrees_with_fit(SOME, lambda: keras.optimizers.SGD(0.05))
+    agrees_with_fit(builds_of(SOME, lambda: keras.optimizers.SGD(0.05)), X, **FIT)
 
 
 def test_tables_that_are_looked_up_agree_with_fit_whatever_optimizers_are_beside_each_other():
@@ -84,25 +91,17 @@ def test_tables_that_are_looked_up_agree_with_fit_whatever_optimizers_are_beside
         "amsgrad": lambda: keras.optimizers.Adam(0.01, amsgrad=True),
         "adam": lambda: keras.optimizers.Adam(0.01),
     }
-    rows = FIT | {"validation_data": (words[:20], Y[:20])}
 
-    def embedded(name):
+    def embedded(optimizer):
         keras.utils.set_random_seed(7)
         model = keras.Sequential(
             [keras.Input((7,)), layers.Embedding(12, 4), layers.GlobalAveragePooling1D(), layers.Dense(1)]
         )
-        model.compile(optimizers[name](), "mse")
+        model.compile(optimizer(), "mse")
         return model
 
-    models = {name: embedded(name) for name in optimizers}
-    result = unitune.compare(models, words, Y, **rows, normalize=False, progress=False)
-    for trial in result.trials:
-        name = trial.configuration["model"]
-        assert trial.engine == "fused", trial.engine_reason
-        fitted = embedded(name).fit(words, Y, **rows, verbose=0).history
-        ours = result.history(trial)
-        values = ours[(ours.metric == "loss") & (ours.split == "train")].value
-        np.testing.assert_allclose(values, fitted["loss"], rtol=1e-4, err_msg=name)
+    builds = {name: partial(embedded, optimizer) for name, optimizer in optimizers.items()}
+    agrees_with_fit(builds, words, **FIT | {"validation_data": (words[:20], Y[:20])})
 
 
 @pytest.mark.exhaustive
@@ -116,4 +115,4 @@ def test_tables_that_are_looked_up_agree_with_fit_whatever_optimizers_are_beside
     ],
 )
 def test_more_nested_and_frozen_networks(optimizer):
-    agrees_with_fit(SOME | MORE, optimizer)
+    agrees_with_fit(builds_of(SOME | MORE, optimizer), X, **FIT)

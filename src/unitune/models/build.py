@@ -69,8 +69,11 @@ def layer_seed(layer: LayerSpec, seed: int, index: int) -> int:
         >>> layer_seed(LayerSpec(class_name="Dropout", config={"rate": 0.5, "seed": 3}), 0, 1)
         3
     """
-    own = layer.config.get("seed")
-    return int(own) if own is not None and is_seed(own) else dropout_seed(seed, index)
+    return _own_seed(layer.config.get("seed"), seed, index)
+
+
+def _own_seed(own: Any, seed: int, index: int) -> int:
+    return own if is_seed(own) else dropout_seed(seed, index)
 
 
 def build_model(
@@ -193,8 +196,8 @@ def _states(layers: Sequence[Any], seed: int) -> list[tuple[Any, Any]]:
     for index, layer in enumerate(layers):
         generator = getattr(layer, "seed_generator", None)
         if generator is not None:
-            own = getattr(layer, "seed", None)
-            found.append((generator.state, np.array([own if is_seed(own) else dropout_seed(seed, index), 0])))
+            own = _own_seed(getattr(layer, "seed", None), seed, index)
+            found.append((generator.state, np.array([own, 0])))
     return found
 
 

@@ -18,7 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -229,7 +229,7 @@ def _check_variables(layer: Any, title: str) -> None:
         raise NotPlain(f"{title} has drawn random numbers already")
 
 
-def is_seed(value: Any) -> bool:
+def is_seed(value: Any) -> TypeGuard[int]:
     """Whether a seed is a number of the user's, and so decides what is drawn. Else Keras draws one, and Unitune too."""
     return isinstance(value, int) and not isinstance(value, bool)
 
