@@ -96,6 +96,15 @@ def free_compiling() -> Iterator[pytest.MonkeyPatch]:
         yield patch
 
 
+@pytest.fixture(autouse=True)
+def own_lifts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lift that a test registers is gone after it: another test may have a layer of that name."""
+    from unitune.engine.lift import base
+
+    monkeypatch.setattr(base, "_USERS", set(base._USERS))
+    monkeypatch.setattr(base, "_REGISTRY", dict(base._REGISTRY))
+
+
 @pytest.fixture
 def weighs(monkeypatch: pytest.MonkeyPatch) -> None:
     """`engine="auto"` weighs compiling against `fit`, as it does for a user."""
