@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from unitune.keras_tuner.engine.objective import Objective
 from unitune.keras_tuner.engine.stateful import Stateful
+from unitune.keras_tuner.engine.trial import Trial
 from unitune.space.labels import label
 
-if TYPE_CHECKING:
-    from unitune.keras_tuner.engine.oracle import Oracle
-    from unitune.keras_tuner.engine.trial import Trial
-
 COLUMN = 18
+
+
+class Shown(Protocol):
+    """What is shown of an oracle."""
+
+    objective: Objective
+    max_trials: int | None
+    trials: dict[str, Trial]
+    end_order: list[str]
+
+    def get_best_trials(self, num_trials: int = 1) -> list[Trial]: ...  # noqa: D102
+
+    def remaining_trials(self) -> int | None: ...  # noqa: D102
 
 
 class Display(Stateful):
@@ -23,7 +34,7 @@ class Display(Stateful):
         verbose: 0 prints nothing.
     """
 
-    def __init__(self, oracle: Oracle, verbose: int = 1) -> None:
+    def __init__(self, oracle: Shown, verbose: int = 1) -> None:
         self.oracle = oracle
         self.verbose = verbose
         self.search_start: datetime | None = None

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from unitune.errors import OptionError
 from unitune.models import backend
 from unitune.tuner.problem import member_seed
-
-if TYPE_CHECKING:
-    from unitune.keras_tuner.engine.tuner import Tuner
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,23 +29,25 @@ class Execution:
     kwargs: dict[str, Any]
 
 
-def executions_of(tuner: Tuner, args: Sequence[Any], kwargs: dict[str, Any]) -> Iterator[Execution]:
+def executions_of(
+    args: Sequence[Any], kwargs: dict[str, Any], *, repeats: int, folds: int | None, seed: int
+) -> Iterator[Execution]:
     """The executions of any trial, with the arguments of `fit` for each."""
-    repeats = max(1, int(tuner.executions_per_trial))
+    repeats = max(1, int(repeats))
     kwargs = dict(kwargs)
-    folds = kwargs.pop("folds", None) or tuner.folds
+    folds = kwargs.pop("folds", None) or folds
     if not folds:
         for repeat in range(repeats):
-            seed = member_seed(tuner.oracle.seed, 0, repeat)
-            yield Execution(number=repeat, fold=0, repeat=repeat, seed=seed, args=tuple(args), kwargs=kwargs)
+            own = member_seed(seed, 0, repeat)
+            yield Execution(number=repeat, fold=0, repeat=repeat, seed=own, args=tuple(args), kwargs=kwargs)
         return
     number = 0
     for repeat in range(repeats):
-        for fold, (rows, held_out) in enumerate(_folds(args, kwargs, folds, tuner.oracle.seed + repeat)):
+        for fold, (rows, held_out) in enumerate(_folds(args, kwargs, folds, seed + repeat)):
             fold_args, fold_kwargs = _on_rows(args, kwargs, rows, held_out)
-            seed = member_seed(tuner.oracle.seed, fold, repeat)
+            own = member_seed(seed, fold, repeat)
             yield Execution(
-                number=number, fold=fold, repeat=repeat, seed=seed, args=tuple(fold_args), kwargs=fold_kwargs
+                number=number, fold=fold, repeat=repeat, seed=own, args=tuple(fold_args), kwargs=fold_kwargs
             )
             number += 1
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import hashlib
 import threading
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -19,55 +17,15 @@ from unitune.keras_tuner import errors
 from unitune.keras_tuner.engine.display import Display
 from unitune.keras_tuner.engine.objective import Objective, create_objective
 from unitune.keras_tuner.engine.stateful import Stateful, read_json
+from unitune.keras_tuner.engine.synchronized import synchronized
 from unitune.keras_tuner.engine.trial import Trial, TrialStatus
-from unitune.space.domains import same
+from unitune.keras_tuner.engine.untried import Untried
 from unitune.space.hyperparameters import HyperParameters
-from unitune.space.labels import label
 
 __all__ = ["Display", "Objective", "Oracle", "synchronized"]
 
-MAX_COLLISIONS = 20
-"""How often a proposal may repeat an earlier one before the space counts as exhausted."""
 
-_Method = TypeVar("_Method", bound=Callable[..., Any])
-
-
-def synchronized(func: _Method) -> _Method:
-    """Lets one thread at a time into the methods of an oracle that bear it; calls among them do not wait.
-
-    Oracles do not wait for each other.
-
-    Args:
-        func: A method of an `Oracle`.
-
-    Example:
-        >>> class Counting(Oracle):
-        ...     @synchronized
-        ...     def count(self):
-        ...         return len(self.trials)
-        >>> Counting("val_loss").count()
-        0
-    """
-
-    @functools.wraps(func)
-    def wrapped(self: Oracle, *args: Any, **kwargs: Any) -> Any:
-        older = "trial_id" in kwargs or "status" in kwargs or (args and isinstance(args[0], str))
-        if func.__name__ == "end_trial" and older:
-            # The older form: a trial's number and status.
-            args, kwargs = (_ended(self, *args, **kwargs),), {}
-        with self._lock:
-            return func(self, *args, **kwargs)
-
-    return wrapped  # type: ignore[return-value]
-
-
-def _ended(oracle: Oracle, trial_id: str, status: str = TrialStatus.COMPLETED) -> Trial:
-    known = {"COMPLETE": TrialStatus.COMPLETED}.get(status, status)
-    hyperparameters = oracle.trials[trial_id].hyperparameters if trial_id in oracle.trials else oracle.get_space()
-    return Trial(hyperparameters, trial_id=trial_id, status=known)
-
-
-class Oracle(Stateful):
+class Oracle(Untried, Stateful):
     """Proposes the values of trials; subclasses say which in `populate_space`.
 
     Args:
@@ -114,7 +72,7 @@ class Oracle(Stateful):
                     )
         if hyperparameters is not None and not isinstance(hyperparameters, HyperParameters):
             hyperparameters = HyperParameters.from_config(hyperparameters.get_config())  # KerasTuner's own
-        self.hyperparameters = HyperParameters() if hyperparameters is None else hyperparameters
+        super().__init__(HyperParameters() if hyperparameters is None else hyperparameters, seed)
         self.hyperparameters.first_domain_holds = True
         self.allow_new_entries = allow_new_entries
         self.tune_new_entries = tune_new_entries
@@ -129,11 +87,6 @@ class Oracle(Stateful):
         self._retry_queue: list[str] = []
         self.tuner_ids: set[str] = set()
 
-        self.seed = int(np.random.SeedSequence().generate_state(1)[0] >> 1) if seed is None else seed
-        self._seed_state = self.seed
-        self._tried_so_far: set[str] = set()
-        self._id_to_hash: dict[str, str | None] = {}
-        self._max_collisions = MAX_COLLISIONS
         self._directory: str | Path | None = None
         self._project_name: str | None = None
         self._lock = threading.RLock()
@@ -355,64 +308,6 @@ class Oracle(Stateful):
         if self.tune_new_entries:
             known.merge(new)
 
-    def _random_values(self) -> dict[str, Any] | None:
-        """Values drawn at random that were not tried; None where none are left, as far as can be told."""
-        for _ in range(self._max_collisions + 1):
-            drawn = HyperParameters()
-            for one in self.hyperparameters.space:
-                drawn._add(one)
-                if drawn.is_active(one):
-                    drawn.values[one.name] = one.random_sample(self._seed_state)
-                    self._seed_state += 1
-            if not self._duplicate(drawn.values):
-                return drawn.values
-        return self._untried_values()
-
-    def _untried_values(self, at_most: int = 20_000) -> dict[str, Any] | None:
-        """A configuration of a small space that was not tried, drawn from all of them; None in a large space."""
-        try:
-            space = self.hyperparameters.as_space()
-            if space.size > at_most:
-                return None
-        except ValueError:
-            return None
-        left = []
-
-        def below(position: int, chosen: dict[str, Any]) -> None:
-            for index in range(position, len(self.hyperparameters.space)):
-                one = self.hyperparameters.space[index]
-                if not all(condition.is_active(chosen) for condition in one.conditions) or one.name in chosen:
-                    continue
-                for value in one.values:
-                    below(index + 1, {**chosen, one.name: value})
-                return
-            if not self._duplicate(chosen):
-                left.append(chosen)
-
-        below(0, {})
-        if not left:
-            return None
-        self._seed_state += 1
-        return left[np.random.default_rng(abs(self._seed_state)).integers(len(left))]
-
-    def _compute_values_hash(self, values: Mapping[str, Any]) -> str:
-        text = "".join(f"{name}={_readable(values[name])};" for name in sorted(values))
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-    def _duplicate(self, values: Mapping[str, Any]) -> bool:
-        """Whether a trial has these values."""
-        return self._compute_values_hash(values) in self._tried_so_far
-
-    def _record_values(self, trial: Trial) -> None:
-        trial.hyperparameters.ensure_active_values()
-        new = self._compute_values_hash(trial.hyperparameters.values)
-        old = self._id_to_hash.get(trial.trial_id)
-        self._tried_so_far.add(new)
-        self._id_to_hash[trial.trial_id] = new
-        # More was asked for since: the shorter values are no configuration.
-        if old != new and old not in self._id_to_hash.values():
-            self._tried_so_far.discard(old or "")
-
     # Results ----------------------------------------------------------------------------------------------------
 
     def get_trial(self, trial_id: str) -> Trial:
@@ -549,12 +444,3 @@ class Oracle(Stateful):
                 if trial_id in self.trials:
                     self._save_trial(self.trials[trial_id])
             self.save()
-
-
-def _readable(value: Any) -> str:
-    """A value as text that tells it from others: 1 from "1", functions of one name by where they are."""
-    if isinstance(value, bool | str) or value is None:
-        return repr(value)
-    if isinstance(value, int | float):
-        return repr(float(value)) if not same(value, int(value) if np.isfinite(value) else value) else repr(int(value))
-    return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', label(value))}"

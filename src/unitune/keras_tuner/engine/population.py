@@ -8,7 +8,6 @@ goes on with the history (`unitune.keras_tuner.engine.waiting`). A trial is on d
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 import warnings
@@ -17,37 +16,28 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from unitune.data.arrays import row_shape
 from unitune.engine.contract import Job, Outcome
-from unitune.engine.fused import FusedEngine, read_jobs
+from unitune.engine.fused import FusedEngine
 from unitune.engine.lift.base import Unfusable
-from unitune.engine.vmap.engine import joined, why_solo
 from unitune.engine.worth import NOT_WORTH_COMPILING
 from unitune.errors import FusionError
 from unitune.keras_tuner import errors
 from unitune.keras_tuner.engine import tuner_utils
 from unitune.keras_tuner.engine.begun import Begun, Fitted, Run
-from unitune.keras_tuner.engine.executions import Execution
-from unitune.keras_tuner.engine.fit_call import FitCall, read_fit
 from unitune.keras_tuner.engine.fit_rows import Rows
 from unitune.keras_tuner.engine.kept_weights import keep
+from unitune.keras_tuner.engine.keras_trials import KerasTrials
 from unitune.keras_tuner.engine.progress import Progress
 from unitune.keras_tuner.engine.trial import Trial, TrialStatus
-from unitune.keras_tuner.engine.waiting import UserFit
+from unitune.keras_tuner.engine.trial_reader import TrialReader, job_of
 from unitune.models import backend
 from unitune.models.shapes import as_shapes
-from unitune.models.source import BuiltModel, KeptModel
-from unitune.records import Member
 from unitune.tuner.collect import FASTEST_FIRST
-from unitune.tuner.hypermodel import overrides_fit
-from unitune.tuner.light_build import light_variables, watched_weights
-
-if TYPE_CHECKING:
-    from unitune.keras_tuner.engine.tuner import Tuner
 
 logger = logging.getLogger(__name__)
 
@@ -59,10 +49,8 @@ MOST_BYTES = 2**30
 IDLE_S = 0.01
 
 
-def why_one_by_one(tuner: Tuner) -> str:
+def why_one_by_one(tuner: KerasTrials) -> str:
     """Why no trial of a tuner can be fused; empty where some may."""
-    from unitune.keras_tuner.engine.tuner import Tuner as Plain
-
     if tuner.engine == "solo":
         return '`engine="solo"` was asked for'
     if tuner.hypermodel is None:
@@ -80,27 +68,20 @@ def why_one_by_one(tuner: Tuner) -> str:
         "on_batch_end",
     ):
         own = getattr(type(tuner), name)
-        if own is not getattr(Plain, name) or name in vars(tuner):
+        if own is not getattr(KerasTrials, name) or name in vars(tuner):
             return f"`{name}` is overridden"
     return ""
 
 
 def _comes_to_fit(kind: type) -> bool:
     """Whether the `run_trial` of a class is `Tuner`'s, or calls that of the class above, up to `Tuner`'s."""
-    from unitune.keras_tuner.engine.tuner import Tuner as Plain
-
     for one in kind.__mro__:
         own = vars(one).get("run_trial")
-        if one is Plain:
+        if one is KerasTrials:
             return True
         if own is not None and "run_trial" not in getattr(getattr(own, "__code__", None), "co_names", ()):
             return False
     return False
-
-
-def _first_epoch(trial: Trial) -> int:
-    """The epoch up to which `Hyperband` has trained a trial's network before."""
-    return int(trial.hyperparameters.values.get("tuner/initial_epoch", 0))
 
 
 class Population:
@@ -111,18 +92,17 @@ class Population:
         args, kwargs: The arguments of `search`.
     """
 
-    def __init__(self, tuner: Tuner, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+    def __init__(self, tuner: KerasTrials, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
         self._tuner, self._oracle = tuner, tuner.oracle
-        self._args, self._kwargs = tuple(args), tuner._quiet(kwargs)
+        kwargs = tuner._quiet(kwargs)
         self._engine = FusedEngine(probes=False, leaves=True, weighs=tuner.engine == "auto")
-        self._user_fit = overrides_fit(tuner.hypermodel)
-        self._user_trial = _overrides_run_trial(tuner)
+        self._reader = TrialReader(tuner, args, kwargs)
         self._here: dict[str, Trial] = {}  # those of this search
         self._end: Exception | None = None  # with which the search ends, once a batch is done
         self._stops = False  # before it is
-        self._per_trial = tuner._members_per_trial(self._args, self._kwargs)
+        self._per_trial = tuner._members_per_trial(args, kwargs)
         self._limit = max(1, MEMBERS_PER_BATCH // max(1, self._per_trial))
-        self._progress = Progress(tuner, self._per_trial)
+        self._progress = Progress(tuner.oracle, self._per_trial)
 
     def search(self) -> None:
         """Runs batches until the oracle has no more trials."""
@@ -188,17 +168,10 @@ class Population:
         """Builds a trial's models; None where it is over already: it failed, or was run by Keras."""
         begun = Begun(trial=trial, executions=[])
         try:
-            args, kwargs = self._args, self._tuner._fit_kwargs(trial, self._kwargs)
-            if self._user_trial:
-                waiting = self._tuner._begin_trial(trial, self._args, self._kwargs)
-                if waiting.request is None:
-                    self._over(trial, partial(waiting.go_on, None))
-                    return None
-                begun.waiting, (args, kwargs) = waiting, waiting.request
-            begun.executions = list(self._tuner._executions(trial, args, kwargs))
-            for execution in begun.executions:
-                self._read(begun, execution, rows, keep=keep)
-            self._check_lifts(begun.runs, rows)
+            self._reader.read(begun, rows, keep=keep)
+            if not begun.executions and begun.waiting is not None:  # `run_trial` is over, and called no `fit`
+                self._over(trial, partial(begun.waiting.go_on, None))
+                return None
         except Unfusable as error:
             begun.reason = str(error)
         except errors.FatalError:
@@ -215,83 +188,6 @@ class Population:
         self._solo(begun)
         return None
 
-    def _read(self, begun: Begun, execution: Execution, rows: Rows, *, keep: bool) -> None:
-        """Builds the model of an execution, and reads how it is to be trained."""
-        trial, first = begun.trial, begun.runs[0] if begun.runs else None
-        run = Run(trial=trial, execution=execution)
-        if first is not None and first.call is not None and self._repeats(first.call):
-            # The same network with another seed: there is nothing to build.
-            run.call = replace(first.call, replays=self._copied(first, execution))
-            run.input_shape = first.input_shape
-            begun.runs.append(run)
-            return
-        light = contextlib.nullcontext() if self._user_fit else light_variables()
-        with self._tuner._seeding(execution), watched_weights() as assigned, light as run.light:
-            run.model = self._tuner._try_build(trial.hyperparameters)
-            begun.runs.append(run)
-            request: Any = self._until_fit(run) if self._user_fit else (execution.args, execution.kwargs)
-            if request is None:
-                return  # it needed no training of a model: there is nothing to wait for
-            call = read_fit(
-                run.model,
-                *request,
-                rows=rows,
-                objective=self._oracle.objective,
-                assigned=assigned,
-                light=run.light,
-                first_epoch=_first_epoch(trial),
-            )
-        parts = call.parts
-        if parts is not None:
-            source: Any = KeptModel(lambda: (run.real_model(), parts.rest)[1], _row_shapes(parts.rest))
-        elif keep or run.user is not None or any(replay.needs_model for replay in call.replays):
-            source = KeptModel(run.real_model, call.input_shape)
-        else:
-            source = BuiltModel(partial(self._tuner._try_build, trial.hyperparameters.copy()), call.input_shape)
-            run.model = run.light = None
-        run.call = replace(call, blueprint=replace(call.blueprint, source=source))
-        run.input_shape = call.input_shape
-
-    def _until_fit(self, run: Run) -> Any:
-        """Runs the user's own `fit` up to its call of `model.fit`; None where it never comes to that."""
-        execution, own = run.execution, self._tuner.hypermodel.fit
-        run.user = UserFit(
-            run.model, lambda: own(run.trial.hyperparameters, run.model, *execution.args, **execution.kwargs)
-        )
-        run.user.start()
-        if run.user.error is not None:
-            raise run.user.error
-        return run.user.request
-
-    def _repeats(self, call: FitCall) -> bool:
-        return not self._user_fit and call.initial_weights is None and not self._tuner.folds
-
-    def _copied(self, first: Run, execution: Execution) -> Any:
-        assert first.call is not None
-        kinds = {type(replay.callback) for replay in first.call.replays}
-        mine = [callback for callback in execution.kwargs["callbacks"] if type(callback) in kinds]
-        return tuple(replace(old, callback=new) for old, new in zip(first.call.replays, mine, strict=True))
-
-    def _check_lifts(self, runs: Sequence[Run], rows: Rows) -> None:
-        """Refuses a trial of which the engine cannot train a member together with others."""
-        jobs = [self._job(run) for run in runs if run.call is not None]
-        _, _, refused = read_jobs(jobs, rows.splits)
-        for job, reason in refused:
-            further = why_solo(job, rows.splits[job.split])
-            if further is not None or self._tuner.engine == "fused":
-                raise Unfusable(joined(reason, further or ""))
-
-    def _job(self, run: Run) -> Job:
-        execution, call = run.execution, run.call
-        assert call is not None
-        return Job(
-            member=Member(trial=0, fold=execution.fold, repeat=execution.repeat, seed=execution.seed),
-            split=call.split,
-            blueprint=call.blueprint,
-            training=call.training,
-            initial_weights=call.initial_weights,
-        )
-
     def _train(self, batch: Sequence[Begun], rows: Rows) -> None:
         """Trains a batch; each trial ends when its last member is trained."""
         left = {id(one): one for one in batch}
@@ -299,7 +195,7 @@ class Population:
         for one in batch:
             for run in one.runs:
                 if run.call is not None:
-                    job = self._job(run)
+                    job = job_of(run)
                     of_job[id(job)] = (job, run, one)
         jobs = [job for job, _, _ in of_job.values()]
         self._finish([left.pop(id(one)) for one in batch if one.trained])
@@ -509,18 +405,7 @@ class Population:
                 warnings.warn(f"{own.total()} of {total} trials were {how} ({said}).", UserWarning, stacklevel=4)
 
 
-def _row_shapes(model: Any) -> tuple[Any, ...]:
-    """Of a row of each input."""
-    return tuple(tuple(one.shape[1:]) for one in model.inputs)
-
-
 def _held(begun: Begun) -> int:
     """The bytes of frozen parts that a trial holds in memory."""
     parts = [run.call.parts for run in begun.runs if run.call is not None and run.call.parts is not None]
     return 4 * sum(int(one.frozen.count_params()) for one in parts)
-
-
-def _overrides_run_trial(tuner: Tuner) -> bool:
-    """Whether a tuner of the user's own decides in `run_trial` on how a trial is trained."""
-    own = type(tuner).run_trial
-    return not own.__module__.startswith("unitune.")

@@ -5,27 +5,24 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from unitune.keras_tuner.engine.oracle import Oracle
 from unitune.keras_tuner.engine.trial import Trial, TrialStatus
 from unitune.records import Member, Score
 from unitune.records import Trial as Record
 from unitune.report.progress import Listener, Plan, make_progress
 
-if TYPE_CHECKING:
-    from unitune.keras_tuner.engine.tuner import Tuner
-
 
 class Progress:
-    """Tells Unitune's listeners of the trials of a tuner.
+    """Tells Unitune's listeners of the trials of an oracle.
 
     Args:
-        tuner: Whose trials they are.
+        oracle: Whose trials they are.
         members_per_trial: Executions times folds.
     """
 
-    def __init__(self, tuner: Tuner, members_per_trial: int) -> None:
-        self._tuner = tuner
+    def __init__(self, oracle: Oracle, members_per_trial: int) -> None:
+        self._oracle = oracle
         self._members = members_per_trial
         self._listeners: list[Listener] = []
         self._best: Record | None = None
@@ -33,7 +30,7 @@ class Progress:
     @contextlib.contextmanager
     def shown(self, show: bool) -> Iterator[None]:
         """Shows the bar while inside, if it is wanted."""
-        oracle = self._tuner.oracle
+        oracle = self._oracle
         self._listeners = list(make_progress(show))
         plan = Plan(
             objective=oracle.objective.name,
@@ -64,7 +61,7 @@ class Progress:
         for _ in range(members):
             self.member("")
         record = self._record(trial)
-        oracle = self._tuner.oracle
+        oracle = self._oracle
         if record.state == "complete":
             better = oracle.objective.better_than
             name = oracle.objective.name
@@ -74,9 +71,9 @@ class Progress:
             listener.on_trial(record, self._best)
 
     def _record(self, trial: Trial) -> Record:
-        number = self._tuner.oracle._display.trial_number.get(trial.trial_id, 0)
+        number = self._oracle._display.trial_number.get(trial.trial_id, 0)
         complete = trial.status == TrialStatus.COMPLETED and trial.score is not None
-        name = self._tuner.oracle.objective.name
+        name = self._oracle.objective.name
         value = float(trial.score) if trial.score is not None else math.nan
         score = Score(
             metric=name, mean=value, std=math.nan, low=math.nan, high=math.nan, train=math.nan, values=(value,)
