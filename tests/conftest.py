@@ -99,10 +99,9 @@ def free_compiling() -> Iterator[pytest.MonkeyPatch]:
 @pytest.fixture(autouse=True)
 def own_lifts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lift that a test registers is gone after it: another test may have a layer of that name."""
-    from unitune.engine.lift import base
+    from unitune.engine.lift import own
 
-    monkeypatch.setattr(base, "_USERS", set(base._USERS))
-    monkeypatch.setattr(base, "_REGISTRY", dict(base._REGISTRY))
+    monkeypatch.setattr(own, "_USERS", dict(own._USERS))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 
 import unitune
 from unitune import keras_tuner
+from unitune.engine.lift import Node, Weight, along_width
 from unitune.engine.program import Program
 from unitune.models.source import LiveModel
 
@@ -103,6 +104,37 @@ def test_a_program_that_differs_is_not_used_and_asks_for_a_report(rows, caplog):
     assert "its program differs from Keras in `loss`" in engines["penalised"].engine_reason
     (record,) = (record for record in caplog.records if "please report it" in record.message)
     assert "differs from Keras in `loss`" in record.message
+    assert_as_fit(result, make(), rows)
+
+
+def test_a_lift_of_the_users_own_counts_for_its_layer_only_and_only_until_the_next(rows, caplog):
+    class Dense(keras.layers.Layer):
+        def build(self, shape):
+            self.factor = self.add_weight(shape=(shape[-1],), initializer="random_normal")
+
+        def call(self, x):
+            return x * self.factor
+
+    def register(apply):
+        class Lift:
+            def read(self, config, shape):
+                return [Node(kind="Dense", shape=shape, weights=(Weight(axes=("in",)),))]
+
+        Lift.apply = apply
+        unitune.register_lift("Dense")(Lift)
+
+    def make():
+        return {"own": network(lambda: L.Dense(4, "tanh"), Dense)}
+
+    register(lambda self, node, weights, x, context: (x + along_width(weights[0], x), weights))
+    result = compared(make(), rows)
+    assert [trial.engine for trial in result.trials] == ["solo"]
+    (record,) = (record for record in caplog.records if "A program of" in record.message)
+    assert record.message.endswith("Please see whether the lift registered for `Dense` does what the layer does.")
+    assert_as_fit(result, make(), rows)
+    register(lambda self, node, weights, x, context: (x * along_width(weights[0], x), weights))
+    result = compared(make(), rows)
+    assert [trial.engine for trial in result.trials] == ["fused"]
     assert_as_fit(result, make(), rows)
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from unitune.data.arrays import Split, as_inputs, n_rows, row_shape, take_rows
 from unitune.engine.contract import Job
+from unitune.engine.lift.own import users_lifts
 from unitune.engine.program import Program
 from unitune.engine.program_key import State
 from unitune.engine.solo import (
@@ -206,13 +207,21 @@ def again_differs(job: Job, split: Split) -> str:
     return difference(mine, own, first, lambda **how: by_keras(job, split, small, **how)[0], str(first[0].dtype))
 
 
-def told(name: str, found: str) -> str:
-    """The reason for the user that a program differs from Keras, after a warning that asks for a report."""
+def told(job: Job, found: str) -> str:
+    """The reason for the user that a job's program differs from Keras, after a warning that says what to do."""
+    own = sorted({layer.class_name for layer in job.blueprint.layers if "class" in layer.config} & set(users_lifts()))
+    lifts = ", ".join(f"`{name}`" for name in own)
+    remedy = (
+        f"Please see whether the lift{'s' * (len(own) > 1)} registered for {lifts} "
+        f"do{'es' * (len(own) < 2)} what the layer{'s do' if len(own) > 1 else ' does'}."
+        if own
+        else "This is a fault of Unitune's: please report it, with the model."
+    )
     logger.warning(
-        "A program of `%s` differs from Keras in %s, and so its networks are trained with plain `fit`. "
-        "This is a fault of Unitune's: please report it, with the model.",
-        name or "the model",
+        "A program of `%s` differs from Keras in %s, and so its networks are trained with plain `fit`. %s",
+        job.blueprint.name or "the model",
         found,
+        remedy,
     )
     return f"its program differs from Keras in {found}"
 

@@ -19,7 +19,8 @@ from unitune.engine.contract import Job, Outcome, OutOfTime, Take
 from unitune.engine.device import Device, limit_memory, this_device
 from unitune.engine.failed import failed_outcome
 from unitune.engine.fused import FusedEngine, read_jobs
-from unitune.engine.lift.base import Lift, adopt_lifts, users_lifts
+from unitune.engine.lift.base import Lift
+from unitune.engine.lift.own import adopt_lifts, users_lifts
 from unitune.engine.plan import Plan, taken
 from unitune.engine.program_key import Tile
 from unitune.engine.reading import Reader
@@ -74,7 +75,7 @@ class Sent:
     """What the workers need for every parcel: the rows, and the lifts of the user's own layers."""
 
     splits: tuple[Split, ...]
-    lifts: Mapping[str, Lift] = field(default_factory=dict)
+    lifts: Mapping[str, tuple[str, Lift]] = field(default_factory=dict)
 
 
 class ElsewhereEngine:

@@ -11,10 +11,11 @@ from typing import Any
 from unitune.engine.contract import Job
 from unitune.engine.graph import Graph, Reading
 from unitune.engine.lift.activation import check_rows
-from unitune.engine.lift.base import Key, Node, Unfusable, has_lift, lift_of
+from unitune.engine.lift.base import Key, Node, Unfusable, lift_of
 from unitune.engine.lift.dense import is_table_by_row
 from unitune.engine.lift.frozen import frozen
 from unitune.engine.lift.optimizer import OptimizerReading, read_optimizer, same_program
+from unitune.engine.lift.own import kind_of
 from unitune.engine.lift.several_optimizers import may_mix
 from unitune.engine.lift.widths import Layout, runs, sources
 from unitune.engine.losses import loss_key
@@ -180,33 +181,37 @@ class _Builder:
         config: dict[str, Any] = {"class_name": name, **layer.config}
         types = tuple(self.type(i) for i in taken)
         config |= {"types": types, "batch_size": self.batch_size}
-        if not has_lift(name, users=own is not None and keras_class("layers", name) is not own):
+        users = own is not None and keras_class("layers", name) is not own
+        kind = kind_of(name, users=users)
+        if not kind:
             if not layer.config.get("weightless"):
                 raise Unfusable(f"the layer `{name}` has no fused form")
-            name = "weightless"
+            kind = "weightless"
         elif "class" in layer.config:
             config |= layer.config["config"]
         elif set(types) != {self.usual} and name not in _TAKE_NUMBERS:
             # A layer computes in its own type, but takes whole numbers as they are.
             if name not in RULES or RULES[name](layer.config, *(self.shape(i) for i in taken))[0]:
                 raise Unfusable(f"`{name}` of inputs of the type `{'`, `'.join(types)}` has no fused form")
-            name = "weightless"
-        if name == "weightless" or "output_shape" not in config:  # which is an argument of `EinsumDense`
+            kind = "weightless"
+        if kind == "weightless" or "output_shape" not in config:  # which is an argument of `EinsumDense`
             config["output_shape"] = call.shape
         if call.arguments or call.constants:
             config["call_arguments"] = dict(call.arguments)
             config["call_constants"] = call.constants
         try:
-            signature(lift_of(name).read).bind(config, *taken)
+            signature(lift_of(kind).read).bind(config, *taken)
         except TypeError:
             raise Unfusable(f"`{layer.class_name}` of {len(taken)} inputs has no fused form") from None
         regularizer = config.pop("activity_regularizer", None)
-        if regularizer is not None and name == "weightless":
+        if regularizer is not None and kind == "weightless":
             raise Unfusable(f"`{layer.class_name}(activity_regularizer=...)` has no fused form")
-        read = lift_of(name).read(config, *(self.shape(i) for i in taken))
+        read = lift_of(kind).read(config, *(self.shape(i) for i in taken))
+        if users:  # whose lift writes the name of the class
+            read = [replace(node, kind=kind_of(node.kind, users=True) or node.kind) for node in read]
         if config.get("trainable") is False:
             read = [frozen(node) for node in read]
-        if not read and name == "Flatten":
+        if not read and kind == "Flatten":
             read = self._flat(taken[0])
         again = call.layer in self.first
         start = self.first.setdefault(call.layer, len(self.nodes))

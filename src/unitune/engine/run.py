@@ -330,7 +330,7 @@ class TileRun:
             return f"Keras fails with {in_brief(error)}"
         if found and not all(np.isfinite(x).all() for x in as_inputs(small.x_train) if x.dtype.kind == "f"):
             return "some rows are no finite numbers, of which compiled programs make something else"
-        return told(job.blueprint.name, found) if found else ""
+        return told(job, found) if found else ""
 
     def _on_main(self, function: Callable[[], Any]) -> Any:
         errand = _Errand(function=function)

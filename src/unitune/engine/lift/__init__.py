@@ -25,9 +25,9 @@ from unitune.engine.lift.base import (
     lift,
     lift_of,
     masked,
-    register_lift,
     unfolded,
 )
+from unitune.engine.lift.own import register_lift
 
 __all__ = [
     "Context",

@@ -97,7 +97,7 @@ class Node:
     """One call of a layer of one member, as far as a program needs to know it.
 
     Attributes:
-        kind: The name under which its lift is registered.
+        kind: The name under which its lift is registered; in a program, that of a lift of the user's own is longer.
         shape: Of a row of its output, true.
         inputs: The nodes whose outputs it takes; `-1 - k` is the model's input k. Filled in by the reader. A lift may
             say where a node takes them from: numbers of the nodes that it returns, `-1 - k` for the layer's input k.
@@ -155,7 +155,7 @@ class ProgramNode:
         padded: Whether some member is narrower than `width`.
         used: Names of the numbers that are not zero for every member.
         functions: Of an activation: the keys of those that the program can apply. A tile uses one of them.
-        kind: The name under which its lift is registered.
+        kind: Under which its lift is found.
     """
 
     index: int
@@ -274,7 +274,8 @@ class Lift(Protocol):
         ...
 
 
-_REGISTRY: dict[str, Lift] = {}
+REGISTRY: dict[str, Lift] = {}
+"""By the kinds of nodes: the class names of Keras's layers, and what `unitune.engine.lift.own` adds."""
 
 
 def lift(*class_names: str) -> Callable[[type], type]:
@@ -282,60 +283,22 @@ def lift(*class_names: str) -> Callable[[type], type]:
 
     def register(cls: type) -> type:
         for name in class_names:
-            _REGISTRY[name] = cls()
+            REGISTRY[name] = cls()
         return cls
 
     return register
 
 
-_USERS: set[str] = set()
-
-
-def register_lift(*class_names: str) -> Callable[[type], type]:
-    """Registers a lift for layers of your own, by the names of their classes.
-
-    Args:
-        class_names: One or more. A name that is registered again gets the new lift.
-
-    Returns:
-        A decorator for a class with the methods of `Lift`, made without arguments.
-
-    Example:
-        >>> @register_lift("Nothing")
-        ... class Nothing:
-        ...     def read(self, config, *shapes):
-        ...         return []
-    """
-    _USERS.update(class_names)
-    return lift(*class_names)
-
-
-def users_lifts() -> dict[str, Lift]:
-    """The lifts of the user's own, by the names of their layers' classes."""
-    return {name: _REGISTRY[name] for name in sorted(_USERS)}
-
-
-def adopt_lifts(lifts: Mapping[str, Lift]) -> None:
-    """Takes over what `users_lifts` gave in another process."""
-    _USERS.update(lifts)
-    _REGISTRY.update(lifts)
-
-
-def has_lift(class_name: str, *, users: bool = False) -> bool:
-    """Whether a lift is registered for a layer class; for a class of the user's own, whether by the user."""
-    return class_name in (_USERS if users else _REGISTRY)
-
-
-def lift_of(class_name: str) -> Lift:
-    """The lift registered for a layer class.
+def lift_of(kind: str) -> Lift:
+    """The lift registered for a kind of nodes.
 
     Raises:
         Unfusable: If there is none.
     """
     try:
-        return _REGISTRY[class_name]
+        return REGISTRY[kind]
     except KeyError:
-        raise Unfusable(f"the layer `{class_name}` has no fused form") from None
+        raise Unfusable(f"the layer `{kind}` has no fused form") from None
 
 
 def as_cast(value: float) -> float:

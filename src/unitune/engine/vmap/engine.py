@@ -147,7 +147,7 @@ class VmappedEngine:
             tried = tile.key if source.ships else (tile.key, id(source))
             if tried not in self._agreement:
                 found = again_differs(job, splits[job.split])
-                self._agreement[tried] = told(job.blueprint.name, found) if found else ""
+                self._agreement[tried] = told(job, found) if found else ""
             if self._agreement[tried]:
                 raise CannotVmap(self._agreement[tried])
 
