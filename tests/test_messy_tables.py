@@ -1,4 +1,4 @@
-"""Twenty messy tables: each ends in a sound model, or in one message whose remedy works when it is followed."""
+"""Twenty-four messy tables: each ends in a sound model, or in one message whose remedy works when it is followed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -60,6 +60,20 @@ SOUND: dict[str, tuple[str, dict[str, Any]]] = {
     "free text": (csv(frame(a=[f"{s} {i}" for i, s in enumerate(SENTENCES)])), {"target": "y", "learning_rates": 0.01}),
     "header with a blank": (csv(frame()).replace(",y\n", ", y\n", 1), {"target": " y"}),
     "index without a name": (frame().to_csv(), {"target": "y"}),
+    "a database's print": (
+        "units of cm\n a | b | y \n---+---+---\n"
+        + "".join(f" {a:.3f} cm | {b:.3f} | {s}\n" for a, b, s in zip(A, B, SIDE, strict=True))
+        + f"({N} rows)\n",
+        {"target": "y"},
+    ),
+    "files put together": (
+        "'a','b','day','y'\n" * 2
+        + "".join(
+            f"'{a:.3f}','{b:.3f}','{d.day}. {'März' if d.month == 3 else 'Mai'} 2020','{s}'{',' if b > 1 else ''}\n"
+            for a, b, d, s in zip(A, B, DAYS.where(DAYS.day < 29, DAYS[0]), SIDE, strict=True)
+        ),
+        {"target": "y"},
+    ),
     "an id and a leak": (
         csv(frame(id=[f"{i:04d}" for i in range(N)], leak=SIDE)),
         {"target": "y", "id": "id", "ignore": "leak"},
@@ -71,6 +85,14 @@ def without(words: str, column: str) -> Callable[[Path], dict[str, Any]]:
     def follow(path: Path) -> dict[str, Any]:
         table = pd.read_csv(path, keep_default_na=False)
         table[~table[column].isin([words])].to_csv(path, index=False)
+        return {}
+
+    return follow
+
+
+def without_line(line: str) -> Callable[[Path], dict[str, Any]]:
+    def follow(path: Path) -> dict[str, Any]:
+        path.write_text(path.read_text().replace(line, ""))
         return {}
 
     return follow
@@ -96,6 +118,13 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str, Callable[[Path], dict[str, An
         r"Take another column as target",
         lambda path: {"target": "y", "ignore": "name"},
     ),
+    "one long row": (
+        csv(frame()) + "0.1,0.2,yes,later\n",
+        {"target": "y"},
+        r"`0.1,0.2,yes,later` 4.*remove that line",
+        without_line("0.1,0.2,yes,later\n"),
+    ),
+    "tildes": (csv(frame(), sep="~"), {"target": "y"}, r"only column is `a~b~y`", lambda path: {"separator": "~"}),
     "misspelt target": (csv(frame()), {"target": "Y "}, r"Did you mean `y`", lambda path: {"target": "y"}),
 }
 

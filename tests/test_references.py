@@ -1,6 +1,7 @@
 """Simpler models beside the trials: their scores, where they are shown, and what is said of them."""
 
 import pickle
+import time
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from unitune.options import TuneOptions
 from unitune.report.page import page
 from unitune.result.facts import facts_of
 from unitune.tuner.posed import pose_dense
+from unitune.tuner.references import REFERENCES, train_references
 
 OPTIONS = {"units": [4, 8], "activations": "relu", "folds": 3, "progress": False}
 
@@ -107,6 +109,17 @@ def test_they_can_be_left_out(straight, none):
     result = unitune.tune(x[:40], y[:40], epochs=1, references=none, **OPTIONS)
     assert result.references.empty
     assert len(result.table(references=True)) == 2
+
+
+def test_a_time_limit_leaves_them_out_and_says_so(straight):
+    problem = pose_dense(TuneOptions(*straight, **OPTIONS)).problem
+    over = time.perf_counter() - 1
+    trained, notes = train_references(problem, REFERENCES, search_s=10, ends=over)
+    assert [one.kind for one in trained] == ["majority"]
+    assert [note.partition(":")[0] for note in notes] == [
+        "The reference `linear` was left out",
+        "The reference `boosting` was left out",
+    ]
 
 
 def test_several_classes_weights_and_outputs():

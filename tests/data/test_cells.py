@@ -66,7 +66,13 @@ def test_the_file_decides_where_a_number_can_be_read_in_two_ways():
     ("cells", "form"),
     [
         (("Jan 05, 2020", "Dec 31, 2021"), "%b %d, %Y"),
-        (("January 5, 2020", "May 31, 2021"), "%B %d, %Y"),
+        (("January 5, 2020", "May 31, 2021"), "%b %d, %Y"),
+        (("March 3rd, 2021", "April 1st, 2020"), "%b %d, %Y"),
+        (("3. März 2021", "31. Dezember 2020"), "%d. %b %Y"),
+        (("1er août 2021", "3 févr. 2020"), "%d %b %Y"),
+        (("5 de marzo de 2020", "31 de enero de 2021"), "%d %b %Y"),
+        (("31/12/2020", "2021-01-02"), "%d/%m/%Y"),
+        (("2020-01-05 10:00 CET", "2020-07-05 11:30 CEST"), "ISO8601"),
         (("05 Jan 2020", "31 Dec 2021"), "%d %b %Y"),
         (("05-Jan-2020", "31-Dec-2021"), "%d-%b-%Y"),
         (("31/12/2020", "01/02/2021"), "%d/%m/%Y"),
@@ -98,6 +104,39 @@ def test_a_few_words_among_numbers_are_missing_and_said():
     assert any("`a` is read as numbers; 4 of 100 values are none (`unknown` 3, `?` 1)" in note for note in found.notes)
     # Later rows are read alike, whatever their words.
     assert np.isnan(encode(found.columns[0], pd.Series(["n.a.", "5"])))[0]
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers", "said"),
+    [
+        (("12.5 kg", "7 kg", "1,200 kg"), (12.5, 7, 1200), "without their unit `kg`: `12.5 kg` as 12.5"),
+        (("20°C", "-3°C"), (20, -3), "without their unit `°C`"),
+        (("0,25", "1.5", "12,75"), (0.25, 1.5, 12.75), "some with a decimal point and some with a decimal comma"),
+        (("0:45", "1:02:30", "23:59"), (45, 62.5, 1439), "read as minutes: `0:45` as 45"),
+        (("1,23,456", "12,34,567.5"), (123456, 1234567.5), ""),
+    ],
+)
+def test_numbers_with_what_people_write_around_them(cells, numbers, said):
+    found = infer(pd.DataFrame({"a": cells}))
+    assert found.values["a"].tolist() == list(numbers)
+    assert said in " ".join(found.notes)
+    assert encode(found.columns[0], pd.Series(cells[:1])).tolist() == [numbers[0]]
+
+
+@pytest.mark.parametrize(
+    "cells", [("5a", "6b", "7c"), ("10-20 kg", "20-30 kg"), ("Room 1", "Room 2"), ("1:75", "2:99")]
+)
+def test_codes_and_ranges_are_no_numbers(cells):
+    assert infer(pd.DataFrame({"a": cells})).columns[0].kind == "category"
+
+
+def test_digits_that_name_things_are_text():
+    ids = [10**18 + 7 * i for i in range(60)]
+    found = infer(pd.DataFrame({"zip": ["00501", "10001"] * 30, "id": ids, "uid": [str(10**20 + i) for i in ids]}))
+    assert [column.kind for column in found.columns] == ["category", "hashed", "hashed"]
+    assert found.values["zip"][:2].tolist() == ["00501", "10001"]
+    many = infer(pd.DataFrame({"padded": [f"{i:04d}" for i in range(60)]}))
+    assert many.columns[0].kind == "number"
 
 
 def test_many_words_among_numbers_are_categories():

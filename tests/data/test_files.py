@@ -3,7 +3,8 @@ import gzip
 import pandas as pd
 import pytest
 
-from unitune.data.csv_tables import find_decimal, find_encoding, find_separator
+from unitune.data.csv_layout import find_decimal, find_separator
+from unitune.data.csv_tables import find_encoding
 from unitune.data.files import read_table
 from unitune.errors import DataError, OptionError
 

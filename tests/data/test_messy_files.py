@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from unitune.data.csv_tables import has_header
+from unitune.data.csv_layout import has_header
 from unitune.data.files import address_of, read_table
 from unitune.errors import DataError, OptionError
 
@@ -47,6 +47,12 @@ R_TABLE = 'a b y\n"1" 0.5 4 yes\n"2" -1.25 5 no\n"3" 2.75 6 yes\n"4" 3.5 9 no\n'
         CSV.replace("\n", "\r"),
         CSV.replace("\n", "\r\n"),
         CSV.replace("yes\n", "yes,\n").replace("no\n", "no,\n"),
+        CSV.replace("yes\n", "yes,\n"),
+        CSV + "\nSource: the office\nDownloaded 2024\n",
+        CSV + "\x1a",
+        CSV + TABLE[1:].to_csv(index=False).partition("\n")[0] + "\n",
+        "'a','b','y'\n" + "".join(f"'{a}','{b}','{y}'\n" for a, b, y in TABLE.to_numpy()),
+        "a|b|y\n--- | ---: | :--\n" + "".join(f"{a}|{b}|{y}\n" for a, b, y in TABLE.to_numpy()),
         TABLE.to_csv(),
         b"\xef\xbb\xbf" + CSV.encode(),
     ],
@@ -54,6 +60,31 @@ R_TABLE = 'a b y\n"1" 0.5 4 yes\n"2" -1.25 5 no\n"3" 2.75 6 yes\n"4" 3.5 9 no\n'
 def test_what_is_around_a_table_does_not_matter(tmp_path, text):
     found, _ = read(tmp_path, text)
     pd.testing.assert_frame_equal(found.reset_index(drop=True), TABLE, check_dtype=False)
+
+
+def test_a_header_is_known_by_the_names_that_are_asked_for(tmp_path):
+    words = "x,y\nred,up\nblue,down\nred,down\nblue,up\nx,y\n"  # words above the same words
+    found, notes = read(tmp_path, words, word_columns=["y"])
+    assert [*found.columns] == ["x", "y"]
+    assert len(found) == 4
+    assert "stands in it again" in " ".join(notes)
+    found, notes = read(tmp_path, "lengths,lengths,what\n" + CSV, word_columns=["y"])
+    pd.testing.assert_frame_equal(found, TABLE)
+    assert "1 line above the table was left out" in " ".join(notes)
+    _, notes = read(tmp_path, "a,a,y\n1,2,no\n3,4,yes\n")
+    assert "several columns called `a`; the second is called `a.1`" in " ".join(notes)
+
+
+def test_what_stands_in_a_large_file_is_found_as_it_is_read(tmp_path):
+    rows = "".join(f"{i},{i / 7:.3f}\n" for i in range(40_000))
+    found, _ = read(tmp_path, "# made by X\na,b\n-----\n" + rows + "# the end\n")
+    assert found.shape == (40_000, 2)
+    assert found["a"].tolist() == list(range(40_000))
+
+
+def test_zeros_ahead_are_kept(tmp_path):
+    found, _ = read(tmp_path, "zip,y\n00501,1\n10001,2\n00502,3\n")
+    assert found["zip"].tolist() == ["00501", "10001", "00502"]
 
 
 def test_row_names_are_said_and_lost_columns_are_never_silent(tmp_path):
@@ -137,8 +168,12 @@ def test_archives_are_unpacked(tmp_path, packed):
         (b"\xd0\xcf\x11\xe0rest", "old Excel.*Save it as"),
         (b"<!DOCTYPE html><html>", "web page.*address of the file"),
         (b"@relation weather\n@attribute a real\n", "ARFF"),
+        (b'{"a": 1, "y": "no"}\n{"a": 2, "y": "yes"}\n', "JSON.*read_json"),
+        (b"1 1:0.5 3:2e-3\n0 2:1\n", "LIBSVM.*load_svmlight_file"),
+        (CSV.encode() + b"1,2,no,extra\n", r"has 3 fields.*`1,2,no,extra` 4.*Correct or remove that line"),
+        (CSV.encode() + b'"1,2,no\n' + b"3,4,no\n" * 3, "quotation mark that opens a field is never closed"),
     ],
-    ids=["two tables", "cut off", "old Excel", "a web page", "ARFF"],
+    ids=["two tables", "cut off", "old Excel", "a web page", "ARFF", "JSON", "LIBSVM", "a long row", "an open quote"],
 )
 def test_what_cannot_be_read_says_what_to_do(tmp_path, content, message):
     with pytest.raises(DataError, match=message):

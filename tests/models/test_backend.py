@@ -8,8 +8,10 @@ from unitune.errors import OptionError
 from unitune.models import backend
 
 TRAIN = """
+import sys
 import unitune.models.backend as b
 keras = b.ensure()
+assert ("jax" in sys.modules) == (b.backend_name() == "jax")  # TensorFlow would import it
 import numpy as np
 model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
 model.compile("sgd", "mse", jit_compile=True)

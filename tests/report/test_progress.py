@@ -49,8 +49,9 @@ def test_lines_are_plain_text():
     play(Lines(Console(file=text, width=40), every_s=0.0))
     lines = text.getvalue().splitlines()
     assert lines[0] == "Task: binary [inferred]."
-    assert "1/2 trials, 5 networks" in lines[-1]
-    assert "best accuracy 0.9 ± 0.05" in lines[-1]
+    assert "1/2 trials, 5 networks" in lines[-2]
+    assert "best accuracy 0.9 ± 0.05" in lines[-2]
+    assert lines[-1] == "refitting the best on all rows"
     assert "\x1b" not in text.getvalue()
 
 

@@ -10,7 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from unitune.data.cells import ENOUGH, date_form, examples, no_date, number_form, read_dates, read_numbers
+from unitune.data.cells import (
+    ENOUGH,
+    TIMES,
+    are_times,
+    date_form,
+    examples,
+    how_read,
+    no_date,
+    number_form,
+    read_dates,
+    read_numbers,
+)
 from unitune.data.schema import Column, Kind, input_names
 from unitune.errors import DataError
 from unitune.records import Array
@@ -25,6 +36,8 @@ WORDS_OF_TEXT = 3
 """Text columns with as many words in a cell, on average, are free text: what counts are its words."""
 
 _MAX_BINS = 256
+_EXACT = 2**53  # beyond, floats cannot tell whole numbers apart
+_MOST_DIGITS = 15
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 _DAY_NAME = re.compile(r".*(date|datum|day|fecha|data)|(.*[_ .-])?(dt|tag|time|ymd)", re.IGNORECASE)
 _DAY_NUMBER = "%Y%m%d"
@@ -120,6 +133,8 @@ def _kind(series: pd.Series, decimal: str) -> tuple[Kind, str, bool]:
         return "boolean", "", False
     if pd.api.types.is_complex_dtype(dtype):
         raise DataError("Columns must be numbers, text, booleans or dates", f"`{series.name}` holds complex numbers")
+    if pd.api.types.is_integer_dtype(dtype) and series.abs().max() > _EXACT:
+        return "category", "", False  # it names things
     if pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
         return ("date", _DAY_NUMBER, False) if _are_days(series) else ("number", "", False)
     if pd.api.types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype):
@@ -138,19 +153,32 @@ def _kind(series: pd.Series, decimal: str) -> tuple[Kind, str, bool]:
     if all(issubclass(kind, (dt.date, np.datetime64)) for kind in kinds):
         return "date", "", False
     if all(not issubclass(kind, (str, bool)) and hasattr(kind, "__float__") for kind in kinds):
-        return "number", "", False
+        huge = any(isinstance(value, int) and abs(value) > _EXACT for value in present)
+        return ("category" if huge else "number"), "", False
     text = _text(series)
     text = text[text != ""]
     if len(text) and {cell.lower() for cell in pd.unique(text)} <= {"true", "false"}:
         return "boolean", "", False
-    if len(text):
+    if len(text) and not _are_codes(text):
         form, share = number_form(text, decimal)
         if share >= ENOUGH:
             return "number", form, share < 1
         form, share = date_form(text, decimal)
         if share >= ENOUGH:
             return "date", form, share < 1
+        share = are_times(text)
+        if share >= ENOUGH:
+            return "number", TIMES, share < 1
     return "category", "", False
+
+
+def _are_codes(cells: Array) -> bool:
+    """Whether digits are names rather than quantities: with zeros ahead, and few; or too many digits for a number."""
+    if not all(cell.isdecimal() for cell in cells):
+        return False
+    if max(map(len, cells)) > _MOST_DIGITS:
+        return True
+    return any(cell[0] == "0" and len(cell) > 1 for cell in cells) and len(pd.unique(cells)) <= ONE_HOT_LIMIT
 
 
 def _has_sentences(cells: Array) -> bool:
@@ -252,6 +280,11 @@ def _reading_notes(column: Column, series: pd.Series) -> list[str]:
     else:
         text = _text(series)
         endless = int(no_date(text).sum()) if column.kind == "date" else 0
+        how = how_read(column.format) if column.kind == "number" else ""
+        if how:
+            known = np.flatnonzero(~np.isnan(read_numbers(text, column.format)))[0]
+            value = read_numbers(text[known : known + 1], column.format)[0]
+            notes.append(f"`{column.name}` is read as {how}: `{text[known]}` as {value:.6g}.")
         if column.loose:
             read = read_numbers(text, column.format) if column.kind == "number" else read_dates(text, column.format)
             strange = text[pd.isna(read) & (text != "") & ~(no_date(text) & (column.kind == "date"))]
@@ -297,7 +330,7 @@ def _column_notes(column: Column, values: Array, present: Array, n_distinct: int
             f"`{column.name}` looks like an identifier (a different value in every row); "
             "leave it out with `ignore=` unless it carries meaning."
         )
-    if column.kind == "number" and np.abs(present.mean()) > 1e6 * present.std():
+    if column.kind == "number" and n_distinct > 1 and np.abs(present.mean()) > 1e6 * present.std():
         notes.append(
             f"`{column.name}` varies by less than a millionth of its size, which single precision hardly resolves; "
             "subtract a constant from it."

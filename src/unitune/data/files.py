@@ -37,7 +37,18 @@ _SIGNATURES = {
     b"Rar!": ("a rar archive", "Unpack it first."),
     b"<!DOCTYPE": ("a web page", "Use the address of the file itself."),
     b"<html": ("a web page", "Use the address of the file itself."),
+    b"<table": ("a web page", "Read it with `pandas.read_html`, and give the frame."),
     b"@relation": ("an ARFF file", "Read it with `scipy.io.arff.loadarff`, and give `pandas.DataFrame(rows)`."),
+}
+_FORMS = {
+    re.compile(rb'\s*(\{\s*"|\[\s*[\[{])'): (
+        "JSON",
+        "Read it with `pandas.read_json` (`lines=True` where each line is a row), and give the frame.",
+    ),
+    re.compile(rb"[+-]?\d+(\.\d+)?( \d+:[+-]?[\d.][\d.eE+-]*)+\s*[\r\n]"): (
+        "in the form of LIBSVM",
+        "Read it with `sklearn.datasets.load_svmlight_file`, and give the two arrays.",
+    ),
 }
 
 
@@ -99,6 +110,9 @@ def read_table(
     else:
         for signature, (what, remedy) in _SIGNATURES.items():
             if start.lstrip()[: len(signature)].lower() == signature.lower():
+                raise DataError(f"`{source.name}` must be a CSV, Parquet or Excel file", f"it is {what}", remedy)
+        for form, (what, remedy) in _FORMS.items():
+            if form.match(start):
                 raise DataError(f"`{source.name}` must be a CSV, Parquet or Excel file", f"it is {what}", remedy)
         frame, notes = read_csv(source.name, source.opened, start, reading)
     return _without_index(source.name, frame, notes)
@@ -248,8 +262,8 @@ def _read_excel(source: _Source, reading: Reading) -> tuple[pd.DataFrame, tuple[
     if len(sheets) > 1:
         notes.append(f"`{source.name}`: the sheet `{name}` of {len(sheets)} was read.")
     if above and has_names:
-        lines = "line" if above == 1 else "lines"
-        notes.append(f"`{source.name}`: {above} {lines} above the table were left out.")
+        lines = "line above the table was" if above == 1 else "lines above the table were"
+        notes.append(f"`{source.name}`: {above} {lines} left out.")
     return frame, tuple(notes)
 
 

@@ -242,11 +242,12 @@ def _pop(frame: pd.DataFrame, name: str, option: str) -> tuple[pd.DataFrame, pd.
     if name not in frame.columns:
         name = name.strip()  # as the names of a table are
     if name not in frame.columns:
-        raise DataError(
-            f"`{option}` must name a column of the table",
-            f"got {name!r}",
-            suggest(name, frame.columns, label="Columns"),
-        )
+        alone = str(frame.columns[0]) if frame.shape[1] == 1 else ""
+        remedy = suggest(name, frame.columns, label="Columns")
+        if alone:
+            shown = alone if len(alone) <= 60 else alone[:57] + "..."
+            remedy = f"The only column is `{shown}`: if several stand in it, set `separator=`."
+        raise DataError(f"`{option}` must name a column of the table", f"got {name!r}", remedy)
     return frame.drop(columns=name), frame[name]
 
 

@@ -20,8 +20,8 @@ class Column:
         kind: `number`; `boolean`, `category` (one-hot), `hashed` (one-hot of a hash) and `text` (its words) are
             strings; `date` is whole minutes since 1970-01-01 (UTC).
         bins: How many bins a `hashed` column has, else 0.
-        format: How text is read as a number (`"1.234,5"` or `"1,234.5"`) or as a date (a `strptime` format or
-            `"ISO8601"`); empty where the table holds the type itself.
+        format: How text is read as a number (`"1.234,5"`, `"1,234.5"`, ...: see `cells.number_form`) or as a date (a
+            `strptime` format or `"ISO8601"`); empty where the table holds the type itself.
         loose: Whether text that is no number (no date) counts as missing, rather than being refused.
     """
 

@@ -137,7 +137,7 @@ def as_plain(values: Any, name: str) -> Array:
         raise DataError(
             f"`{name}` must have a value in every row",
             f"{int(absent.sum())} of {len(absent)} are missing, the first in row {int(np.flatnonzero(absent)[0])}",
-            "Drop these rows.",
+            "Take another column as target: this one is empty." if absent.all() else "Drop these rows.",
         )
     array = np.asarray(values if frame is None else frame.to_numpy())
     if array.dtype.kind in "US" or (isinstance(values, pd.Series) and pd.api.types.is_string_dtype(values)):
@@ -260,6 +260,13 @@ def _classes(array: Array, task: str | None, name: str) -> Target:
             f"its {len(array)} rows have {len(labels)} different values",
             _instead(array),
         )
+    if task is None and len(labels) > 2 and array.dtype == object and date_form(classes)[1] >= ENOUGH:
+        raise DataError(
+            f"`{name}` must hold classes or numbers",
+            f"it holds {len(labels)} different dates",
+            "Turn them into numbers first, days since the first one for example; if each is a class, use "
+            '`task="multiclass"`.',
+        )
     decided = task or ("binary" if len(labels) == 2 else "multiclass")
     counts = Counter(y.tolist())
     shares = ", ".join(f"{label} ({counts[number]})" for number, label in enumerate(labels[:_SHOWN]))
@@ -290,7 +297,10 @@ def _regression(array: Array, task: str | None, name: str) -> Target:
             else _instead(array[:, 0]),
         ) from error
     if not np.isfinite(y).all():
-        raise DataError(f"`{name}` must be finite", f"{int((~np.isfinite(y)).any(axis=1).sum())} rows are infinite")
+        n = int((~np.isfinite(y)).any(axis=1).sum())
+        raise DataError(
+            f"`{name}` must be finite", f"{n} {'row is' if n == 1 else 'rows are'} infinite", "Drop these rows."
+        )
     if task is None and len(y) and (y == y[0]).all():
         raise DataError(f"`{name}` must vary", f"every row is {y[0].tolist()}")
     how = "as asked for" if task else "inferred from the target"

@@ -41,10 +41,26 @@ class _Plan:
 
     def add(self, values: Sequence[Any], reason: str) -> None:
         new = [value for value in values if value not in self.values]
+        if self.domain is not None and self._widened(new, reason):
+            return
         if new:
             self.values = _in_order([*self.values, *new])
             self.domain = None
             self.reasons.append(f"{', '.join(map(_short, new))} added: {reason}")
+
+    def _widened(self, values: Sequence[Any], reason: str) -> bool:
+        """Widens a range, if need be, to numbers; False where its scale or its steps do not allow it."""
+        domain = self.domain
+        numbers = [value for value in values if is_number(value)]
+        if domain is None or domain.step is not None or len(numbers) < len(values):
+            return False
+        low, high = min([domain.low, *numbers]), max([domain.high, *numbers])
+        if domain.log and low <= 0:
+            return False
+        if (low, high) != (domain.low, domain.high):
+            self.domain = type(domain)(low, high, None, domain.log)
+            self.reasons.append(f"widened to reach {_short(high if high > domain.high else low)}: {reason}")
+        return True
 
     def drop(self, values: Sequence[Any], reason: str) -> None:
         gone = [value for value in values if value in self.values]

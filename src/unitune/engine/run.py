@@ -51,9 +51,10 @@ from unitune.records import Array
 
 logger = logging.getLogger(__name__)
 
-# How often it is seen whether the time is over, and about how long a call takes: nothing ends a call before its end.
+# How often it is seen whether the time is over, and about how long a call takes, which nothing ends sooner.
 POLL_S = 0.5
 CALL_S = 2.0
+KEPT_ROWS_BYTES = 1 << 26  # rows of splits that stay on the device though no tile uses them
 _NOTHING: State = {"epochs": np.int32(0), "final": np.bool_(False)}
 
 _Cohort = tuple[ProgramKey, Key]
@@ -431,13 +432,14 @@ class TileRun:
         ]
 
     def _data(self, tile: Tile, program: Program) -> State:
-        """A split's rows on the device, shared by the tiles that use them."""
-        key = program.key
+        """A split's rows on the device, shared by the tiles that use them; of large ones only the latest are kept."""
+        key, split = program.key, self._splits[tile.split]
         where = (here(), tile.split, key.all_rows, key.inputs, key.weighted, key.dtype, by_number(key))
         with self._guard:
-            if where not in self._rows:
-                self._rows[where] = tensors(rows_of(self._splits[tile.split], key), program.backend.tensor)
-            return self._rows[where]
+            rows = self._rows.pop(where, None) or tensors(rows_of(split, key), program.backend.tensor)
+            most = max(self._threads, KEPT_ROWS_BYTES // max(1, sum(x.nbytes for x in as_inputs(split.x_train))))
+            self._rows = dict([*self._rows.items(), (where, rows)][-most:])
+            return rows
 
 
 def out_of_memory(error: Exception) -> bool:

@@ -73,7 +73,7 @@ def ensure() -> ModuleType:
         if "tensorflow" not in sys.modules and not any(isinstance(f, _QuietTensorFlow) for f in sys.meta_path):
             sys.meta_path.insert(0, _QuietTensorFlow())
         program_cache.start(chosen)  # before TensorFlow reads its flags
-        with _quiet_stderr():
+        with _quiet_stderr(), _without_jax(chosen):
             keras = importlib.import_module("keras")
         _announced.set()
         return keras
@@ -192,6 +192,22 @@ class _QuietTensorFlow(importlib.abc.MetaPathFinder):
 
             spec.loader.exec_module = quiet  # type: ignore[method-assign]
         return spec
+
+
+@contextlib.contextmanager
+def _without_jax(chosen: str) -> Iterator[None]:
+    """Keeps TensorFlow and Keras from importing JAX where that is installed, too, and another backend was chosen.
+
+    They import it to convert its functions to TF Lite, and for a version of it that is too old: it takes 108 MB.
+    """
+    if chosen != "tensorflow" or "jax" in sys.modules:
+        yield
+        return
+    sys.modules["jax"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["jax"]
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from unitune.errors import OptionError
 from unitune.records import Trial
 from unitune.report import draw
 from unitune.report.facts import Facts
+from unitune.report.numbers import title_of
 from unitune.report.prepared.architecture import Diagram, diagram
 from unitune.report.prepared.choice import fit_verdict, panel_trials
 from unitune.report.prepared.curves import Panel, panels, shown_metrics
@@ -58,7 +59,7 @@ class Gallery:
             found += panels(
                 history,
                 trial=number,
-                title=("★ " if number == facts.recommended else "") + facts.labels[number],
+                title=("★ " if number == facts.recommended else "") + title_of(facts.labels[number], number),
                 metrics=shown_metrics(history) if leads else ("loss",),
                 best_epoch=facts.best_epoch(number),
                 verdict=fit_verdict(facts.kinds(number), fits_well=number in facts.fitting),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 
@@ -92,26 +92,51 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 
 def short(text: str, length: int = 46) -> str:
-    """Text that ends in an ellipsis where it is too long for a label.
+    """Text that ends in an ellipsis where it is too long for a label: behind a whole item of a list, if there is one.
 
     Example:
-        >>> short("units 64, gelu", 9)
-        'units 64…'
-    """
-    return text if len(text) <= length else text[: length - 1].rstrip(", ") + "…"
-
-
-def two_lines(text: str, length: int = 36) -> list[str]:
-    """A long label in two lines of about the same length, broken after a comma.
-
-    Example:
-        >>> two_lines("units 64, gelu"), two_lines("units 128, tanh, learning rate 0.03, dropout 0.2")
-        (['units 64, gelu'], ['units 128, tanh,', 'learning rate 0.03, dropout 0.2'])
+        >>> short("units 64, gelu, dropout 0.25", 20), short("batch_normalization", 9)
+        ('units 64, gelu, …', 'batch_no…')
     """
     if len(text) <= length:
-        return [text]
+        return text
+    kept = text[: length - 2].rpartition(", ")[0]
+    return f"{kept}, …" if kept else text[: length - 1].rstrip(", ") + "…"
+
+
+def title_of(label: str, trial: int, length: int = 46) -> str:
+    """What a trial is called above its picture: with its number, where not all of it fits.
+
+    Example:
+        >>> title_of("units 64, gelu", 7), title_of("units 64, gelu, dropout 0.25", 7, 26)
+        ('units 64, gelu', 'trial 7: units 64, gelu, …')
+    """
+    number = f"trial {trial}: "
+    return label if len(label) <= length else number + short(label, length - len(number))
+
+
+def in_lines(labels: Mapping[int, str], length: int = 36, most: int = 50) -> list[list[str]]:
+    """Labels of trials in one line or two, broken after a comma; numbers of trials, where that does not hold them all.
+
+    Args:
+        labels: From trial to label.
+        length: Characters of a label that stays on one line.
+        most: Characters of a line of two.
+
+    Example:
+        >>> in_lines({1: "units 64, gelu", 2: "units 128, tanh, learning rate 0.03, dropout 0.2"})
+        [['units 64, gelu'], ['units 128, tanh,', 'learning rate 0.03, dropout 0.2']]
+        >>> in_lines({1: "units 64, gelu"}, 10, 8)
+        [['trial 1']]
+    """
+    found = [_broken(label, length) for label in labels.values()]
+    fits = all(len(line) <= most for lines in found for line in lines)
+    return found if fits else [[f"trial {trial}"] for trial in labels]
+
+
+def _broken(text: str, length: int) -> list[str]:
     breaks = [place + 1 for place in range(len(text) - 1) if text[place : place + 2] == ", "]
-    if not breaks:
-        return [short(text, length)]
+    if len(text) <= length or not breaks:
+        return [text]
     middle = min(breaks, key=lambda place: abs(2 * place - len(text)))
-    return [short(text[:middle].rstrip(), length + 10), short(text[middle:].strip(), length + 10)]
+    return [text[:middle], text[middle:].strip()]

@@ -317,6 +317,7 @@ class Lines(Listener):
         self._started = self._last = 0.0
         self._pace = Pace()
         self._best: Trial | None = None
+        self._told = 0
 
     def on_start(self, plan: Plan) -> None:
         """Prints the notes and the plan."""
@@ -339,14 +340,23 @@ class Lines(Listener):
         self._trials += 1
         self._best = best
 
+    def on_phase(self, phase: str) -> None:
+        """Prints a line of all networks before the first phase after them, and one for the phase."""
+        self._finish()
+        self._say(PHASES.get(phase, phase))
+
     def on_end(self) -> None:
-        """Prints the last line."""
-        if self._plan is not None and self._members:
+        """Prints the last line, where nothing came after the networks."""
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._plan is not None and self._members != self._told:
             self._line()
 
     def _line(self) -> None:
         assert self._plan is not None
         self._last = time.monotonic()
+        self._told = self._members
         elapsed = self._last - self._started
         trials = self._plan.count(self._trials)
         if not self._members:

@@ -12,12 +12,13 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
+from matplotlib.ticker import MaxNLocator
 
 from unitune.report import colors, figures
 from unitune.report.draw.parts import KINDS, term_name
 from unitune.report.draw.training import COLOR, DASH, limits_near
 from unitune.report.gallery import Gallery
-from unitune.report.numbers import log_ticks, short, two_lines
+from unitune.report.numbers import in_lines, log_ticks, short
 from unitune.report.prepared.architecture import shape_text
 from unitune.report.prepared.heatmap import outline
 from unitune.report.prepared.intervals import TOP
@@ -65,7 +66,7 @@ def _intervals(gallery: Gallery, top: int = TOP) -> Figure:
     rows, facts = gallery.interval_rows(top), gallery.facts
     if not rows:
         return _nothing("no trial has a score")
-    labels = ["\n".join(two_lines(row.label)) for row in rows]
+    labels = ["\n".join(lines) for lines in in_lines({row.trial: row.label for row in rows})]
     figure = _sheet(8, 1.0 + (0.38 if any("\n" in label for label in labels) else 0.27) * len(labels))
     axes = figure.add_subplot()
     for place, row in enumerate(rows):
@@ -96,6 +97,11 @@ def _panels(n: int) -> tuple[Figure, list[Any]]:
     return figure, [figure.add_subplot(-(-n // columns), columns, place + 1) for place in range(n)]
 
 
+def _over_epochs(axes: Any) -> None:
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
+
+
 def _curves(gallery: Gallery, trial: int | None = None) -> Figure:
     panels = gallery.panels(trial)
     if not panels:
@@ -108,8 +114,8 @@ def _curves(gallery: Gallery, trial: int | None = None) -> Figure:
             axes.plot(curve.epoch, curve.mean, LINES[DASH[curve.split]], color=color, linewidth=2, label=curve.split)
         if panel.best_epoch is not None:
             axes.axvline(panel.best_epoch, color=colors.MUTED, linewidth=1, linestyle="--")
-        axes.set_title(short(panel.title) + (f"\n{panel.verdict}" if panel.verdict else ""), fontsize=9.5)
-        axes.set_xlabel("epoch")
+        axes.set_title(panel.title + (f"\n{panel.verdict}" if panel.verdict else ""), fontsize=9.5)
+        _over_epochs(axes)
         axes.set_ylabel(panel.metric)
         axes.grid(axis="y", color=colors.GRID)
     places[0].legend(frameon=False, fontsize=9)
@@ -130,7 +136,7 @@ def _health(gallery: Gallery, trial: int | None = None) -> Figure:
             axes.fill_between(layer.epoch, layer.low, layer.high, color=color, alpha=0.15, linewidth=0)
             axes.plot(layer.epoch, layer.mean, style, color=color, linewidth=2, label=layer.layer)
         axes.set_title(panel.title, fontsize=9.5)
-        axes.set_xlabel("epoch")
+        _over_epochs(axes)
         if panel.log:
             axes.set_yscale("log")
         else:

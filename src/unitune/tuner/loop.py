@@ -55,6 +55,7 @@ def search(
     started: float,
     listeners: Sequence[Listener],
     size: float = float("inf"),
+    kept_s: float = 0.0,
     recorder: Recorder | None = None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Searched:
@@ -70,13 +71,14 @@ def search(
         started: When the time began to run, by `time.perf_counter`.
         listeners: Are told how it goes.
         size: How many configurations the strategy could propose, to say how many were left out.
+        kept_s: Seconds of the time limit that are left for what comes after the search.
         recorder: Keeps what is trained, and gives what was trained before.
         interrupted: Whether the user asked to stop: what is being trained is finished, and nothing else is started.
     """
     trials, time_limit_s = budget.trials, budget.time_limit_s
     recorder = recorder or Recorder()
     seeds = {(fold, repeat): seed for fold, repeat, seed in problem.places}
-    clock = _Clock(limit_s=time_limit_s, started=started)
+    clock = _Clock(limit_s=None if time_limit_s is None else time_limit_s - kept_s, started=started)
     collector = problem.collector()
     found = Searched(blocks=collector.blocks)
     n_members = problem.n_members

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Sequence
@@ -64,7 +65,7 @@ def check_references(references: Any) -> tuple[str, ...]:
 
 
 def train_references(
-    problem: Problem, kinds: Sequence[str], *, search_s: float, all_of_them: bool = False
+    problem: Problem, kinds: Sequence[str], *, search_s: float, all_of_them: bool = False, ends: float = math.inf
 ) -> tuple[tuple[Reference, ...], tuple[str, ...]]:
     """Trains simpler models on the folds of a problem.
 
@@ -74,6 +75,7 @@ def train_references(
             and so does boosting, which predicts one number.
         search_s: Seconds that the search took; boosting is left out where it is expected to take longer.
         all_of_them: Whether it never is.
+        ends: When they must have ended, by `time.perf_counter`; what would take longer is left out, but for `majority`.
 
     Returns:
         The references in the order of `REFERENCES`, and sentences on what was left out.
@@ -81,7 +83,8 @@ def train_references(
     found, notes = [], []
     for kind in kinds:
         started = time.perf_counter()
-        note = _why_not(problem, kind, max(search_s, SECONDS_TO_BOOST), all_of_them=all_of_them)
+        most_s = max(search_s, SECONDS_TO_BOOST)
+        note = _why_not(problem, kind, most_s, left_s=ends - started, all_of_them=all_of_them)
         if note is not None:
             notes += [note] if note else []
             continue
@@ -99,7 +102,7 @@ def train_references(
     return tuple(found), tuple(notes)
 
 
-def _why_not(problem: Problem, kind: str, most_s: float, *, all_of_them: bool) -> str | None:
+def _why_not(problem: Problem, kind: str, most_s: float, *, left_s: float, all_of_them: bool) -> str | None:
     """Why a kind is left out: a sentence, or nothing where it cannot be meant for these rows; None where it is not."""
     x, data = problem.splits[0].x_train, problem.dataset
     if kind == "majority":
@@ -108,7 +111,11 @@ def _why_not(problem: Problem, kind: str, most_s: float, *, all_of_them: bool) -
         return ""
     if kind == "boosting" and data.task == "regression" and data.n_outputs > 1:
         return ""
-    if kind == "linear" or all_of_them:
+    if all_of_them:
+        return None
+    if (boosting_cost(problem) if kind == "boosting" else 0) >= left_s:
+        return f"The reference `{kind}` was left out: it would not have ended within `time_limit_s`."
+    if kind == "linear":
         return None
     if max(n_rows(split.x_train) for split in problem.splits) > MOST_ROWS_TO_BOOST:
         return f"Boosting is no reference here: there are more than {MOST_ROWS_TO_BOOST:,} rows."

@@ -57,7 +57,7 @@ class Refitter(Source):
         engine: The user's own, which then trains here, too.
         averages: Whether the weights are averaged over the last steps. In the folds the validation rows choose the best
             of epochs that waver; here nothing does, and an average wavers less than the last step.
-        kinds, all_kinds, search_s: Of references, as `train_references` takes them.
+        kinds, all_kinds, search_s, ends: Of references, as `train_references` takes them.
     """
 
     problem: Problem
@@ -69,6 +69,7 @@ class Refitter(Source):
     kinds: tuple[str, ...] = ()
     all_kinds: bool = False
     search_s: float = 0.0
+    ends: float = math.inf
 
     def _engine(self, trial: Trial) -> Engine:
         """Trains one network in this process, as the search trained it."""
@@ -78,7 +79,9 @@ class Refitter(Source):
 
     def references(self) -> tuple[tuple[Reference, ...], tuple[str, ...]]:
         """Simpler models on the same folds, and sentences on those that were left out."""
-        return train_references(self.problem, self.kinds, search_s=self.search_s, all_of_them=self.all_kinds)
+        return train_references(
+            self.problem, self.kinds, search_s=self.search_s, all_of_them=self.all_kinds, ends=self.ends
+        )
 
     def members(self, trial: Trial) -> tuple[list[Job], Sequence[Split]]:
         """The jobs of the trial's members as the search had them, and their rows."""

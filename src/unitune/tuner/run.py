@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -77,6 +78,8 @@ def run(
     With a folder every chunk of members is recorded while the search runs, in a store that `kept` tells of; a run that
     is there goes on, provided that `settings`, options that decide what is trained, and all else is the same.
 
+    A time limit includes what comes after the search: see `seconds_of_the_end`.
+
     With `budget.spend` a search that would use its whole budget leaves a third of it for repeats. `tolerance` is what
     may be given away for a cheaper trial. `objectives` are all of them, where there are several. `references` are kinds
     of simpler models, `all_references` says that none may be left out for the time it takes. Where how long networks
@@ -91,8 +94,8 @@ def run(
     first = budget
     if spend and limit is not None and limit < size:
         first = replace(first, trials=max(1, round(limit * (1 - KEPT_FOR_REPEATS))))
-    if spend and time_limit_s is not None:
-        first = replace(first, time_limit_s=time_limit_s * (1 - KEPT_FOR_REPEATS))
+    end_s = 0.0 if folder is None or time_limit_s is None else seconds_of_the_end(time_limit_s)
+    repeats_s = time_limit_s * KEPT_FOR_REPEATS if spend and time_limit_s is not None else 0.0
     told = (*posed.notes, *strategy.notes)
     most = [n for n in (first.trials, first.trials_of(problem.n_members)) if n is not None]
     n_trials = int(min([*most, size])) if most or size != float("inf") else None
@@ -158,6 +161,7 @@ def run(
                 started=started,
                 listeners=listeners,
                 size=size,
+                kept_s=end_s + repeats_s,
                 recorder=recorder,
                 interrupted=lambda: interruption.asked,
             )
@@ -181,6 +185,7 @@ def run(
                     network=network,
                     engine=engine,
                     budget=budget,
+                    kept_s=end_s,
                     started=started,
                     listeners=listeners,
                     recorder=recorder,
@@ -223,6 +228,7 @@ def run(
             kinds=() if found.interrupted else tuple(references),
             all_kinds=all_references,
             search_s=phases.seconds.get("search", 0.0),
+            ends=started + time_limit_s - end_s / 2 if end_s and time_limit_s is not None else math.inf,
         )
         result = make(record, source)
         if folder is not None and session is not None:
@@ -258,6 +264,16 @@ def run(
     for sentence in not_fused(result.trials):
         logger.warning(sentence)
     return result
+
+
+def seconds_of_the_end(time_limit_s: float) -> float:
+    """What of a time limit is left for simpler models, the refit and the report, as measured on one core: 2 to 6 s.
+
+    Example:
+        >>> seconds_of_the_end(6), seconds_of_the_end(60), seconds_of_the_end(600)
+        (2.0, 9.0, 36.0)
+    """
+    return min(time_limit_s / 3, 6 + time_limit_s / 20)
 
 
 def _tell(listeners: Sequence[Listener], phase: str) -> None:

@@ -42,6 +42,7 @@ def spend_on_repeats(
     started: float,
     listeners: Sequence[Listener],
     recorder: Recorder,
+    kept_s: float = 0.0,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Repeats trials, round by round, until the expected loss is within the tolerance or the budget is gone.
@@ -58,6 +59,7 @@ def spend_on_repeats(
         budget: In trials, of which those that were searched are spent; a trial is worth `n_members` members. And in
             seconds.
         started: When the seconds began to run.
+        kept_s: Seconds of the time limit that are left for what comes after.
 
     Returns:
         `rounds`, `members` and `reason`, a sentence that says why it ended, and what it would have cost to go on.
@@ -87,7 +89,7 @@ def spend_on_repeats(
         further = next_repeats(posterior, members=problem.n_folds, tolerance=margin, seed=problem.seed)
         per_round = len(further.trials) * problem.n_folds
         late = time_limit_s is not None and (
-            time.perf_counter() - started + (slowest or _seconds_per_member(found)) * per_round > time_limit_s
+            time.perf_counter() - started + (slowest or _seconds_per_member(found)) * per_round > time_limit_s - kept_s
         )
         if per_round > members_left or late or rounds >= MOST_ROUNDS:
             ended = f"{rounds} rounds of repeats are the most" if rounds >= MOST_ROUNDS else "The budget is spent"

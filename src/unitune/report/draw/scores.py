@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from unitune.report import colors
 from unitune.report.draw import theme
-from unitune.report.numbers import axis_name, log_ticks, score_format, short, short_format, two_lines
+from unitune.report.numbers import axis_name, in_lines, log_ticks, score_format, short, short_format
 from unitune.report.prepared.heatmap import Grid, outline
 from unitune.report.prepared.intervals import Interval
 from unitune.report.prepared.marginals import MarginalPanel
@@ -105,11 +105,13 @@ def draw_intervals(rows: Sequence[Interval], *, objective: str) -> go.Figure:
     if not rows:
         return theme.nothing("No trial has a score.")
     number = score_format([value for row in rows for value in (row.expected, row.low, row.high)])
+    labels = in_lines({row.trial: row.label for row in rows})
     figure = theme.figure(
-        height=92 + (38 if any(len(two_lines(row.label)) > 1 for row in rows) else 30) * len(rows),
+        height=92 + (38 if any(len(lines) > 1 for lines in labels) else 30) * len(rows),
         margin={"l": 20, "r": 16, "t": 34, "b": 52},
         xaxis={"title": {"text": theme.safe(objective)}, "nticks": 6},
         yaxis={"showgrid": False, "fixedrange": True},
+        meta={"short_ticks": [f"trial {row.trial}" for row in rows]},
     )
     others = [row for row in rows if not row.recommended]
     groups = (
@@ -148,7 +150,7 @@ def draw_intervals(rows: Sequence[Interval], *, objective: str) -> go.Figure:
             ],
             hovertemplate="%{hovertext}<extra></extra>",
         )
-    ticks = ["<br>".join(map(theme.safe, two_lines(row.label))) for row in rows]
+    ticks = ["<br>".join(map(theme.safe, lines)) for lines in labels]
     figure.update_yaxes(
         tickvals=list(range(len(ticks))),
         ticktext=ticks,

@@ -49,11 +49,7 @@ def draw_curves(panels: Sequence[Panel], *, standardised: bool = False) -> go.Fi
             figure.add_vline(x=panel.best_epoch, line={"color": colors.MUTED, "width": 1, "dash": "dash"}, **place)
         last = max(int(curve.epoch[-1]) for curve in panel.curves)
         figure.update_xaxes(
-            title_text="epoch",
-            range=[1 - 0.03 * last, last + 0.03 * last],
-            tickformat="d",
-            **({"tickvals": list(range(1, last + 1))} if last <= 10 else {"nticks": 6}),
-            **place,
+            title_text="epoch", range=[1 - 0.03 * last, last + 0.03 * last], **_whole_ticks(last), **place
         )
         unit = " (standardised target)" if standardised else ""
         figure.update_yaxes(title_text=theme.safe(panel.metric) + unit, nticks=5, **place)
@@ -85,7 +81,8 @@ def draw_health(panels: Sequence[HealthPanel]) -> go.Figure:
                 **place,
             )
             named.add(layer.layer)
-        figure.update_xaxes(title_text="epoch", tickformat="d", nticks=6, **place)
+        last = max((int(layer.epoch[-1]) for layer in panel.layers), default=1)
+        figure.update_xaxes(title_text="epoch", **_whole_ticks(last), **place)
         if panel.log:
             ends = [value for layer in panel.layers for value in (*layer.low, *layer.high) if value > 0]
             ticks = log_ticks(min(ends, default=1.0), max(ends, default=1.0))
@@ -155,9 +152,14 @@ def limits_near(panel: OverviewPanel) -> list[float]:
     return [limit for limit in panel.limits if low / 10 <= limit <= high * 10]
 
 
+def _whole_ticks(last: int) -> dict[str, Any]:
+    """Ticks of an axis from 1 to a whole number: Plotly's own stand at halves where there are few."""
+    return {"tickformat": "d", **({"tickvals": list(range(1, last + 1))} if last <= 10 else {"nticks": 6})}
+
+
 def _heading(panel: Panel) -> str:
     verdict = f"<br>{theme.safe(panel.verdict)}" if panel.verdict else ""
-    return f"<b>{theme.safe(short(panel.title))}</b>{verdict}"
+    return f"<b>{theme.safe(panel.title)}</b>{verdict}"
 
 
 def _band(figure: go.Figure, curve: Any, color: str, place: dict[str, int]) -> None:

@@ -44,8 +44,12 @@
       const named = new Set(json.data.filter((trace) => trace.name && trace.showlegend !== false).map((trace) => trace.name));
       layout.height += 18 * Math.max(0, named.size - 1);
       const axis = layout.yaxis;
-      if (axis && axis.ticktext && axis.ticktext.some((text) => text.length > 18)) layout.height += 10 * axis.ticktext.length;
-      if (axis && axis.ticktext) layout.yaxis = { ...axis, ticktext: axis.ticktext.map((text) => wrapped(text, 18)), tickfont: { ...axis.tickfont, size: 11 } };
+      if (axis && axis.ticktext) {
+        const long = axis.ticktext.some((text) => text.length > 36);
+        const texts = long && meta.short_ticks ? meta.short_ticks : axis.ticktext.map((text) => wrapped(text, 18));
+        if (texts.some((text) => text.includes("<br>"))) layout.height += 10 * texts.length;
+        layout.yaxis = { ...axis, ticktext: texts, tickfont: { ...axis.tickfont, size: 11 } };
+      }
     }
     // Too narrow for the interval below the mean.
     if (meta.columns && (width - 90) / meta.columns < 92) {
