@@ -172,6 +172,7 @@ def test_messages_name_flags_and_never_python_arguments(unitune: Command, table:
 def test_a_splitter_that_is_none_gets_its_close_match(unitune: Command, table: Path) -> None:
     refuses(unitune, *tune(table, "--cv", "ShuffleSplt(3)"), says=("`--cv`", "did you mean `ShuffleSplit`"))
     refuses(unitune, *tune(table, "--cv", "KFold(3)"), says=("`--cv`", r"`KFold\(n_splits=5\)`"))
+    refuses(unitune, *tune(table, "--cv", "KFold(n_split=3)"), says=("`n_split`", "did you mean `n_splits`"))
 
 
 def test_predictions_go_to_folders_that_are_there(unitune: Command, table: Path) -> None:

@@ -157,6 +157,8 @@ def test_a_sequence_of_labels_is_refused():
     rows[:] = [["a", "b"], ["a"]]
     with pytest.raises(DataError, match=r"one label or number for each row.*list"):
         read_target(rows)
+    with pytest.raises(DataError, match=r"sequences of different lengths\. A sequence .* is no target"):
+        read_target([["a", "b"], ["a"]])
 
 
 def test_classes_or_quantities_are_asked_about():

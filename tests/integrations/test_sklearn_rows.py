@@ -87,3 +87,5 @@ def test_callbacks_of_fit_stop_as_keras_does():
 def test_other_callbacks_are_refused(given):
     with pytest.raises(unitune.OptionError, match=r"callbacks|CSVLogger"):
         KerasEstimator(build, epochs=2).fit(X, Y, callbacks=given)
+    with pytest.raises(unitune.OptionError, match="Listener"):
+        UnituneClassifier(units=[4], activations="relu").fit(X, Y, callbacks=given)

@@ -65,6 +65,12 @@ def test_the_bar_shows_trials_networks_and_the_best():
     assert "[inferred]" in shown
 
 
+def test_an_interval_that_means_nothing_is_not_shown():
+    assert score_text(trial(0.4, 0.0, 1.0), "accuracy") == "accuracy 0.4"  # two folds far apart
+    assert score_text(trial(0.4, 0.4, 0.4), "accuracy") == "accuracy 0.4"  # two folds of the same score
+    assert score_text(trial(0.4, 0.3, 0.5), "accuracy") == "accuracy 0.4 ± 0.1"
+
+
 def test_an_end_without_a_start_is_fine():
     Bar(Console(file=io.StringIO())).on_end()
     Lines(Console(file=io.StringIO())).on_end()

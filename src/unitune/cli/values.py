@@ -118,6 +118,11 @@ def splitter(text: str) -> Any:
             f"got `{text}`",
             f"For example `{name}({'n_splits=5' if 'n_splits' in signature(splitters[name]).parameters else ''})`.",
         ) from None
+    taken = signature(splitters[name]).parameters
+    for one in arguments:
+        if one not in taken:
+            rule = f"`--cv` must give {name} arguments that it takes"
+            raise OptionError(rule, f"got `{one}`", suggest(one, taken, label="Arguments"))
     try:
         return splitters[name](**arguments)
     except (TypeError, ValueError) as error:

@@ -20,6 +20,7 @@ _MOST_COUNTED_CLASSES = 100
 _ROWS_OF_A_CLASS = 10
 _SHOWN = 6
 _MOSTLY = 0.5
+_NO_SEQUENCES = "A sequence or a list of labels for each row is no target here: give one, or one column for each."
 _MISSING_WORDS = ("na", "n/a", "none", "null", "missing", "-", "--")
 
 
@@ -128,7 +129,14 @@ def as_plain(values: Any, name: str) -> Array:
     elif frame is not None:
         absent = frame.isna().any(axis=1).to_numpy()
     else:
-        values = np.asarray(values)
+        try:
+            values = np.asarray(values)
+        except ValueError:  # rows of different lengths
+            raise DataError(
+                f"`{name}` must have one label or number for each row",
+                "it holds sequences of different lengths",
+                _NO_SEQUENCES,
+            ) from None
         if values.ndim not in (1, 2):
             raise DataError(f"`{name}` must have the shape (rows,) or (rows, outputs)", f"got {values.shape}")
         absent = pd.isna(values)
@@ -143,7 +151,8 @@ def as_plain(values: Any, name: str) -> Array:
     if array.dtype.kind in "US" or (isinstance(values, pd.Series) and pd.api.types.is_string_dtype(values)):
         array = np.array([_word(v) for v in array.ravel()], dtype=object).reshape(array.shape)
     if array.dtype.kind not in "biufO":
-        raise DataError(f"`{name}` must hold numbers, booleans or text", f"got {array.dtype}")
+        remedy = "Turn it into numbers first: seconds, or days, for example." if array.dtype.kind in "mM" else ""
+        raise DataError(f"`{name}` must hold numbers, booleans or text", f"got {array.dtype}", remedy)
     if array.dtype == object:
         array = _from_objects(array, name)
     if array.dtype == object and any(label == "" for label in array.ravel()):
@@ -166,7 +175,7 @@ def _from_objects(array: Array, name: str) -> Array:
         raise DataError(
             f"`{name}` must have one label or number for each row",
             f"its cells hold {', '.join(sorted(kind.__name__ for kind in kinds))}",
-            "A sequence or a list of labels for each row is no target here: give one, or one column for each.",
+            _NO_SEQUENCES,
         )
     seen = {type(value): value for value in array.ravel()[::-1]}
     shown = ", ".join(f"{value!r} ({kind.__name__})" for kind, value in seen.items())

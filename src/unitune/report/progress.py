@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from unitune.errors import OptionError
+from unitune.models.metrics import ATTAINABLE
 from unitune.records import Member, Trial
 
 SECONDS_BETWEEN_LINES = 5.0
@@ -106,12 +108,14 @@ class Listener:
 
 
 def score_text(trial: Trial | None, metric: str) -> str:
-    """The score of a trial with the longer arm of its interval: `accuracy 0.974 ± 0.012`."""
+    """The score of a trial with the longer arm of its interval, where that says something: `accuracy 0.974 ± 0.012`."""
     if trial is None or trial.state != "complete":
         return f"{metric} –"
     score = trial.scores[metric]
     half = max(score.high - score.mean, score.mean - score.low)
-    return f"{metric} {score.mean:.4g}" + (f" ± {half:.2g}" if half == half else "")
+    low, high = ATTAINABLE.get(metric, (-math.inf, math.inf))
+    known = half > 0 and 2 * half < high - low
+    return f"{metric} {score.mean:.4g}" + (f" ± {half:.2g}" if known else "")
 
 
 def counted(number: int, noun: str) -> str:

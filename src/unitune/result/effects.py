@@ -121,7 +121,7 @@ def _factor(certainty: Certainty, trials: Sequence[Trial], name: str) -> Factor:
 
 
 def _binned(factor: Factor) -> Factor:
-    """Values in eight bins with equally many trials; a bin is named by its median."""
+    """Values in eight bins with equally many trials; a bin is named by its median, in a few digits where these tell."""
     values, codes = np.array(factor.labels, dtype=np.float64), factor.codes
     active = codes >= 0
     edges = np.quantile(values[codes[active]], np.arange(1, BINS) / BINS)
@@ -130,8 +130,9 @@ def _binned(factor: Factor) -> Factor:
     names = [float(np.median(values[codes[bins == number]])) for number in used]
     place = {number: position for position, number in enumerate(used)}
     whole = all(isinstance(one, int) for one in factor.values)
+    short = [round(one) if whole else float(f"{one:.2g}") for one in names]
     return Factor(
         codes=np.array([place.get(int(number), -1) for number in bins]),
-        labels=names,
+        labels=short if len(set(short)) == len(short) else names,
         values=[round(one) for one in names] if whole else names,
     )

@@ -71,7 +71,14 @@ class Tuned(Predictor):
     progress: bool = False
     random_state: Any = None
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Tuned:  # noqa: N803
+    def fit(
+        self,
+        X: Any,  # noqa: N803
+        y: Any = None,
+        sample_weight: Any = None,
+        groups: Any = None,
+        callbacks: Any = (),
+    ) -> Tuned:
         """Searches the space on the folds, and trains the recommended configuration on all rows.
 
         Args:
@@ -80,6 +87,7 @@ class Tuned(Predictor):
             y: The target, `(row,)`; of a regression also `(row, output)`.
             sample_weight: `(row,)`, 0 or more.
             groups: `(row,)` labels; rows of one group stay in one fold.
+            callbacks: `unitune.Listener` objects, which are told how the search goes.
 
         Returns:
             The estimator itself.
@@ -103,7 +111,8 @@ class Tuned(Predictor):
         if isinstance(given.get("cv"), Integral):  # a number of folds, as everywhere in scikit-learn
             given["folds"] = int(given.pop("cv"))
         labels = y if target["task"] == "regression" else column_or_1d(y)
-        result = tune(x, labels, task=target["task"], sample_weight=weight, groups=groups, seed=int(seed), **given)
+        given |= {"sample_weight": weight, "groups": groups, "seed": int(seed), "callbacks": callbacks or ()}
+        result = tune(x, labels, task=target["task"], **given)
         if _is_table(X):
             self._take(result, read_dataset(x, labels, task=target["task"], normalize=self.normalize))
         else:

@@ -51,10 +51,15 @@
         layout.yaxis = { ...axis, ticktext: texts, tickfont: { ...axis.tickfont, size: 11 } };
       }
     }
-    // Too narrow for the interval below the mean.
-    if (meta.columns && (width - 90) / meta.columns < 92) {
-      layout.annotations = layout.annotations.filter((note) => note.name !== "interval").map((note) => ({ ...note, yshift: 0, font: { ...note.font, size: 11 } }));
+    // Too narrow for the interval below the mean, or for the mean in letters of that size.
+    const cell = meta.columns ? (width - 90) / meta.columns : Infinity;
+    if (cell < 92) {
+      layout.annotations = layout.annotations.filter((note) => note.name !== "interval").map((note) => ({
+        ...note, yshift: 0, font: { ...note.font, size: cell < 40 ? 9 : 11 },
+        text: cell < 40 ? (note.text.includes("★") ? "<b>★</b>" : note.text.replace(/<\/?b>/g, "")) : note.text,
+      }));
     }
+    if (cell < 40) layout.xaxis = { ...layout.xaxis, tickangle: -90 };
     layout.width = width;
     return layout;
   }
