@@ -39,6 +39,17 @@ def test_a_line_for_each_trial_at_any_width(width: int) -> None:
     assert "…" not in "".join(lines)
 
 
+def test_many_hyperparameters_leave_room_for_the_pick() -> None:
+    more = {"learning_rate": 0.05024, "weight_decay": 0.0001, "batch_size": 32, "dropout": 0.25}
+    picks = {"pick": ["best", "recommended", ""], "credible": [True, True, False]}
+    narrow = drawn(table(**more, **picks), 80)
+    assert narrow[-2].endswith("★")
+    assert "…" not in "".join(narrow)
+    assert drawn(table(**more, **picks), 120)[-2].endswith("recommended")
+    grid = view.trials(table(**more, **picks), objective="accuracy", width=80)
+    assert "★: recommended." in view.meanings(grid)
+
+
 def test_a_wide_terminal_shows_intervals_as_lines() -> None:
     assert "●" in "".join(drawn(table(), 140))
     assert "●" not in "".join(drawn(table(), 70))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -30,6 +30,7 @@ MEANINGS = {
     "95 % interval": "where that lies with 95 %",
     "P best": "the probability of being the best of these trials",
     "exp. loss": "how far behind the best, on average",
+    "★": "recommended",
 }
 GAP = 2  # Spaces between two columns.
 STRIP = 21  # Width of the drawn intervals.
@@ -163,7 +164,8 @@ class _Column:
 
     @property
     def width(self) -> int:
-        return max(cell_len(cell.plain if isinstance(cell, Text) else cell) for cell in (self.title, *self.cells))
+        texts = [cell.plain if isinstance(cell, Text) else cell for cell in self.cells]
+        return max(cell_len(text) for text in (*self.title.split("\n"), *texts))
 
 
 def trials(table: pd.DataFrame, *, objective: str, width: int) -> Table:
@@ -205,11 +207,11 @@ def trials(table: pd.DataFrame, *, objective: str, width: int) -> Table:
         columns.append(_Column(title="exp. loss", cells=losses, keep=2))
     if "pick" in table.columns:
         columns.append(_Column(title="", cells=scores(_mark), keep=5, right=False))
+    stars = scores(lambda row: "★" if "recommended" in str(row.get("pick", "")) else "")
     columns.append(_Column(title="train", cells=scores(lambda row: number(row["train"])), keep=1))
     columns.append(_Column(title="parameters", cells=[f"{row['parameters']:,}" for row in rows], keep=3))
     columns.append(_Column(title="time", cells=[seconds(row["seconds"]) for row in rows], keep=1))
-    while sum(column.width + GAP for column in columns) + 1 > width and any(c.keep is not None for c in columns):
-        columns.remove(min(columns, key=lambda column: 99 if column.keep is None else column.keep))
+    columns = _fitting(columns, width, _Column(title="★", cells=stars))
 
     grid = _grid()
     for column in columns:
@@ -218,6 +220,22 @@ def trials(table: pd.DataFrame, *, objective: str, width: int) -> Table:
         cells = [column.cells[index] for column in columns]
         grid.add_row(*cells, style="red" if failed[index] else _style(rows[index]))
     return grid
+
+
+def _fitting(columns: list[_Column], width: int, star: _Column) -> list[_Column]:
+    """As many columns as there is room for: what the pick is shrinks to a star, and titles are broken last."""
+
+    def too_wide() -> bool:
+        return sum(column.width + GAP for column in columns) + 1 > width
+
+    while too_wide() and any(column.keep is not None for column in columns):
+        first = min(columns, key=lambda column: 99 if column.keep is None else column.keep)
+        columns = [
+            star if one is first and not one.title else one for one in columns if one is not first or not one.title
+        ]
+    if too_wide():
+        columns = [replace(one, title=one.title.replace("_", "\n")) if one.keep is None else one for one in columns]
+    return columns
 
 
 def _mark(row: dict[str, Any]) -> str:
