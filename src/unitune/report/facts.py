@@ -47,7 +47,7 @@ class Facts:
         no_estimate: Why there is none, as a sentence; empty if there is nothing to say.
         test_scores: From a metric to the recommended trial's score on test rows; empty without test rows.
         history, probes: Of a trial, by its number, in long form.
-        best_epoch: Of a trial, by its number.
+        best_epoch: Of the folds, to which the final model is trained; by a trial's number.
         kinds: The kinds of findings about a trial, by its number; None where nothing was diagnosed.
         fitting: Numbers of the trials that fit well.
         findings: What was diagnosed; None where nothing was.

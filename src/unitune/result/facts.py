@@ -19,6 +19,7 @@ from unitune.report.facts import Facts
 from unitune.report.numbers import axis_name, seconds, setting
 from unitune.report.prepared.architecture import Layer, layers_of, n_features_of
 from unitune.result.conclusion import label
+from unitune.result.epochs import best_epoch
 from unitune.result.record import Record
 from unitune.store.run import varying
 
@@ -76,7 +77,9 @@ def facts_of(result: Record) -> Facts:
         conclusion=short.conclusion,
         history=result.history,
         probes=result.probes,
-        best_epoch=lambda number: max(1, round(float(result.members(number)["best_epoch"].median()))),
+        best_epoch=lambda number: best_epoch(
+            result.members(number), result.history(number), until_learnt="fold_rows" in run.data
+        ),
         estimates={name: one for name, one in (estimates or {}).items() if one is not None and one.mean == one.mean},
         no_estimate=no_estimate,
         test_scores={} if tests is None else {str(name): float(value) for name, value in tests["test"].items()},

@@ -19,6 +19,7 @@ from unitune.result.certainty import Certainty, with_certainty
 from unitune.result.conclusion import conclude, label
 from unitune.result.effects import interplay, marginals
 from unitune.result.engines import not_fused
+from unitune.result.epochs import best_epoch
 from unitune.result.evidence import evidence_of
 from unitune.result.kept import Kept, KeptModels
 from unitune.result.pareto import pareto_table
@@ -355,8 +356,9 @@ class Record:
     def model(self, trial: Trial | int | None = None) -> keras.Model:
         """The trained network of a trial, a plain `keras.Model` that takes raw rows.
 
-        It is trained on all rows, training and validation, for the median of the epochs that were best in the folds;
-        where how long to train followed from the rows, for as many steps, which are fewer epochs of more rows.
+        It is trained on all rows, training and validation, for the median of the epochs that were best in the folds.
+        Where how long to train followed from the rows, it is trained for as many steps as the folds had taken when the
+        mean of their validation losses was smallest, which are fewer epochs of more rows.
         Preprocessing is inside. A trial is trained once and then kept.
 
         Args:
@@ -428,13 +430,12 @@ class Record:
             f"They go from {min(numbers)} to {max(numbers)}.",
         )
 
-    def _median_best_epoch(self, trial: Trial) -> int:
-        epochs = self._members.loc[self._members["trial"] == trial.number, "best_epoch"]
-        return max(1, round(float(epochs.median())))
+    def _best_epoch(self, trial: Trial) -> int:
+        return best_epoch(self.members(trial), self.history(trial), until_learnt="fold_rows" in self._run.data)
 
     def _refit_epochs(self, trial: Trial) -> int:
-        """The epochs of the refit: those that were best in the folds, or those that make as many steps."""
-        epochs = self._median_best_epoch(trial)
+        """The epochs of the refit: those of the folds, or those that make as many steps."""
+        epochs = self._best_epoch(trial)
         fold_rows = self._run.data.get("fold_rows")
         if fold_rows is None:
             return epochs

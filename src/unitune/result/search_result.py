@@ -224,7 +224,7 @@ class Result(Record):
             **trees_of(run, self._trials, self.summary()),
             **rows_of(run, self._trials, self._certainty.predictions, self.changes),
             **({} if model is None else {BEST_MODEL: saving(model)}),
-            **pictures_of(self, title=self._title(), epochs=self._median_best_epoch(self.recommended)),
+            **pictures_of(self, title=self._title(), epochs=self._best_epoch(self.recommended)),
             **({REPORT: write_bytes(page.encode())} if page else {}),
         }
 

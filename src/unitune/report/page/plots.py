@@ -150,7 +150,7 @@ def _curves(gallery: Gallery) -> Plot | None:
         "curves",
         gallery.learning_curves(),
         f"Learning curves of {len({panel.trial for panel in panels})} trials. " + " ".join(map(_in_words, panels)),
-        f"{band}The dashed upright is the best epoch, the median over the folds. {first}",
+        f"{band}The dashed upright is the epoch that the final model is trained to. {first}",
         ("configuration", "metric", "best epoch", "training, last epoch", "validation, last epoch", "fit"),
         rows,
     )

@@ -40,7 +40,7 @@ class Panel:
         title: What it is: "units 64, gelu", after a star if it is recommended.
         metric: The metric.
         curves: Train and validation.
-        best_epoch: The median of the epochs whose weights were kept.
+        best_epoch: The epoch of the folds to which the final model is trained.
         verdict: How it fits, in words; empty where nothing was diagnosed.
     """
 
