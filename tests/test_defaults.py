@@ -170,7 +170,7 @@ def test_the_refit_trains_the_steps_of_the_folds_as_plain_fit_would(rows):
     losses = result.history().query("metric == 'loss' and split == 'validation'").pivot(index="epoch", columns="fold")
     fold_epochs = int(losses["value"].ffill().mean(axis=1).rolling(5, center=True, min_periods=1).mean().idxmin())
     batch = best.configuration["batch_size"]
-    epochs = round(fold_epochs * -(-45 // batch) / -(-90 // batch))
+    epochs = round(1.25 * fold_epochs * -(-45 // batch) / -(-90 // batch))
     assert result.summary()["recommended"]["epochs"] == epochs
     assert epochs < fold_epochs
 

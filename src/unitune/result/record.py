@@ -19,7 +19,7 @@ from unitune.result.certainty import Certainty, with_certainty
 from unitune.result.conclusion import conclude, label
 from unitune.result.effects import interplay, marginals
 from unitune.result.engines import not_fused
-from unitune.result.epochs import best_epoch
+from unitune.result.epochs import LONGER, best_epoch
 from unitune.result.evidence import evidence_of
 from unitune.result.kept import Kept, KeptModels
 from unitune.result.pareto import pareto_table
@@ -357,8 +357,8 @@ class Record:
         """The trained network of a trial, a plain `keras.Model` that takes raw rows.
 
         It is trained on all rows, training and validation, for the median of the epochs that were best in the folds.
-        Where how long to train followed from the rows, it is trained for as many steps as the folds had taken when the
-        mean of their validation losses was smallest, which are fewer epochs of more rows.
+        Where how long to train followed from the rows, it is trained for a quarter more steps than the folds had taken
+        when the mean of their validation losses was smallest.
         Preprocessing is inside. A trial is trained once and then kept.
 
         Args:
@@ -434,14 +434,14 @@ class Record:
         return best_epoch(self.members(trial), self.history(trial), until_learnt="fold_rows" in self._run.data)
 
     def _refit_epochs(self, trial: Trial) -> int:
-        """The epochs of the refit: those of the folds, or those that make as many steps."""
+        """The epochs of the refit: those of the folds, or those that make a quarter more steps."""
         epochs = self._best_epoch(trial)
         fold_rows = self._run.data.get("fold_rows")
         if fold_rows is None:
             return epochs
         batch_size = int(trial.configuration.get("batch_size", 32))
         steps, all_steps = (-(-int(rows) // batch_size) for rows in (fold_rows, self._run.data["n_rows"]))
-        return max(1, round(epochs * steps / all_steps))
+        return max(1, round(LONGER * epochs * steps / all_steps))
 
     def _median_rates(self, trial: Trial) -> Array:
         """The median over folds of the learning rate in each epoch."""
