@@ -26,6 +26,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # The test processes share the programs that they compile, and leave the user's alone.
 os.environ.setdefault("UNITUNE_CACHE", str(Path(__file__).parents[1] / ".unitune_cache"))
 
+# Most of a test is compiling, a third of that XLA's optimizing, which changes no result. The parity suite in float64 on
+# TensorFlow has it, and all of `make test-all`. XLA reads this once, before its first compilation.
+if os.environ.get("UNITUNE_FIT") != "whole":
+    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
 PRICE = importlib.import_module("unitune.engine.plan").price
 
 
@@ -77,6 +82,21 @@ class Server:
         quiet = subprocess.DEVNULL
         command = [str(self._binaries / program), *arguments]
         return subprocess.Popen(command, cwd=self._folder, user=self._user, stdout=quiet, stderr=quiet)
+
+
+LONGEST = (
+    *("tests/engine/test_catalogue.py", "tests/test_examples.py", "tests/engine/test_parity.py"),
+    *("tests/engine/lift/test_lift_parity.py", "tests/cli/test_runs.py", "tests/docs/test_commands.py"),
+    *("tests/report/test_notebook.py", "tests/execution/test_ray_search.py", "tests/engine/test_own_fit.py"),
+    *("tests/engine/test_stretch.py", "tests/engine/vmap/test_vmapped.py", "tests/models/test_program_cache.py"),
+    *("tests/engine/test_places.py", "tests/keras_tuner/test_census.py"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take longest begin first, so that test processes side by side end together."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(place)))
 
 
 def pytest_collection_finish() -> None:

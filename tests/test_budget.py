@@ -15,6 +15,8 @@ from unitune.models.metrics import METRICS
 from unitune.search import Random
 from unitune.search.tpe import Tpe
 
+pytestmark = pytest.mark.slow
+
 RANGES = {"units": "2:64", "learning_rates": "1e-4:1e-1:log"}
 
 

@@ -12,6 +12,8 @@ from unitune.result.certainty import Certainty
 from unitune.result.conclusion import conclude
 from unitune.result.effects import interplay
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def data():

@@ -12,6 +12,8 @@ import unitune
 from unitune.report.gallery import Gallery
 from unitune.result.facts import facts_of
 
+pytestmark = pytest.mark.slow
+
 ROWS = 120
 
 

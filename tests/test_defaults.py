@@ -11,6 +11,8 @@ from unitune.options import TuneOptions
 from unitune.tuner.defaults import cost_of_defaults, until_learnt
 from unitune.tuner.posed import pose_dense
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def rows():

@@ -31,8 +31,16 @@ for folder in sys.argv[1:]:
         failure = traceback.format_exc()
     pathlib.Path("done.json").write_text(json.dumps([out.getvalue(), failure]))
 """
-LONG = ("getting_started", "distributed", "failed_trials", "tune_the_training", "visualize")
-"""Of the guides for KerasTuner's users: the page for them and the shorter ones stand for these."""
+LONG = (
+    "getting_started",
+    "distributed",
+    "failed_trials",
+    "tune_the_training",
+    "visualize",
+    "tailor_the_space",
+    "tune_digits",
+)
+"""Of the guides for KerasTuner's users their page and the shorter ones stand for these, for digits that of images."""
 APART = "many-machines.md"
 """A page that starts a cluster, which is not for a process that does other things, too."""
 

@@ -10,6 +10,8 @@ import pytest
 
 import unitune
 
+pytestmark = pytest.mark.slow
+
 N = 150
 QUICK = {"units": [8], "activations": "relu", "learning_rates": 0.05, "batch_sizes": 16, "epochs": 6, "folds": 2}
 RNG = np.random.default_rng(0)
@@ -140,7 +142,6 @@ def tuned(path: Path, **arguments: Any) -> unitune.Result:
     return unitune.tune(path, progress=False, **(QUICK | arguments))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", SOUND)
 def test_a_messy_table_ends_in_a_sound_model(tmp_path: Path, name: str) -> None:
     text, arguments = SOUND[name]
@@ -151,7 +152,6 @@ def test_a_messy_table_ends_in_a_sound_model(tmp_path: Path, name: str) -> None:
     assert len(found.predict(path)) == N
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_message_has_a_remedy_that_works(tmp_path: Path, name: str) -> None:
     text, arguments, says, follow = REFUSED[name]

@@ -10,7 +10,10 @@ import unitune
 from unitune.errors import DataError
 
 keras = pytest.importorskip("keras")
-pytestmark = pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="Keras reads text with TensorFlow")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="Keras reads text with TensorFlow"),
+]
 
 RNG = np.random.default_rng(0)
 Y = RNG.integers(0, 2, 60)

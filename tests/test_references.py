@@ -18,6 +18,8 @@ from unitune.result.facts import facts_of
 from unitune.tuner.posed import pose_dense
 from unitune.tuner.references import REFERENCES, train_references
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = {"units": [4, 8], "activations": "relu", "folds": 3, "progress": False}
 
 

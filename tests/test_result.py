@@ -13,6 +13,8 @@ import unitune
 from unitune.errors import OptionError, RunFolderError, SaveError, TrainingError
 from unitune.result import compare_runs, probabilities
 
+pytestmark = pytest.mark.slow
+
 FILES = {
     *("summary.json", "run.json", "trials.csv", "members.parquet", "histories.parquet", "probes.parquet"),
     "predictions.npz",

@@ -14,6 +14,8 @@ import unitune
 from unitune.errors import OptionError, RunFolderError
 from unitune.report.progress import Listener
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {
     "target": "kind",
     "units": [2, 3, 5],
@@ -75,7 +77,6 @@ def whole(table):
     return unitune.tune(table, **SETTINGS)
 
 
-@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_bits(table, whole, tmp_path):
     command = [sys.executable, "-c", KILLED, str(table), str(tmp_path), "7", json.dumps(SETTINGS)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

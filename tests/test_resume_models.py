@@ -8,6 +8,8 @@ import unitune
 from unitune.errors import OptionError, RunFolderError
 from unitune.report.progress import Listener
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 4)).astype("float32")
 Y = (X[:, 0] > 0).astype(int)

@@ -10,6 +10,8 @@ from unitune.errors import OptionError
 from unitune.report.progress import Listener
 from unitune.testing import FakeEngine
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def data():

@@ -7,6 +7,8 @@ import pytest
 import unitune
 from unitune.errors import DataError, TrainingError
 
+pytestmark = pytest.mark.slow
+
 keras = pytest.importorskip("keras")
 N = 60
 GENERATOR = np.random.default_rng(0)

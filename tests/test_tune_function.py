@@ -7,6 +7,8 @@ import unitune
 from unitune.errors import DataError
 from unitune.tuner.function import Function
 
+pytestmark = pytest.mark.slow
+
 
 def build_model(hp):
     import keras

@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 import unitune
 from unitune.cli.app import app
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def rows() -> pd.DataFrame:

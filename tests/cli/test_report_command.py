@@ -7,6 +7,7 @@ import numpy as np
 
 def test_report_and_show(unitune: Callable[..., Any], tmp_path: Path) -> None:
     from unitune import tune
+    from unitune.testing import FakeEngine
 
     x = np.random.default_rng(0).normal(size=(80, 3))
     tune(
@@ -19,6 +20,7 @@ def test_report_and_show(unitune: Callable[..., Any], tmp_path: Path) -> None:
         progress=False,
         out=tmp_path,
         name="run",
+        engine=FakeEngine(),
     )
     done = unitune("report", tmp_path / "run", "-o", "mine.html")
     assert done.exit_code == 0

@@ -15,6 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
+
+from unitune.cli.app import app
+
+pytestmark = pytest.mark.slow
 
 UNITUNE = Path(sys.executable).with_name("unitune")
 FLAGS = ("--target", "state", "--units", "4,8", "--activations", "relu,tanh", "--folds", "3", "--epochs", "2")
@@ -37,6 +42,14 @@ def home(tmp_path_factory: pytest.TempPathFactory, make_flowers: Callable[..., p
     (folder / "stdout.txt").write_text(done.stdout)
     (folder / "stderr.txt").write_text(done.stderr)
     return folder
+
+
+@pytest.fixture
+def at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Calls a command that trains nothing there, in this process."""
+    monkeypatch.chdir(home)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def test_the_table_is_on_standard_output(home: Path) -> None:
@@ -67,22 +80,24 @@ def test_run_folder(home: Path) -> None:
     assert len(pd.read_csv(home / "runs" / "mine" / "trials.csv")) == 4
 
 
-def test_show_prints_the_table_again(home: Path) -> None:
-    shown = shell("show", "runs/mine", folder=home).stdout
+def test_show_prints_the_table_again(home: Path, at_home: Callable[..., Any]) -> None:
+    shown = at_home("show", "runs/mine").stdout
+    assert shown.strip()
     assert shown.strip() in (home / "stdout.txt").read_text()
-    top = shell("show", "runs/mine", "--top", "1", folder=home).stdout
+    top = at_home("show", "runs/mine", "--top", "1").stdout
     assert "3 more trials" in top
 
 
-def test_show_json_is_the_summary(home: Path) -> None:
-    done = shell("show", "runs/mine", "--json", folder=home)
+def test_show_json_is_the_summary(home: Path, at_home: Callable[..., Any]) -> None:
+    done = at_home("show", "runs/mine", "--json")
     assert json.loads(done.stdout) == json.loads((home / "runs" / "mine" / "summary.json").read_text())
 
 
-@pytest.mark.slow
-def test_predictions_are_those_of_the_model_in_a_process_without_unitune(home: Path) -> None:
-    done = shell("predict", "runs/mine", "new.csv", "-o", "predictions.csv", folder=home)
-    assert done.returncode == 0, done.stderr
+def test_predictions_are_those_of_the_model_in_a_process_without_unitune(
+    home: Path, at_home: Callable[..., Any]
+) -> None:
+    done = at_home("predict", "runs/mine", "new.csv", "-o", "predictions.csv")
+    assert done.exit_code == 0, done.stderr
     predictions = pd.read_csv(home / "predictions.csv")
     assert len(predictions) == 7
     assert set(predictions["prediction"]) <= {"open", "closed"}
@@ -112,22 +127,20 @@ np.save("direct.npy", np.asarray(model(inputs)))
     np.testing.assert_allclose(np.load(home / "direct.npy").ravel(), probability, rtol=1e-5)
 
 
-@pytest.mark.slow
-def test_the_same_seed_gives_the_same_table(home: Path) -> None:
+def test_the_same_seed_gives_the_same_table(home: Path, at_home: Callable[..., Any]) -> None:
     done = shell("tune", "flowers.csv", *FLAGS, "--name", "again", "--json", "--quiet", folder=home)
     assert done.stderr == ""
     summary = json.loads(done.stdout)
     assert summary == json.loads((home / "runs" / "again" / "summary.json").read_text())
     first, second = (pd.read_csv(home / "runs" / name / "trials.csv") for name in ("mine", "again"))
     pd.testing.assert_frame_equal(first.drop(columns="seconds"), second.drop(columns="seconds"))
-    compared = shell("compare", "runs/mine", "runs/again", folder=home)
-    assert compared.returncode == 0, compared.stderr
+    compared = at_home("compare", "runs/mine", "runs/again")
+    assert compared.exit_code == 0, compared.stderr
     assert "now called `unitune compare-runs`" in compared.stderr
     assert "runs/mine" in compared.stdout
     assert "runs/again" in compared.stdout
 
 
-@pytest.mark.slow
 def test_interrupt_keeps_and_shows_what_is_done(home: Path) -> None:
     words = [str(UNITUNE), "tune", "flowers.csv", "--target", "state", "--units", "1:4096", "--strategy", "random"]
     words += ["--activations", "relu", "--trials", "4000", "--epochs", "1", "--engine", "solo", "--name", "cut"]
@@ -148,7 +161,6 @@ def test_interrupt_keeps_and_shows_what_is_done(home: Path) -> None:
     assert re.search(r"^\s*1\s+\d+\s", stdout, flags=re.MULTILINE)
 
 
-@pytest.mark.slow
 def test_a_terminal_shows_a_bar(home: Path) -> None:
     master, slave = pty.openpty()
     words = [str(UNITUNE), "tune", "flowers.csv", *FLAGS, "--activations", "relu", "--folds", "2", "--name", "seen"]

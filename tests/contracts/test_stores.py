@@ -32,6 +32,8 @@ from unitune.store.member_states import (
 from unitune.store.unfinished import read_run
 from unitune.store.writer import Writer
 
+pytestmark = pytest.mark.slow
+
 NUMBER = itertools.count()
 
 
@@ -283,7 +285,6 @@ print("END", hashlib.sha256(repr(fakes.contents(found)).encode()).hexdigest(), f
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["racing", "tpe"])
 def test_three_processes_share_a_run_and_one_is_killed(postgres, tmp_path, strategy):
     import hashlib
@@ -321,7 +322,6 @@ def test_three_processes_share_a_run_and_one_is_killed(postgres, tmp_path, strat
     assert [lines[-1] for lines in outputs] == [f"END {alone}"] * 2
 
 
-@pytest.mark.slow
 def test_training_goes_on_while_the_store_is_away(postgres, tmp_path):
     """The server is stopped in the middle of a search and comes back after some seconds."""
     engine, stopped = fakes.FakeEngine(tile_s=0.02), []

@@ -8,6 +8,8 @@ import pytest
 
 from unitune.diagnosis.diagnose import judge
 
+pytestmark = pytest.mark.slow
+
 spec = importlib.util.spec_from_file_location("diagnosis_networks", Path(__file__).with_name("networks.py"))
 networks = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(networks)
@@ -26,7 +28,6 @@ def judged():
     }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
     [
@@ -44,13 +45,11 @@ def test_a_network_with_one_fault_is_found_out(judged, kind):
     assert kind in kinds
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["healthy relu", "healthy tanh", "healthy deep"])
 def test_the_healthy_ones_beside_them_are_not(judged, name):
     assert judged[name][1] <= {"overfit", "too_few_epochs"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", networks.SICK)
 def test_data_that_ask_for_a_finding_get_it(kind):
     result = networks.SICK[kind](0)
@@ -60,7 +59,6 @@ def test_data_that_ask_for_a_finding_get_it(kind):
     compile(result.next_space(), "next_space", "exec")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

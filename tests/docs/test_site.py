@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SHOWN = ("index.html", "reference/python/unitune.html", "gallery.html", "examples.html", "explanation/statistics.html")
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # Selenium's sockets
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::ResourceWarning")]  # Selenium's sockets
 
 
 @pytest.fixture(scope="module")

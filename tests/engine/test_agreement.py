@@ -13,6 +13,8 @@ from unitune.engine.lift import Node, Weight, along_width
 from unitune.engine.program import Program
 from unitune.models.source import LiveModel
 
+pytestmark = pytest.mark.slow
+
 L = keras.layers
 N, N_VAL, EPOCHS = 44, 19, 2
 

@@ -16,6 +16,8 @@ from unitune.models.backend import ensure
 from unitune.models.blueprint import OptimizerSpec, Training
 from unitune.records import Member
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = 3
 
 

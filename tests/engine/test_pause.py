@@ -13,6 +13,8 @@ from unitune.engine.solo import SoloEngine
 from unitune.models.blueprint import Blueprint, EarlyStopping, LayerSpec, OptimizerSpec, Plateau, Schedule, Training
 from unitune.records import Member
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = 9
 
 

@@ -18,6 +18,8 @@ from unitune.errors import FusionError
 from unitune.models.blueprint import Blueprint, EarlyStopping, LayerSpec, OptimizerSpec, Training
 from unitune.records import Member
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def split() -> Split:

@@ -20,6 +20,8 @@ from unitune.models.blueprint import (
 from unitune.models.build import build_model, initial_weights
 from unitune.records import Member
 
+pytestmark = pytest.mark.slow
+
 N_TRAIN, N_VAL, N_FEATURES = 50, 17, 4
 BLUEPRINT = Blueprint(
     layers=(

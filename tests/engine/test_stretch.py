@@ -18,6 +18,8 @@ from unitune.models.blueprint import Blueprint, LayerSpec
 from unitune.models.heads import head
 from unitune.records import Member
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
 NORMALISED = (6, 7)  # which in float64 differ from `fit` by 3e-8, also alone in a program
 

@@ -17,6 +17,8 @@ from unitune.sklearn import (
 )
 from unitune.testing import FakeEngine
 
+pytestmark = pytest.mark.slow
+
 MINI_BATCHES = "rows of weight 0 are still part of the mini-batches, whose loss is a mean over their rows"
 
 EQUIVALENT_WEIGHTS = [f"check_sample_weight_equivalence_on_{form}_data" for form in ("dense", "sparse")]

@@ -20,6 +20,8 @@ from unitune.models.build import bare_model
 from unitune.models.forward import forward, is_simple
 from unitune.sklearn import KerasEstimator, KerasMLPClassifier, KerasMLPRegressor, UnituneClassifier
 
+pytestmark = pytest.mark.slow
+
 X, Y = make_classification(90, 4, n_informative=3, n_redundant=0, random_state=0)
 LABELS = np.array(["no", "yes"])[Y]
 NUMBERS = np.stack([X[:, 0] * 40 + 7, X[:, 1]], axis=1)

@@ -9,6 +9,8 @@ import scipy.sparse as sp
 import unitune
 from unitune.sklearn import KerasEstimator, KerasMLPClassifier, UnituneClassifier, UnituneRegressor
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(80, 3))
 Y = np.where(X[:, 0] > 0, "yes", "no")

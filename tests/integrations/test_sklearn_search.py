@@ -22,6 +22,8 @@ from unitune.sklearn import (
     UnfusedWarning,
 )
 
+pytestmark = pytest.mark.slow
+
 X, Y = make_classification(120, 6, n_informative=4, n_classes=3, random_state=0)
 NETWORK = KerasMLPClassifier(units=4, epochs=3, learning_rate=0.02, random_state=0)
 RATES = {"learning_rate": [0.01, 0.05]}

@@ -15,6 +15,8 @@ from unitune import keras_tuner
 from unitune.keras_tuner import applications, errors
 from unitune.keras_tuner.engine.stateful import at_once
 
+pytestmark = pytest.mark.slow
+
 FIT = {"epochs": 1, "validation_split": 0.25, "verbose": 0}
 
 

@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from census import cases
 from census.plans import planned, settings_of
 
+pytestmark = pytest.mark.slow
 CASES = cases()
 TRAINED = (
     "neutral: flatten and dense",

@@ -8,6 +8,8 @@ import pytest
 
 from unitune import keras_tuner
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(48, 4)).astype("float32")
 STEPS = RNG.normal(size=(48, 6, 3)).astype("float32")

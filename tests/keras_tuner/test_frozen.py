@@ -5,6 +5,8 @@ import pytest
 
 from unitune import keras_tuner
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(40, 6, 6, 2)).astype("float32")
 Y = (IMAGES.mean(axis=(1, 2, 3)) > 0).astype("int32")

@@ -5,6 +5,8 @@ import pytest
 
 from unitune import keras_tuner
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def two(rows):

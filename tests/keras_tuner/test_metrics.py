@@ -5,6 +5,8 @@ import pytest
 
 from unitune import keras_tuner
 
+pytestmark = pytest.mark.slow
+
 
 def binary(metrics):
     return [

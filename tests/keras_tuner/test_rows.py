@@ -5,6 +5,8 @@ import pytest
 
 from unitune import keras_tuner
 
+pytestmark = pytest.mark.slow
+
 
 def random_batches(kind, x, y):
     """Rows with noise that is new in each pass."""

@@ -7,6 +7,8 @@ import unitune
 from unitune import keras_tuner
 from unitune.keras_tuner import errors
 
+pytestmark = pytest.mark.slow
+
 
 def searched(build_model, rows, folder, tuner=keras_tuner.RandomSearch, fit=None, **settings):
     x, y, held_out = rows

@@ -7,6 +7,8 @@ import pytest
 from unitune.errors import OptionError
 from unitune.models import backend
 
+pytestmark = pytest.mark.slow
+
 TRAIN = """
 import sys
 import unitune.models.backend as b

@@ -18,7 +18,10 @@ from unitune.models import preprocessing
 from unitune.models.preprocessing import assemble, fit, predict
 
 # Keras's own conversion of variables to NumPy, when a model is saved.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword"),
+]
 
 N = 120
 TRAIN, REST = np.arange(80), np.arange(80, N)

@@ -12,6 +12,8 @@ import pytest
 
 from unitune.models import program_cache
 
+pytestmark = pytest.mark.slow
+
 WORKER = """
 import json, sys
 import numpy as np

@@ -9,6 +9,8 @@ import unitune
 from unitune.errors import OptionError, SaveError
 from unitune.report.static import DRAWINGS
 
+pytestmark = pytest.mark.slow
+
 NASTY = "<script>alert(1)</script>"
 
 

@@ -15,6 +15,8 @@ from unitune.search import Goal, Halving
 from unitune.search.halving import Hyperband
 from unitune.store.unfinished import open_run_folder, read_run
 
+pytestmark = pytest.mark.slow
+
 
 class Stages(fakes.FakeEngine):
     """Trains up to `Job.until`; what a member gives depends on how long it has trained."""
@@ -126,7 +128,6 @@ class Killed(BaseException):
     """As a process that is killed: nothing is done after it."""
 
 
-@pytest.mark.slow
 def test_networks_go_on_bit_equal(tmp_path, monkeypatch):
     """The real engine: weights, optimizer state, dropout, order of rows and stopping go through the store."""
     rng = np.random.default_rng(0)

@@ -200,16 +200,19 @@ class TensorFlowBackend:
 @contextmanager
 def _sooner_compiled(version: str) -> Iterator[None]:
     """XLA reads its flags at the first compilation of a process. They are as before for what comes after, as another
-    copy of XLA, or another process, may not know this one; nor are they touched where a user has set some."""
-    tried = version.startswith(_TRIED_WITH) and "XLA_FLAGS" not in os.environ
+    copy of XLA, or another process, may not know this one; where a user has set it, it is as the user wants it."""
+    before = os.environ.get("XLA_FLAGS")
+    tried = version.startswith(_TRIED_WITH) and _SOONER_COMPILED.partition("=")[0] not in (before or "")
     if not tried or not _FIRST_COMPILATION.acquire(blocking=False):
         yield
         return
-    os.environ["XLA_FLAGS"] = _SOONER_COMPILED
+    os.environ["XLA_FLAGS"] = f"{before or ''} {_SOONER_COMPILED}".strip()
     try:
         yield
     finally:
         os.environ.pop("XLA_FLAGS", None)
+        if before is not None:
+            os.environ["XLA_FLAGS"] = before
 
 
 def _number_by_thread() -> None:

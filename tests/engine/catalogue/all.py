@@ -19,7 +19,9 @@ TABLES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, str]]] = {
 }
 
 
-THIRD, FOURTH, FIFTH, SIXTEENTH = 3, 4, 5, 16
+SECOND, FIFTH, SIXTH, EIGHTH, SIXTEENTH = 2, 5, 6, 8, 16
+GROUPED = ("activations", "metrics")
+"""Kinds of which a case holds many."""
 
 
 def parts() -> dict[str, tuple[str, ...]]:
@@ -60,8 +62,9 @@ def all_cases(backend: str, *, full: bool = False) -> list[Case]:
 def is_live(backend: str, cases: list[Case]) -> dict[str, bool]:
     """From the id of each case to whether `make test` trains it, or leaves it to `make test-all`.
 
-    Everything that is Keras's own is trained on TensorFlow. Of a user's own of the same name, which is another class or
-    function to whatever reads it, that is each fourth of a kind; on JAX, of what is fused each third layer.
+    Of what is Keras's own each second of a kind is trained on TensorFlow, and all where a case holds many. Of a user's
+    own of the same name, which is another class or function to whatever reads it, each eighth; on JAX, of what is fused
+    each sixth layer.
     """
     seen: Counter[tuple[str, str, bool]] = Counter()
     found = {}
@@ -69,8 +72,9 @@ def is_live(backend: str, cases: list[Case]) -> dict[str, bool]:
         key = (case.kind, case.variant, case.must_fuse)
         number = seen[key]
         seen[key] += 1
+        own = case.variant in ("subclass", "function")
+        step = EIGHTH if own else 1 if case.kind in GROUPED else SECOND
         if backend == "jax":
-            found[case.id] = bool(case.must_fuse and case.calls) and number % THIRD == 0
-        else:
-            found[case.id] = case.variant not in ("subclass", "function") or number % FOURTH == 0
+            step = SIXTH if case.must_fuse and case.calls else 0
+        found[case.id] = step > 0 and number % step == 0
     return found
