@@ -2,12 +2,13 @@
 
 import contextlib
 import gc
-import importlib
+import importlib.util
 import os
 import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -32,7 +33,11 @@ if os.environ.get("UNITUNE_FIT") != "whole":
     os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 PRICE = importlib.import_module("unitune.engine.plan").price
-
+# Beyond so many steps a `fit` that is compiled is done sooner.
+MOST_STEPS = 60
+SPEC = importlib.util.spec_from_file_location("cheap_fit", Path(__file__).parent / "engine" / "cheap_fit.py")
+CHEAP_FIT = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(CHEAP_FIT)
 
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
@@ -97,6 +102,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that take longest begin first, so that test processes side by side end together."""
     place = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(place)))
+
+
+def pytest_runtest_setup() -> None:
+    """Once a test has imported Keras, the short `fit` of later ones spare themselves compiling, as in the workers."""
+    keras = sys.modules.get("keras")
+    if CHEAP_FIT.PLAIN is None and hasattr(keras, "Model") and keras.backend.backend() == "tensorflow":
+        CHEAP_FIT.cheaply("tensorflow", most_steps=MOST_STEPS)
 
 
 def pytest_collection_finish() -> None:
