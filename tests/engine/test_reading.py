@@ -76,7 +76,7 @@ REFUSED = {
     "muon": (job(**optimizer("Muon")), "`Muon` orthogonalises"),
     "lamb": (job(**optimizer("Lamb")), "`Lamb` scales each update"),
     "schedule-free": (job(**optimizer("ScheduleFreeAdamW")), "`ScheduleFreeAdamW` has no fused form"),
-    "accumulation": (job(**optimizer("SGD", gradient_accumulation_steps=2)), "gradient_accumulation_steps"),
+    "loss-scale": (job(**optimizer("SGD", loss_scale_factor=2)), "loss_scale_factor"),
     "ema-overwrite": (
         job(**optimizer("SGD", use_ema=True, ema_overwrite_frequency=2)),
         "`ema_overwrite_frequency` has no fused form",

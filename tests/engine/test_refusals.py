@@ -63,7 +63,7 @@ CASES = {
     "metric": (make_job(metrics=("auc",)), "the metric `auc` has no fused form"),
     "layer": (make_job(layer("SpectralNormalization")), "the layer `SpectralNormalization` has no fused form"),
     "noise shape": (make_job(layer("Dropout", rate=0.1, noise_shape=(None, 1))), "`Dropout(noise_shape=...)`"),
-    "accumulation": (make_job(settings={"gradient_accumulation_steps": 2}), "gradient_accumulation_steps"),
+    "scaled loss": (make_job(settings={"loss_scale_factor": 2}), "loss_scale_factor"),
     "regulariser": (
         make_job(dense={"kernel_regularizer": {"class_name": "OrthogonalRegularizer", "config": {"factor": 0.1}}}),
         "the regulariser `OrthogonalRegularizer` has no fused form",

@@ -53,6 +53,15 @@ def cases():
     return {
         "early stopping": lambda: [made.EarlyStopping("val_loss", patience=1, min_delta=0.02)],
         "early stopping on accuracy": lambda: [made.EarlyStopping("val_accuracy", patience=1)],
+        "two stoppings": lambda: [
+            made.EarlyStopping("val_loss", patience=3, restore_best_weights=True),
+            made.EarlyStopping("accuracy", patience=1, start_from_epoch=1),
+        ],
+        "three stoppings, with weights kept by two": lambda: [
+            made.EarlyStopping("loss", patience=4, baseline=0.1),
+            made.EarlyStopping("val_accuracy", patience=4, restore_best_weights=True),
+            made.EarlyStopping("val_loss", patience=1, min_delta=0.03, restore_best_weights=True),
+        ],
         "schedule by epoch": lambda: [made.LearningRateScheduler(lambda epoch, rate: rate * 0.5 if epoch else rate)],
         "plateau": lambda: [made.ReduceLROnPlateau("val_loss", factor=0.1, patience=1, min_delta=0.05)],
         "plateau of accuracy": lambda: [made.ReduceLROnPlateau("val_accuracy", factor=0.2, patience=1, cooldown=1)],
@@ -66,6 +75,8 @@ def cases():
     [
         "early stopping",
         "early stopping on accuracy",
+        "two stoppings",
+        "three stoppings, with weights kept by two",
         "schedule by epoch",
         "plateau",
         "plateau of accuracy",

@@ -156,10 +156,10 @@ def key_of(
         )
         shapes[index] = nodes[-1].shape
     epochs = [jobs[i].training.epochs for i in members]
-    early = [jobs[i].training.early_stopping for i in members]
+    early = [jobs[i].training.each_stopping for i in members]
     stopping = any(early) or len(set(epochs)) > 1
     longest = max(epochs)
-    may_end = any(one and one.patience < n for one, n in zip(early, epochs, strict=True))
+    may_end = any(one.patience < n for own, n in zip(early, epochs, strict=True) for one in own)
     chunk = longest if longest <= MAX_CHUNK and not may_end else min(MAX_CHUNK, max(5, math.ceil(longest / 8)))
     most = max(n + v for n, v in zip(rows.train, rows.validation, strict=True))
     return ProgramKey(
@@ -179,6 +179,7 @@ def key_of(
         chunk=chunk,
         weighted=rows.weighted,
         stopping=stopping,
+        further_stops=len(training.further_stopping),
         plateau=training.plateau is not None,
         probes=probes,
         dtype=rows.dtype,

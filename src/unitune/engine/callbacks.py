@@ -13,36 +13,46 @@ import numpy as np
 from unitune.engine.lift.base import Tensor
 from unitune.engine.lift.optimizer import shaped
 from unitune.engine.program_key import State
-from unitune.models.blueprint import EarlyStopping, Plateau
+from unitune.models.blueprint import EarlyStopping, Plateau, Training
 
-_NEVER = np.iinfo(np.int32).max
+_NOTHING = EarlyStopping(patience=np.iinfo(np.int32).max, restore_best_weights=False)
 
 
-def stopping_numbers(early: Sequence[EarlyStopping | None], metrics: Sequence[str], dtype: str) -> State:
+def stopping_numbers(trainings: Sequence[Training], metrics: Sequence[str], dtype: str) -> State:
     """What `early_stopping` reads of `hyper`, but for the members' numbers of epochs.
 
     Args:
-        early: Of each member; None where it is trained to its end.
+        trainings: Of each member; all have as many further stoppings.
         metrics: The columns of a history; those of the validation rows come after those of the training rows.
         dtype: Of the numbers.
 
     Raises:
         ValueError: A metric that is watched is none of these.
     """
-
-    min_delta = np.array([abs(e.min_delta) if e else 0.0 for e in early], dtype)
-    watched = [(e.monitor, e.maximize) if e else ("val_loss", False) for e in early]
-    kept = [e.keep or seen if e else seen for e, seen in zip(early, watched, strict=True)]
-    hyper: State = {
-        "patience": np.array([e.patience if e else _NEVER for e in early], "int32"),
-        "min_delta": min_delta,
-        "baseline": np.array([_signed(e.baseline, e.maximize) if e else np.inf for e in early], dtype),
-        "start": np.array([e.start_from_epoch if e else 0 for e in early], "int32"),
-        "keep_start": np.array([e.start_from_epoch if e and not e.keep else 0 for e in early], "int32"),
-        "restores": np.array([bool(e and (e.restore_best_weights or e.keep)) for e in early]),
-        "keep_delta": np.where([bool(e and e.keep) for e in early], 0.0, min_delta).astype(dtype),
+    early = [training.early_stopping or _NOTHING for training in trainings]
+    hyper = _stopping(early, metrics, dtype)
+    hyper |= {
+        "keep_start": np.array([0 if e.keep else e.start_from_epoch for e in early], "int32"),
+        "restores": np.array([bool(e.restore_best_weights or e.keep) for e in early]),
+        "keep_delta": np.where([bool(e.keep) for e in early], 0.0, hyper["min_delta"]).astype(dtype),
     }
-    return hyper | _watched("monitor", watched, metrics, dtype) | _watched("keep", kept, metrics, dtype)
+    hyper |= _watched("keep", [e.keep or (e.monitor, e.maximize) for e in early], metrics, dtype)
+    further = [
+        _stopping(each, metrics, dtype) for each in zip(*(one.further_stopping for one in trainings), strict=True)
+    ]
+    for name in further[0] if further else ():
+        hyper[f"further_{name}"] = np.stack([one[name] for one in further], axis=1)
+    return hyper
+
+
+def _stopping(early: Sequence[EarlyStopping], metrics: Sequence[str], dtype: str) -> State:
+    hyper: State = {
+        "patience": np.array([e.patience for e in early], "int32"),
+        "min_delta": np.array([abs(e.min_delta) for e in early], dtype),
+        "baseline": np.array([_signed(e.baseline, e.maximize) for e in early], dtype),
+        "start": np.array([e.start_from_epoch for e in early], "int32"),
+    }
+    return hyper | _watched("monitor", [(e.monitor, e.maximize) for e in early], metrics, dtype)
 
 
 def _signed(baseline: float | None, maximize: bool) -> float:
@@ -89,12 +99,13 @@ def _watched(name: str, pairs: Sequence[tuple[str, bool]], metrics: Sequence[str
 
 
 def _value(name: str, hyper: State, train: Tensor, validation: Tensor) -> Tensor:
-    """The metric that each member watches, `(member,)`, so that less of it is better."""
+    """The metric that each member watches, `(member,)`, or several, so that less of it is better."""
     from keras import ops
 
-    logged = ops.concatenate([train, validation], axis=-1)
-    chosen = ops.take_along_axis(logged, ops.expand_dims(hyper[name], -1), axis=-1)[:, 0]
-    return chosen * hyper[f"{name}_sign"]
+    logged, places = ops.concatenate([train, validation], axis=-1), hyper[name]
+    several = len(places.shape) > 1
+    chosen = ops.take_along_axis(logged, places if several else ops.expand_dims(places, -1), axis=-1)
+    return (chosen if several else chosen[:, 0]) * hyper[f"{name}_sign"]
 
 
 def kept_at_the_end(
@@ -129,34 +140,54 @@ def early_stopping(
     from keras import ops
 
     train_loss = train[:, 0]
-    value, kept_value = (_value(name, hyper, train, validation) for name in ("monitor", "keep"))
+    kept_value = _value("keep", hyper, train, validation)
     active = ops.logical_and(carry["active"], ops.logical_not(final))
-    looks, looks_to_keep = epoch >= hyper["start"], epoch >= hyper["keep_start"]
-    # The first epoch always improves, whatever it gave: Keras has nothing to compare it with.
-    improved = ops.logical_or(value + hyper["min_delta"] < carry["best"], ops.equal(epoch, hyper["start"]))
+    looks_to_keep = epoch >= hyper["keep_start"]
+    seen, impatient = _patience("", carry, hyper, epoch, train, validation, active)
+    if "further_wait" in carry:
+        also, stops = _patience("further_", carry, hyper, epoch, train, validation, active[:, None])
+        seen, impatient = seen | also, ops.logical_or(impatient, ops.any(stops, axis=1))
     better = ops.logical_or(
         kept_value + hyper["keep_delta"] < carry["best_kept"], ops.equal(epoch, hyper["keep_start"])
     )
     better = ops.logical_and(better, looks_to_keep)
-    beats = ops.logical_or(value + hyper["min_delta"] < hyper["baseline"], ops.equal(hyper["baseline"], np.inf))
-    wait = ops.where(ops.logical_and(improved, beats), 0, carry["wait"] + ops.cast(looks, "int32"))
-    impatient = ops.logical_and(ops.logical_not(improved), wait >= hyper["patience"])
-    impatient = ops.logical_and(impatient, looks)
-    improved = ops.logical_and(improved, looks)
     # Before it looks, and where it restores nothing, the last weights are those that stay.
     last = ops.logical_not(ops.logical_and(hyper["restores"], looks_to_keep))
     keep = ops.logical_and(active, ops.logical_or(better, last))
     going = ops.logical_and(ops.logical_not(impatient), epoch + 1 < hyper["epochs"])
     going = ops.logical_and(going, ops.logical_not(ops.isnan(train_loss)))
-    return {
+    return seen | {
         "kept": [ops.where(shaped(keep, w), w, kept) for w, kept in zip(candidates, carry["kept"], strict=True)],
-        "best": ops.where(ops.logical_and(active, improved), value, carry["best"]),
         "best_kept": ops.where(ops.logical_and(active, better), kept_value, carry["best_kept"]),
         "best_epoch": ops.where(keep, epoch + 1, carry["best_epoch"]),
-        "wait": ops.where(active, wait, carry["wait"]),
         "n_epochs": carry["n_epochs"] + ops.cast(active, "int32"),
         "active": ops.where(final, carry["active"], ops.logical_and(active, going)),
     }
+
+
+def _patience(
+    prefix: str, carry: State, hyper: State, epoch: Tensor, train: Tensor, validation: Tensor, active: Tensor
+) -> tuple[State, Tensor]:
+    """What stoppings remember after an epoch, and whether they stop; one for each member, or several."""
+    from keras import ops
+
+    patience, min_delta, baseline, start = (
+        hyper[prefix + name] for name in ("patience", "min_delta", "baseline", "start")
+    )
+    best, wait = carry[f"{prefix}best"], carry[f"{prefix}wait"]
+    value = _value(f"{prefix}monitor", hyper, train, validation)
+    looks = epoch >= start
+    # The first epoch always improves, whatever it gave: Keras has nothing to compare it with.
+    improved = ops.logical_or(value + min_delta < best, ops.equal(epoch, start))
+    beats = ops.logical_or(value + min_delta < baseline, ops.equal(baseline, np.inf))
+    waited = ops.where(ops.logical_and(improved, beats), 0, wait + ops.cast(looks, "int32"))
+    impatient = ops.logical_and(ops.logical_not(improved), waited >= patience)
+    improved = ops.logical_and(improved, looks)
+    remembered = {
+        f"{prefix}best": ops.where(ops.logical_and(active, improved), value, best),
+        f"{prefix}wait": ops.where(active, waited, wait),
+    }
+    return remembered, ops.logical_and(impatient, looks)
 
 
 def reduce_on_plateau(

@@ -174,8 +174,7 @@ def expected_epochs(training: Training) -> int:
         >>> expected_epochs(Training(optimizer=adam, loss="mse", epochs=500, early_stopping=EarlyStopping(patience=10)))
         40
     """
-    early = training.early_stopping
-    return training.epochs if early is None else min(training.epochs, PATIENCES * max(1, early.patience))
+    return min([training.epochs, *(PATIENCES * max(1, early.patience) for early in training.each_stopping)])
 
 
 def _compile_s(key: ProgramKey) -> float:

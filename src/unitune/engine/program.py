@@ -44,14 +44,15 @@ class Program:
         for i, (node, _) in enumerate(self.weight_nodes):
             self.first_weight.setdefault(node.index, i)
         self.trainable = [i for i, (_, weight) in enumerate(self.weight_nodes) if weight.trainable]
+        self.optimizer = optimizer_of(key.optimizers, key.dtype)
         squares = any(one.class_name != "SGD" for one in key.optimizers)
+        squares = squares and not self.optimizer.accumulates  # whose sums are whole tables
         self._by_row = {i for i in self.trainable if squares and is_table_by_row(self.weight_nodes[i][0])}
         self.shapes = [(key.members, *node.weight_shape(weight)) for node, weight in self.weight_nodes]
         activations = [node for node in key.nodes if node.kind == "Activation"]
         come_out = {output.node for output in key.outputs}
         self.hidden = [node for node in activations if node.index not in come_out]
         self.products = [one for one in owners if one.weights[0].name == "kernel" and one.weights[0].trainable]
-        self.optimizer = optimizer_of(key.optimizers, key.dtype)
         trainable_shapes = [self.shapes[i] for i in self.trainable]
         self.slot_values = self.optimizer.slot_values(trainable_shapes)
         self.slot_shapes = [trainable_shapes[i] for i in self.optimizer.slot_owner(trainable_shapes)]

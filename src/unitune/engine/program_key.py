@@ -117,6 +117,7 @@ class ProgramKey:
         chunk: Epochs that one call can run.
         weighted: Whether rows have weights.
         stopping: Whether members may end at different epochs (early stopping, or different `epochs`).
+        further_stops: How many EarlyStoppings a member has beside its first.
         plateau: Whether a learning rate may fall on a plateau.
         probes: Whether probes are taken.
         dtype: `"float32"` or `"float64"`.
@@ -138,6 +139,7 @@ class ProgramKey:
     chunk: int
     weighted: bool
     stopping: bool
+    further_stops: int
     plateau: bool
     probes: bool
     dtype: str

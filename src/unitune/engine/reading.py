@@ -92,6 +92,7 @@ class Reader:
             tuple(spec.dtype for spec in job.blueprint.inputs),
             job.training.batch_size,
             job.training.plateau is not None,
+            len(job.training.further_stopping),
             job.training.shuffle,
         )
         # A program of several optimizers gives each the gradients of all members; tables by row were seen to differ so.

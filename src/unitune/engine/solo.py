@@ -27,7 +27,7 @@ from unitune.engine.order import epoch_order
 from unitune.engine.paused import Again
 from unitune.models import backend
 from unitune.models.adopt import input_keys
-from unitune.models.blueprint import Training
+from unitune.models.blueprint import EarlyStopping, Training
 from unitune.models.build import build_model, initial_weights, seed_states
 from unitune.models.compiled import output_names
 from unitune.records import Array
@@ -194,17 +194,11 @@ def fit_member(
                 min_lr=plateau.min_lr,
             )
         )
+    if validate:
+        callbacks += [_stopping(one, names) for one in training.further_stopping]
     if validate and training.early_stopping is not None:
         early = training.early_stopping
-        stopping = keras.callbacks.EarlyStopping(
-            monitor=names.get(early.monitor, early.monitor),
-            mode="max" if early.maximize else "min",
-            patience=early.patience,
-            min_delta=early.min_delta,
-            restore_best_weights=early.restore_best_weights and early.keep is None,
-            baseline=early.baseline,
-            start_from_epoch=early.start_from_epoch,
-        )
+        stopping = _stopping(early, names)
         callbacks.append(stopping)
         if early.keep is not None:
             metric, more = early.keep
@@ -250,6 +244,18 @@ def fit_member(
         learning_rate=np.array(log.rates, dtype=np.float64),
         best_epoch=best_epoch,
         failure=log.failure,
+    )
+
+
+def _stopping(early: EarlyStopping, names: Mapping[str, str]) -> Any:
+    return backend.ensure().callbacks.EarlyStopping(
+        monitor=names.get(early.monitor, early.monitor),
+        mode="max" if early.maximize else "min",
+        patience=early.patience,
+        min_delta=early.min_delta,
+        restore_best_weights=early.restore_best_weights and early.keep is None,
+        baseline=early.baseline,
+        start_from_epoch=early.start_from_epoch,
     )
 
 

@@ -32,11 +32,14 @@ def initial_state(program: Program, weights: Sequence[Any]) -> State:
         state["averages"] = [tensor(weights[i]) for i in program.trainable]
     if key.stopping:
         state |= {"kept": [tensor(w) for w in weights]}
-    state |= tensors(callback_state(members, key.dtype, stopping=key.stopping, plateau=key.plateau), tensor)
+    state |= tensors(
+        callback_state(members, key.dtype, stopping=key.stopping, further_stops=key.further_stops, plateau=key.plateau),
+        tensor,
+    )
     return state
 
 
-def callback_state(members: int, dtype: str, *, stopping: bool, plateau: bool) -> State:
+def callback_state(members: int, dtype: str, *, stopping: bool, further_stops: int, plateau: bool) -> State:
     """What early stopping and reduce-on-plateau remember before the first epoch, beside the weights that are kept."""
     state: State = {}
     if stopping:
@@ -48,6 +51,11 @@ def callback_state(members: int, dtype: str, *, stopping: bool, plateau: bool) -
             "best_epoch": np.zeros(members, "int32"),
             "n_epochs": np.zeros(members, "int32"),
         }
+        if further_stops:
+            state |= {
+                "further_best": np.full((members, further_stops), np.inf, dtype),
+                "further_wait": np.zeros((members, further_stops), "int32"),
+            }
     if plateau:
         state |= {
             "rate_factor": np.ones(members, dtype),

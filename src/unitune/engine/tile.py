@@ -154,7 +154,7 @@ def hyperparameters(slots: Slots, program: Program, input_shape: tuple[Any, ...]
     if key.weighs_losses:
         hyper["loss_weights"] = np.array([reading.loss_weights for reading in readings], dtype)
     if key.stopping:
-        hyper |= stopping_numbers([job.training.early_stopping for job in jobs], program.metrics, dtype)
+        hyper |= stopping_numbers([job.training for job in jobs], program.metrics, dtype)
     if key.plateau:
         rates = [job.training.optimizer.learning_rate for job in jobs]
         hyper |= plateau_numbers([job.training.plateau for job in jobs], rates, program.metrics, dtype)

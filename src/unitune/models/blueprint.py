@@ -252,6 +252,7 @@ class Training:
         metrics: What is reported in every epoch beside the loss: names, `"accuracy"` or `"mae"`, or specs.
         outputs: What each of several outputs is trained for; empty where there is one.
         shuffle: Whether the rows are put in a new order before each epoch, drawn from the member's seed.
+        further_stopping: Further EarlyStoppings, each of which may end the training and keeps no weights.
         compile_options: Further arguments of `compile`: `(("run_eagerly", True),)`. They send a member to plain `fit`.
     """
 
@@ -266,7 +267,13 @@ class Training:
     plateau: Plateau | None = None
     early_stopping: EarlyStopping | None = None
     shuffle: bool = True
+    further_stopping: tuple[EarlyStopping, ...] = ()
     compile_options: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def each_stopping(self) -> tuple[EarlyStopping, ...]:
+        """All that may end it before its last epoch."""
+        return (*([] if self.early_stopping is None else [self.early_stopping]), *self.further_stopping)
 
     @property
     def each_output(self) -> tuple[OutputSpec, ...]:
@@ -276,9 +283,8 @@ class Training:
     @property
     def watched(self) -> tuple[str, ...]:
         """The metrics that early stopping and reduce-on-plateau look at, as they are logged."""
-        early, plateau = self.early_stopping, self.plateau
-        names = () if early is None else (early.monitor, *(() if early.keep is None else (early.keep[0],)))
-        return names if plateau is None else (*names, plateau.monitor)
+        names = [name for one in self.each_stopping for name in (one.monitor, *(one.keep or ())[:1])]
+        return tuple(names) if self.plateau is None else (*names, self.plateau.monitor)
 
     @property
     def metric_names(self) -> tuple[str, ...]:

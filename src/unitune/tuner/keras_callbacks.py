@@ -117,9 +117,9 @@ def read_callbacks(
                 later.append(callback)
                 continue
             raise OfFit(str(reason)) from None
-        if name == "EarlyStopping" and training.early_stopping is None:
+        if name == "EarlyStopping":
             monitor, maximize = monitored(callback, known, validates)
-            training = replace(training, early_stopping=stopping_of(callback, monitor, maximize=maximize))
+            training = _stopping_also(training, stopping_of(callback, monitor, maximize=maximize))
         elif name == "ReduceLROnPlateau" and training.plateau is None:
             monitor, maximize = monitored(callback, known, validates)
             training = replace(training, plateau=plateau_of(callback, monitor, maximize=maximize))
@@ -134,6 +134,18 @@ def read_callbacks(
     if training.plateau is not None and training.schedule != Schedule():
         raise OfFit("`ReduceLROnPlateau` beside a schedule of the learning rate has no fused form")
     return training, later
+
+
+def _stopping_also(training: Training, another: EarlyStopping) -> Training:
+    """The training with one more stopping. Of those that restore weights the last one has the last word."""
+    first = training.early_stopping
+    if first is None:
+        return replace(training, early_stopping=another)
+    main, other = (another, first) if another.restore_best_weights else (first, another)
+    if other.restore_best_weights and main.start_from_epoch:
+        raise OfFit("an `EarlyStopping(start_from_epoch=...)` after another that restores weights has no fused form")
+    further = (*training.further_stopping, replace(other, restore_best_weights=False))
+    return replace(training, early_stopping=main, further_stopping=further)
 
 
 def monitored(callback: Any, logged: Mapping[str, Logged], validates: bool) -> tuple[str, bool]:

@@ -145,7 +145,13 @@ class Refitter(Source):
 
     def _as_a_member(self, engine: Engine, job: Job, split: Split, epochs: int) -> tuple[list[Array], str]:
         """Trains the job as the search trains its members: no early stopping, and schedules run as they did there."""
-        training = replace(job.training, early_stopping=None, plateau=None, epochs=max(job.training.epochs, epochs))
+        training = replace(
+            job.training,
+            early_stopping=None,
+            further_stopping=(),
+            plateau=None,
+            epochs=max(job.training.epochs, epochs),
+        )
         outcome = next(iter(engine.train([replace(job, training=training, until=epochs)], [split])))
         return list(outcome.weights[0]), outcome.failures[0]
 

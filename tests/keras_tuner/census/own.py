@@ -155,7 +155,7 @@ def weighted(hp):
     return _classes(hp, weighted_metrics=["accuracy"])
 
 
-@case("gradients accumulated", TABLE, KINDS, kind=KIND, solo="gradient_accumulation_steps")
+@case("gradients accumulated", TABLE, KINDS, kind=KIND)
 def accumulated(hp):
     import keras
 
@@ -245,7 +245,7 @@ def _two_stops():
     return {"callbacks": [*stops, keras.callbacks.TerminateOnNaN()], "epochs": 4}
 
 
-@case("two EarlyStoppings", TABLE, KINDS, kind=KIND, fit=_two_stops, solo="EarlyStopping")
+@case("two EarlyStoppings", TABLE, KINDS, kind=KIND, fit=_two_stops)
 def stopped_twice(hp):
     return _classes(hp, metrics=["accuracy"])
 

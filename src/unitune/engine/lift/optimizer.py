@@ -64,7 +64,7 @@ def read_optimizer(spec: OptimizerSpec) -> OptimizerReading:
     """Sorts an optimizer's settings.
 
     Raises:
-        Unfusable: If its update is not elementwise, or it accumulates gradients.
+        Unfusable: If its update is not elementwise.
     """
     if "optimizer" in spec.config:
         why = "has no fused form" if is_kerass(spec.config["optimizer"], "optimizers") else "is a class of your own"
@@ -73,9 +73,8 @@ def read_optimizer(spec: OptimizerSpec) -> OptimizerReading:
         reason = _WHY_NOT.get(spec.class_name, f"the optimizer `{spec.class_name}` has no fused form")
         raise Unfusable(reason)
     config = {name: value for name, value in spec.config.items() if name not in ("name", "learning_rate")}
-    for name in ("gradient_accumulation_steps", "loss_scale_factor"):
-        if config.pop(name, None):
-            raise Unfusable(f"`{spec.class_name}({name}=...)` has no fused form")
+    if config.pop("loss_scale_factor", None):
+        raise Unfusable(f"`{spec.class_name}(loss_scale_factor=...)` has no fused form")
     numbers: dict[str, float] = {}
     decay = config.pop("weight_decay", 0.004 if spec.class_name == "AdamW" else None)
     numbers["weight_decay"] = as_cast(float(decay or 0.0))
@@ -183,6 +182,7 @@ class StackedOptimizer:
             config["weight_decay"] = 0.0  # decay is done here, for every optimizer alike
         self._keras = getattr(keras.optimizers, node.class_name)(learning_rate=1.0, **config)
         self.uses_ema = bool(config.get("use_ema"))
+        self.accumulates = int(config.get("gradient_accumulation_steps") or 0)
         self._ema_momentum = float(config.get("ema_momentum", 0.99))
         self._keras.use_ema = False
         self._bound: tuple[list[Any], list[Any]] | None = None
@@ -219,7 +219,7 @@ class StackedOptimizer:
         numbers: Mapping[str, Tensor],
         extra: Tensor,
     ) -> tuple[list[Tensor], list[Tensor], Tensor]:
-        """One step.
+        """One step. Where gradients are accumulated, most steps only add to the sums, which are the first slots.
 
         Args:
             gradients, weights: `(member, ...)` each.
@@ -234,6 +234,38 @@ class StackedOptimizer:
         """
         from keras import ops
 
+        if not self.accumulates:
+            return self._updated(gradients, weights, slots, learning_rate, step, numbers, extra)
+        sums = [g + before for g, before in zip(gradients, slots[: len(weights)], strict=True)]
+        updated, kept, new_extra = self._updated(
+            [one / self.accumulates for one in sums], weights, slots, learning_rate, step, numbers, extra
+        )
+        due = ops.equal((step + 1) % self.accumulates, 0)
+        sums = [ops.where(due, ops.zeros_like(one), one) for one in sums]
+        own = zip(kept[len(sums) :], slots[len(sums) :], strict=True)
+        return (
+            [ops.where(due, new, old) for new, old in zip(updated, weights, strict=True)],
+            [*sums, *(ops.where(due, new, old) for new, old in own)],
+            ops.where(due, new_extra, extra),
+        )
+
+    def _updates(self, step: Tensor) -> Tensor:
+        """How many updates there were before a step."""
+        return step // self.accumulates if self.accumulates else step
+
+    def _updated(
+        self,
+        gradients: Sequence[Tensor],
+        weights: Sequence[Tensor],
+        slots: Sequence[Tensor],
+        learning_rate: Tensor,
+        step: Tensor,
+        numbers: Mapping[str, Tensor],
+        extra: Tensor,
+    ) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        """One update."""
+        from keras import ops
+
         gradients = self._clip(gradients, numbers)
         if self._node.decays:
             decay = numbers["weight_decay"] * 1.0
@@ -245,7 +277,7 @@ class StackedOptimizer:
             beta = dict(self._node.static).get("beta_1", optimizer.beta_1)
             if "beta_1" in self._node.varying:
                 beta = numbers["beta_1"]
-            extra = extra * beta * (1.0 - 0.5 * ops.power(0.96, ops.cast(step + 1, self._dtype)))
+            extra = extra * beta * (1.0 - 0.5 * ops.power(0.96, ops.cast(self._updates(step) + 1, self._dtype)))
         for gradient, variable in zip(gradients, variables, strict=True):
             by_row = hasattr(gradient, "indices")
             mine = [variable, *(one for one in stand_ins if one.index == variable.index)] if by_row else []
@@ -266,7 +298,7 @@ class StackedOptimizer:
         """The exponential moving average after a step; the first step copies the weights."""
         from keras import ops
 
-        momentum = ops.cast(ops.not_equal(step, 0), self._dtype) * self._ema_momentum
+        momentum = ops.cast(ops.not_equal(self._updates(step), 0), self._dtype) * self._ema_momentum
         return [momentum * a + (1 - momentum) * w for a, w in zip(averages, weights, strict=True)]
 
     def _clip(self, gradients: Sequence[Tensor], numbers: Mapping[str, Tensor]) -> Sequence[Tensor]:

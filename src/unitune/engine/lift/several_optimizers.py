@@ -30,7 +30,8 @@ _MIX = frozenset({"SGD", "RMSprop", "Adam", "AdamW", "Adamax", "Adadelta", "Lion
 def may_mix(family: Key) -> bool:
     """Whether optimizers of this family (`same_program`) may share a program with others."""
     class_name, _, settings, clip, _ = family
-    return class_name in _MIX and clip is None and not dict(settings).get("use_ema")
+    alone = {"use_ema", "gradient_accumulation_steps"} & dict(settings).keys()
+    return class_name in _MIX and clip is None and not alone
 
 
 def in_order(nodes: Iterable[OptimizerNode]) -> tuple[OptimizerNode, ...]:
@@ -81,6 +82,7 @@ class SeveralOptimizers:
     """As `StackedOptimizer`, for members with different optimizers."""
 
     uses_ema = False
+    accumulates = 0
 
     def __init__(self, nodes: Sequence[OptimizerNode], dtype: str) -> None:
         self._each = [StackedOptimizer(node, dtype) for node in nodes]

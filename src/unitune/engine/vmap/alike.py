@@ -59,6 +59,7 @@ def _training(training: Training) -> Key:
         tuple((constant(one.loss), one.weight, constant(one.metrics)) for one in training.each_output),
         training.batch_size,
         training.plateau is not None,
+        len(training.further_stopping),
     )
 
 

@@ -41,13 +41,15 @@ def train_tile(
     started = time.perf_counter()
     n = len(jobs)
     filled = [*jobs, *[jobs[0]] * (size - n)]
-    dtype, plateau = str(program.dtype), jobs[0].training.plateau is not None
+    dtype, training = str(program.dtype), jobs[0].training
     longest = max(job.last_epoch for job in jobs)
     hyper = _hyper(program, filled, dtype)
     rows = jax.tree.map(jax.numpy.asarray, _rows([splits[number] for number in used]))
     where = np.array([used.index(job.split) for job in filled], "int32")
     rates = np.stack([_rates(job, math.ceil(program.n_train / program.batch_size), longest) for job in filled])
-    state = program.first_state(filled) | callback_state(size, dtype, stopping=True, plateau=plateau)
+    state = program.first_state(filled) | callback_state(
+        size, dtype, stopping=True, further_stops=len(training.further_stopping), plateau=training.plateau is not None
+    )
     state["kept"] = [array.copy() for array in (*state["trained"], *state["others"])]
     history: list[Array] = []
     for epoch in range(longest):
@@ -66,7 +68,7 @@ def train_tile(
 
 
 def _hyper(program: VmappedProgram, jobs: Sequence[Job], dtype: str) -> State:
-    hyper = stopping_numbers([job.training.early_stopping for job in jobs], program.metrics, dtype)
+    hyper = stopping_numbers([job.training for job in jobs], program.metrics, dtype)
     hyper["epochs"] = np.array([job.last_epoch for job in jobs], "int32")
     if jobs[0].training.plateau is not None:
         rates = [job.training.optimizer.learning_rate for job in jobs]

@@ -220,8 +220,7 @@ class KerasBase(Predictor):
     def _fold(self, data: Dataset, network: Network, seed: int) -> Fold:
         """All rows train, unless training looks at validation rows to stop or to slow down."""
         rows = np.arange(data.n_rows)
-        watched = [w.monitor for w in (network.training.early_stopping, network.training.plateau) if w is not None]
-        if not any(monitor.startswith("val_") for monitor in watched):
+        if not any(monitor.startswith("val_") for monitor in network.training.watched):
             return Fold(fold=0, repeat=0, train=rows, validation=rows[:1])  # which nothing looks at
         share = one("validation_fraction", self.validation_fraction, "float", above=0, below=1)
         kept = np.bincount(data.y).min() > 1 if data.classes is not None else False
