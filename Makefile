@@ -28,8 +28,8 @@ test-fast: $(STAMP)  ## Run the tests that take a second or less, in a minute an
 test-all: $(STAMP)  ## Run all tests, against `fit` with all its compiling; takes an hour
 	UNITUNE_FIT=whole $(BIN)/python -m pytest $(PARALLEL) --durations=10
 
-# Old versions use of the newest that they bring what is on its way out, so warnings are no errors. The
-# tables of the catalogue are of the newest Keras; and pandas before 3 reads some numbers of a CSV file a last bit beside.
+# Old versions use of the newest that they bring what is on its way out, so warnings are no errors. The tables of the
+# catalogue are of the newest Keras; and pandas before 3 reads some numbers of a CSV file a last bit beside.
 test-lowest:  ## Run the quick tests with the lowest versions that are allowed
 	$(PYTHON) -m venv --clear build/lowest
 	build/lowest/bin/python -m pip install --quiet uv

@@ -122,7 +122,7 @@ def splitter(text: str) -> Any:
     for one in arguments:
         if one not in taken:
             rule = f"`--cv` must give {name} arguments that it takes"
-            raise OptionError(rule, f"got `{one}`", suggest(one, taken, label="Arguments"))
+            raise OptionError(rule, f"got `{one}` in `{text}`", suggest(one, taken, label="Arguments"))
     try:
         return splitters[name](**arguments)
     except (TypeError, ValueError) as error:

@@ -100,7 +100,7 @@ def short(text: str, length: int = 46) -> str:
     """
     if len(text) <= length:
         return text
-    kept = text[: length - 2].rpartition(", ")[0]
+    kept = text[: length - 1].rpartition(", ")[0]
     return f"{kept}, …" if kept else text[: length - 1].rstrip(", ") + "…"
 
 
