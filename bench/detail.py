@@ -12,7 +12,8 @@ import numpy as np
 from bench.jobs import MORE_ACTIVATIONS, breast_cancer
 
 
-def _job(trial: int, units: int, activation: str, epochs: int, fold: int = 0) -> Any:
+def dense_job(trial: int, units: int, activation: str, epochs: int, fold: int = 0) -> Any:
+    """A network of one hidden layer."""
     from unitune.engine.contract import Job
     from unitune.models.blueprint import Blueprint, LayerSpec, OptimizerSpec, Training
     from unitune.records import Member
@@ -34,7 +35,8 @@ def _job(trial: int, units: int, activation: str, epochs: int, fold: int = 0) ->
     )
 
 
-def _split(rows: int = 455) -> Any:
+def hold_out(rows: int = 455) -> Any:
+    """The first rows to train on, the others to validate."""
     from unitune.data.arrays import Split
 
     x, y = breast_cancer()
@@ -47,7 +49,7 @@ def _train(jobs: list[Any], **options: Any) -> float:
     from unitune.engine.fused import FusedEngine
 
     start = time.perf_counter()
-    for _ in FusedEngine(**options).train(jobs, [_split()]):
+    for _ in FusedEngine(**options).train(jobs, [hold_out()]):
         pass
     return time.perf_counter() - start
 
@@ -105,20 +107,22 @@ def rates() -> dict[str, float]:
     for _ in range(5):
         a @ a
     found = {"matrix product": 5 * 2 * 2048**3 / (time.perf_counter() - start) / 1e9}
-    for units in (64, 256):
-        jobs = [_job(i, units, "relu", 40) for i in range(200)]
-        _train(jobs)
-        seconds = min(_train(jobs) for _ in range(3))
-        # Forward and the kernel's gradient for the first layer, and the input's gradient too for the second.
-        per_row = 2 * 2 * 30 * units + 3 * 2 * units
-        found[f"{units} units"] = 200 * 40 * 455 * per_row / seconds / 1e9
-    return found
+    return found | {f"{units} units": useful_rate(units, 200, 40) for units in (64, 256)}
+
+
+def useful_rate(units: int, members: int, epochs: int) -> float:
+    """GFLOP/s of useful arithmetic, in programs that are compiled: the best of three."""
+    jobs = [dense_job(i, units, "relu", epochs) for i in range(members)]
+    _train(jobs)
+    seconds = min(_train(jobs) for _ in range(3))
+    # Forward and the kernel's gradient for the first layer, and the input's gradient too for the second.
+    return members * epochs * 455 * (2 * 2 * 30 * units + 3 * 2 * units) / seconds / 1e9
 
 
 def growth() -> dict[int, float]:
     """Seconds for 100, 1,000 and 10,000 members of one width, compiled before."""
-    _train([_job(i, 64, "relu", 10) for i in range(100)])
-    return {n: _train([_job(i, 64, "relu", 10) for i in range(n)]) for n in (100, 1000, 10_000)}
+    _train([dense_job(i, 64, "relu", 10) for i in range(100)])
+    return {n: _train([dense_job(i, 64, "relu", 10) for i in range(n)]) for n in (100, 1000, 10_000)}
 
 
 def memory_mib() -> float:
@@ -129,14 +133,15 @@ def memory_mib() -> float:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     rng = np.random.default_rng(0)
     widths = rng.integers(8, 257, 10_000).tolist()
-    _train([_job(i, w, MORE_ACTIVATIONS[i % 8], 10) for i, w in enumerate(widths)])
+    _train([dense_job(i, w, MORE_ACTIVATIONS[i % 8], 10) for i, w in enumerate(widths)])
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
 
 def probes() -> float:
     """Time with probes over time without, both compiled before; the median of 5."""
     jobs = [
-        _job(i, units, a, 20) for i, (units, a) in enumerate((u, a) for u in (64, 256) for a in MORE_ACTIVATIONS * 4)
+        dense_job(i, units, a, 20)
+        for i, (units, a) in enumerate((u, a) for u in (64, 256) for a in MORE_ACTIVATIONS * 4)
     ]
     ratios = []
     for wanted in (True, False):

@@ -209,7 +209,7 @@ def digits_500_peer() -> Cost:
     return fit_loop(*digits(), networks, epochs=10)
 
 
-def mixed(strategy: str, trials: int) -> Cost:
+def mixed(strategy: str, trials: int, epochs: int = 20) -> Cost:
     """Over eight hyperparameters at once, by five folds."""
     return tune(
         *breast_cancer(),
@@ -221,17 +221,17 @@ def mixed(strategy: str, trials: int) -> Cost:
         dropouts=[0.0, 0.2, 0.5],
         weight_decays=[0.0, 1e-4, 1e-3],
         batch_sizes=[16, 32, 64],
-        epochs=20,
+        epochs=epochs,
         folds=5,
         strategy=strategy,
         trials=trials,
     )
 
 
-def mixed_peer() -> Cost:
+def mixed_networks(n: int) -> list[Network]:
     """Some networks of that space at random."""
     rng = np.random.default_rng(0)
-    networks = [
+    return [
         Network(
             units=(int(rng.choice(range(16, 257, 16))),) * int(rng.integers(1, 4)),
             activation=str(rng.choice(ACTIVATIONS)),
@@ -241,9 +241,12 @@ def mixed_peer() -> Cost:
             weight_decay=float(rng.choice([0.0, 1e-4, 1e-3])),
             batch_size=int(rng.choice([16, 32, 64])),
         )
-        for _ in range(MIXED_PEERS)
+        for _ in range(n)
     ]
-    return fit_loop(*breast_cancer(), networks, epochs=20)
+
+
+def mixed_peer() -> Cost:
+    return fit_loop(*breast_cancer(), mixed_networks(MIXED_PEERS), epochs=20)
 
 
 OPTIMIZERS = {"adam": "Adam", "rmsprop": "RMSprop", "sgd": "SGD"}
