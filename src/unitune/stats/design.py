@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,12 @@ class Column:
     name: str
     numeric: bool
     x: Array
+
+    @cached_property
+    def distinct(self) -> tuple[Array, Array]:
+        """The distinct values of `x`, and which of them each configuration has."""
+        values, places = np.unique(self.x, return_inverse=True)
+        return values, places.reshape(-1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -131,8 +138,7 @@ def similarities(first: Design, second: Design, weights: Array, lengths: Array) 
     total = np.full((len(first), len(second)), 1.0 / float(np.prod(1 + weights)))
     for a, b, weight, length in zip(first.columns, second.columns, weights, lengths, strict=True):
         # Kernels are computed between distinct values: a grid has few.
-        left, at_left = _distinct(a.x)
-        right, at_right = _distinct(b.x)
+        (left, at_left), (right, at_right) = a.distinct, b.distinct
         off_left, off_right = np.isnan(left), np.isnan(right)
         gap = left[:, None] - right[None, :]
         alike = np.exp(-0.5 * (gap / length) ** 2) if a.numeric else (gap == 0).astype(np.float64)
@@ -140,8 +146,3 @@ def similarities(first: Design, second: Design, weights: Array, lengths: Array) 
         factor = 1 + weight * alike
         total *= factor[at_left][:, at_right]
     return total
-
-
-def _distinct(x: Array) -> tuple[Array, Array]:
-    values, places = np.unique(x, return_inverse=True)
-    return values, places.reshape(-1)

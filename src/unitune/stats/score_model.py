@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from unitune.records import Array, Direction
 from unitune.stats.additive import Additive, additive
@@ -125,7 +126,9 @@ def model_scores(
         noise_sd=noise.sd,
     )
     n_each = -(-n_draws // SETTINGS)
-    settings, draws = _draw(design, observed, n_each, rng)
+    # Its matrices are small: further threads of BLAS wait for each other, which took three times as long.
+    with threadpool_limits(limits=1, user_api="blas"):
+        settings, draws = _draw(design, observed, n_each, rng)
     level, relative = _level(fit, fold, rows, weight, n_each * SETTINGS, rng)
     level = level + np.sqrt(least) * rng.standard_normal(len(level))
     level = level * float(np.median(slope[good])) + middle
