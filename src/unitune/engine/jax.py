@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from unitune.engine.lift.base import Tensor
+from unitune.models.shape_rules import Shape
 
 
 class JaxBackend:
@@ -63,6 +64,15 @@ class JaxBackend:
 
         chosen.defvjp(forward, backward)
         return chosen(choice, x)
+
+    def only_if(self, wanted: Tensor, function: Callable[[], Tensor], shape: Shape, dtype: str) -> Tensor:
+        """What the function gives, or zeros; numbers are of JAX's default type, whatever the program's."""
+        import jax
+        import jax.numpy as jnp
+
+        # Of two branches that are elementwise XLA makes one kernel that computes both, so there are three.
+        none = partial(jnp.zeros, shape, jax.eval_shape(function).dtype)
+        return jax.lax.switch(wanted.astype(jnp.int32), [none, function, none])
 
     def keep(self, uniform: Tensor, rate: Tensor) -> Tensor:
         """Which of JAX's uniform numbers keep an input at this dropout rate."""

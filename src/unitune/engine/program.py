@@ -8,11 +8,11 @@ pass over all rows at the weights that were kept.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from unitune.engine.callbacks import early_stopping, kept_at_the_end, reduce_on_plateau
+from unitune.engine.draws import Draws
 from unitune.engine.lift.activation import keeps_zero
 from unitune.engine.lift.base import Context, ProgramNode, Tensor, lift_of
 from unitune.engine.lift.dense import is_table_by_row
@@ -29,7 +29,6 @@ from unitune.engine.probes import (
 from unitune.engine.program_key import Backend, ProgramKey, State
 from unitune.engine.scores import Scores
 from unitune.engine.stretch import SKIP
-from unitune.models.shape_rules import Shape
 
 
 class Program:
@@ -106,32 +105,16 @@ class Program:
         return slice(first, first + len(node.weights))
 
     def _context(self, hyper: State, *, training: bool, row_mask: Tensor, n_rows: Tensor, step: Tensor) -> Context:
-        from keras import ops
-
-        numbers = hyper["numbers"]
-
-        def draw(distribution: str, node: ProgramNode, shape: Shape, *, along_width: bool = True) -> Tensor:
-            width, units = hyper["widths"][node.index], hyper["units"].get(node.index)
-            if not along_width:
-                width, units = ops.full_like(width, shape[-1]), None
-            seeds, rows = hyper["seeds"][node.index], int(row_mask.shape[0])
-            generate = self.backend.uniform if distribution == "uniform" else self.backend.normal
-            drawn = generate(seeds, step, rows * math.prod(shape[:-1]), width, shape[-1], self.key.dtype, units)
-            return drawn if len(shape) == 1 else ops.reshape(drawn, (drawn.shape[0], rows, *shape))
-
-        def keep(node: ProgramNode, shape: Shape, *, along_width: bool = True) -> Tensor:
-            uniform = draw("uniform", node, shape, along_width=along_width)
-            return self.backend.keep(uniform, shaped(numbers[node.index, "rate"], uniform))
-
+        draws = Draws(key=self.key, backend=self.backend, hyper=hyper, rows=int(row_mask.shape[0]), step=step)
         return Context(
             training=training,
             row_mask=row_mask,
             n_rows=n_rows,
             unit_mask=hyper["unit_mask"],
             true_width=hyper["true_width"],
-            numbers=numbers,
-            keep=keep,
-            draw=draw,
+            numbers=hyper["numbers"],
+            keep=draws.keep,
+            draw=draws.draw,
             choice=hyper["choice"],
             switch=self.backend.switch,
             scan=self.backend.scan,

@@ -46,6 +46,13 @@ class Backend(Protocol):
         """Applies the chosen function, and only it, with its gradient."""
         ...
 
+    def only_if(self, wanted: Tensor, function: Callable[[], Tensor], shape: Shape, dtype: str) -> Tensor:
+        """What the function gives, in a branch that runs only if it is wanted; otherwise zeros of that shape and type.
+
+        Nothing has a gradient.
+        """
+        ...
+
     def uniform(
         self,
         seeds: Tensor,

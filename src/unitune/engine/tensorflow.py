@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from unitune.engine.lift.base import Tensor
+from unitune.models.shape_rules import Shape
 
 _NUMBERS = threading.local()
 _TRACED: dict[int, Iterator[int]] = {}
@@ -86,6 +87,14 @@ class TensorFlowBackend:
             return tf.switch_case(choice, [partial(function, x) for function in functions]), gradient
 
         return chosen(x)
+
+    def only_if(self, wanted: Tensor, function: Callable[[], Tensor], shape: Shape, dtype: str) -> Tensor:
+        """What the function gives, or zeros."""
+        import tensorflow as tf
+
+        # Of two branches that are elementwise XLA makes one kernel that computes both, so there are three.
+        none = partial(tf.zeros, shape, dtype)
+        return tf.switch_case(tf.cast(wanted, tf.int32), [none, function, none])
 
     def keep(self, uniform: Tensor, rate: Tensor) -> Tensor:
         """Which of TensorFlow's uniform numbers keep an input at this dropout rate."""
