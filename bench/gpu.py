@@ -208,7 +208,7 @@ def main() -> None:
     os.environ["KERAS_BACKEND"], os.environ["UNITUNE_CACHE"] = "jax", "off"
     parser = argparse.ArgumentParser(prog="python -m bench.gpu", description=__doc__)
     parser.add_argument("--small", action="store_true", help="little of everything, to try the script on a CPU")
-    parser.add_argument("--rows", help="numbers of the rows with commas, in another order; 0 is the first; none: all")
+    parser.add_argument("--rows", help="only these, in this order: numbers with commas, from 0; empty for none")
     parser.add_argument("--seconds", type=float, default=270, help="nothing begins after so many")
     options = parser.parse_args()
     started = time.perf_counter()
@@ -229,7 +229,7 @@ def main() -> None:
             print(f"{every[number].name}: left out, the time is over", flush=True)
             continue
         measure(every[number], rate, 0.0 if small else 15.0)
-    if time.perf_counter() - started < options.seconds:
+    if options.rows is None and time.perf_counter() - started < options.seconds:
         arithmetic(rate, *((4, 1) if small else (2000, 40)))
     print(f"{time.perf_counter() - started:.0f} s in all", flush=True)
     if not equal:
