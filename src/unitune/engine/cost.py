@@ -12,24 +12,23 @@ import numpy as np
 from unitune.engine.lift.base import Node
 
 # Core seconds of compiling, as measured: a program of one hidden layer, of which each node has a part; a node, by its
-# kind; what probes add to it; each further function of an activation (a quarter of that where there is one layer, more
-# among several optimizers and dropout); each further optimizer.
-COMPILE_S = 0.9
-COMPILE_NODE_S = 0.07
-COMPILE_PROBES_S = 0.11
+# kind; what probes add to it; each further function of an activation; each further optimizer.
+COMPILE_S = 1.5
+COMPILE_NODE_S = 0.08
+COMPILE_PROBES_S = 0.08
 COMPILE_FUNCTION_S = 0.2
-COMPILE_RANDOM_S = 0.2
-COMPILE_OPTIMIZER_S = 0.35
+COMPILE_RANDOM_S = 0.5
+COMPILE_OPTIMIZER_S = 0.3
 _COMPILE_KIND_S = {
-    "BatchNormalization": 0.15,
-    "LayerNormalization": 0.2,
-    "GroupNormalization": 0.25,
-    "Conv2D": 0.35,
-    "Conv2DTranspose": 0.55,
-    "DepthwiseConv2D": 0.55,
-    "SeparableConv2D": 0.9,
-    "MaxPooling2D": 0.13,
-    "LSTM": 1.05,
+    "BatchNormalization": 0.4,
+    "LayerNormalization": 0.4,
+    "GroupNormalization": 0.5,
+    "Conv2D": 0.65,
+    "Conv2DTranspose": 1.0,
+    "DepthwiseConv2D": 1.0,
+    "SeparableConv2D": 1.6,
+    "MaxPooling2D": 0.3,
+    "LSTM": 1.1,
 }
 
 
@@ -56,7 +55,7 @@ class FitCost:
 
 FIT = {
     "tensorflow": FitCost(model_s=0.4, node_s=0.06, epoch_s=0.045, step_s=0.002),
-    "jax": FitCost(model_s=0.6, node_s=0.07, epoch_s=0.01, step_s=0.0007, compile=1.3, probe=1.0),
+    "jax": FitCost(model_s=0.6, node_s=0.07, epoch_s=0.01, step_s=0.0007, compile=0.75, probe=1.0),
 }
 _SLOW_TO_TRACE = frozenset({"LSTM", "BatchNormalization"})
 # The calls of a step's kernels, whatever the size of the tile.
@@ -86,7 +85,7 @@ def compile_cost(
     Example:
         >>> dense = Node(kind="Dense", shape=(8,)), Node(kind="Activation", shape=(8,))
         >>> compile_cost(2 * dense, 1)
-        0.9
+        1.5
     """
     own = sum(_COMPILE_KIND_S.get(n.kind, COMPILE_RANDOM_S if n.random else COMPILE_NODE_S) for n in nodes)
     own += COMPILE_PROBES_S * len(nodes) * probes + COMPILE_OPTIMIZER_S * (n_optimizers - 1)

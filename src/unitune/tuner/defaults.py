@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from unitune.data.folds import Fold
-from unitune.engine.cost import step_cost
+from unitune.engine.cost import COMPILE_S, step_cost
 from unitune.engine.plan import PATIENCES
 from unitune.models.dense import DEFAULT_ACTIVATIONS, DEFAULT_UNITS
 
@@ -53,9 +53,6 @@ TRIALS = (12, 36)
 
 PROGRAMS = 3
 """Of each depth, as measured: widths and lengths that differ much do not share one."""
-
-PROGRAM_S = 3.0
-"""Core seconds of compiling one."""
 
 FLOP_PER_S = 45e9
 """Of a core in the products of small networks, padded ones among them."""
@@ -181,7 +178,7 @@ def cost_of_defaults(learning: Learning, *, n_features: int, n_outputs: int, n_m
     step_s = step_cost(4) + learning.batch_size * products / FLOP_PER_S + 2e-9 * learning.batch_size * width * depth
     epochs = min(learning.epochs, PATIENCES * learning.patience)
     trial_s = n_members * epochs * learning.steps * step_s
-    compile_s = PROGRAM_S * PROGRAMS * len(LAYERS)
+    compile_s = 2 * COMPILE_S * PROGRAMS * len(LAYERS)
     fewest, most = TRIALS
     trials = int(np.clip((CORE_S - compile_s) / trial_s, fewest, most))
     return Cost(trials=trials, core_s=compile_s + trials * trial_s)
