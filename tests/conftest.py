@@ -24,13 +24,14 @@ os.environ.setdefault("MPLBACKEND", "agg")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-# The test processes share the programs that they compile, and leave the user's alone.
-os.environ.setdefault("UNITUNE_CACHE", str(Path(__file__).parents[1] / ".unitune_cache"))
-
 # Most of a test is compiling, a third of that XLA's optimizing, which changes no result. The parity suite in float64 on
 # TensorFlow has it, and all of `make test-all`. XLA reads this once, before its first compilation.
-if os.environ.get("UNITUNE_FIT") != "whole":
+OPTIMIZED = os.environ.get("UNITUNE_FIT") == "whole"
+if not OPTIMIZED:
     os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# The test processes share the programs that they compile, and leave the user's alone.
+CACHE = Path(__file__).parents[1] / ".unitune_cache" / ("optimized" if OPTIMIZED else "as-written")
+os.environ.setdefault("UNITUNE_CACHE", str(CACHE))
 
 PRICE = importlib.import_module("unitune.engine.plan").price
 # Beyond so many steps a `fit` that is compiled is done sooner.

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from unitune.models.program_cache import cache_folder
+
 HERE = Path(__file__).parent
 if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
@@ -52,7 +54,8 @@ def _work(backend: str, dtype: str, file: Path, extent: str, names: str) -> Resu
     optimized = (backend, dtype) == ("tensorflow", "float64")
     if optimized and "optimization_level" in environment.get("XLA_FLAGS", ""):  # as users have them, and kept apart
         del environment["XLA_FLAGS"]
-        environment["UNITUNE_CACHE"] += "/optimized"
+        kept = cache_folder()
+        environment["UNITUNE_CACHE"] = str(kept / "optimized") if kept else "off"
     run = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert run.returncode == 0, f"the worker for {backend} in {dtype} failed:\n{run.stderr[-4000:]}"
     return pickle.loads(file.read_bytes())  # type: ignore[no-any-return]
