@@ -46,15 +46,16 @@ def planned(case, trials=2):
                 break
             begun = population._prepare(trial, rows, keep=False)
             if begun is not None:
-                reasons.append(_engine(population, begun, rows))
+                reasons.append(_engine(begun, rows))
                 begun.abandon()
     return max(reasons, key=lambda found: ("fused", "vmapped", "solo", "failed").index(found[0]))
 
 
-def _engine(population, begun, rows):
+def _engine(begun, rows):
     from unitune.engine.fused import read_jobs
+    from unitune.keras_tuner.engine.trial_reader import job_of
 
-    _, _, refused = read_jobs([population._job(run) for run in begun.runs if run.call is not None], rows.splits)
+    _, _, refused = read_jobs([job_of(run) for run in begun.runs if run.call is not None], rows.splits)
     return ["vmapped", refused[0][1]] if refused else ["fused", ""]
 
 
