@@ -39,9 +39,7 @@ def cheaply(backend: str, *, always: bool = False, most_steps: float = math.inf)
     def eager(original: Any) -> Any:
         @functools.wraps(original)
         def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-            # A graph rounds half precision otherwise.
-            half = any(layer.compute_dtype in ("float16", "bfloat16") for layer in self._flatten_layers())
-            if self.run_eagerly or half or _steps(original, self, *args, **kwargs) > most_steps:
+            if self.run_eagerly or _differs(self) or _steps(original, self, *args, **kwargs) > most_steps:
                 return original(self, *args, **kwargs)
             self.run_eagerly = _NOW.eager = True
             try:
@@ -65,6 +63,13 @@ def cheaply(backend: str, *, always: bool = False, most_steps: float = math.inf)
         keras.Model.fit = plainly
     else:
         keras.Model.fit, keras.Model.evaluate = eager(original), eager(keras.Model.evaluate)
+
+
+def _differs(model: Any) -> bool:
+    """Whether a graph differs from single steps: it rounds half precision otherwise, and of several outputs it counts
+    the rows of a last batch in its own way."""
+    half = any(layer.compute_dtype in ("float16", "bfloat16") for layer in model._flatten_layers())
+    return half or len(getattr(model, "outputs", None) or ()) > 1
 
 
 def _steps(fit: Any, *args: Any, **kwargs: Any) -> float:
