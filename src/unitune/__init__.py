@@ -17,6 +17,7 @@ from unitune.errors import (
 )
 
 if TYPE_CHECKING:
+    from unitune.adoption.hypermodel import HyperModel
     from unitune.engine.lift import register_lift
     from unitune.execution.ray import Ray
     from unitune.keras_tuner import BayesianOptimization, GridSearch, Hyperband, Objective, RandomSearch
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from unitune.space import Choice, Fixed, Float, Int
     from unitune.space.hyperparameters import HyperParameters
     from unitune.tuner import compare, resume, tune, verify
-    from unitune.tuner.hypermodel import HyperModel
 
 __all__ = [
     "BayesianOptimization",
@@ -66,7 +66,7 @@ _HOMES = {
     "Objective": "unitune.keras_tuner",
     "Hyperband": "unitune.keras_tuner",
     "HyperParameters": "unitune.space.hyperparameters",
-    "HyperModel": "unitune.tuner.hypermodel",
+    "HyperModel": "unitune.adoption.hypermodel",
     "GridSearch": "unitune.keras_tuner",
     "BayesianOptimization": "unitune.keras_tuner",
     "Choice": "unitune.space",

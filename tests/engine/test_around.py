@@ -7,7 +7,7 @@ from unitune.engine.device import Device
 from unitune.engine.paused import Again
 from unitune.errors import OptionError
 from unitune.models.blueprint import Blueprint
-from unitune.tuner.outputs import Failures
+from unitune.tuner.failures import Failures
 from unitune.tuner.stages import Among
 
 

@@ -164,23 +164,24 @@ def test_a_checkpoint_of_the_best_epoch_is_the_file_that_fit_writes(kind, build,
 def test_other_checkpoints_are_left_to_keras(settings, said):
     import keras
 
+    from unitune.adoption.callbacks import read_callbacks
+    from unitune.adoption.logged import Logged
     from unitune.engine.lift.base import Unfusable
-    from unitune.keras_tuner.engine.callbacks import Logged, read_callbacks
     from unitune.models.blueprint import OptimizerSpec, Training
 
     made = keras.callbacks.ModelCheckpoint(**{"filepath": "m.keras", **settings})
     training = Training(optimizer=OptimizerSpec(class_name="SGD", learning_rate=0.1), loss="mse")
     logged = {"accuracy": Logged(engine_name="accuracy", more_is_better=True)}
     with pytest.raises(Unfusable, match=said):
-        read_callbacks([made], training, 4, validates=True, logged=logged, kept=("val_loss", False))
+        read_callbacks([made], training, 4, replays=True, logged=logged, kept=("val_loss", False))
 
 
 @pytest.mark.parametrize("name", ["BackupAndRestore", "LambdaCallback"])
 def test_what_needs_the_model_while_it_trains_is_left_to_keras(name, build, rows, tmp_path):
     import keras
 
+    from unitune.adoption.callbacks import read_callbacks
     from unitune.engine.lift.base import Unfusable
-    from unitune.keras_tuner.engine.callbacks import read_callbacks
     from unitune.models.blueprint import OptimizerSpec, Training
 
     made = {
@@ -189,14 +190,14 @@ def test_what_needs_the_model_while_it_trains_is_left_to_keras(name, build, rows
     }[name]()
     training = Training(optimizer=OptimizerSpec(class_name="SGD", learning_rate=0.1), loss="mse")
     with pytest.raises(Unfusable, match=name):
-        read_callbacks([made], training, 4, validates=True)
+        read_callbacks([made], training, 4, replays=True)
 
 
 def test_callbacks_that_are_not_keras_or_do_not_go_together_are_left_to_keras():
     import keras
 
+    from unitune.adoption.callbacks import read_callbacks
     from unitune.engine.lift.base import Unfusable
-    from unitune.keras_tuner.engine.callbacks import read_callbacks
     from unitune.models.blueprint import OptimizerSpec, Training
 
     class EarlyStopping(keras.callbacks.EarlyStopping):
@@ -221,13 +222,13 @@ def test_callbacks_that_are_not_keras_or_do_not_go_together_are_left_to_keras():
         ([plateau(), scheduler(lambda epoch: 0.1)], "beside a schedule"),
     ):
         with pytest.raises(Unfusable, match=said):
-            read_callbacks(callbacks, training, 4, validates=True)
+            read_callbacks(callbacks, training, 4, replays=True)
 
 
 def test_a_callback_that_was_used_before_is_read_again():
     import keras
 
-    from unitune.tuner.keras_callbacks import check_callback
+    from unitune.adoption.callbacks import check_callback
 
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")

@@ -141,16 +141,16 @@ def test_early_stopping_and_the_best_epoch_go_by_them(rows, tmp_path):
 def test_others_are_left_to_keras_with_the_reason(given, said):
     import keras
 
+    from unitune.adoption.fit_call import _with_metrics
     from unitune.engine.lift.base import Unfusable
     from unitune.engine.metrics import metric_name
-    from unitune.keras_tuner.engine.fit_call import _logged_metrics
     from unitune.models.adopt import adopt
 
     model = build("binary", given)(keras_tuner.HyperParameters())
     assert isinstance(model, keras.Model)
 
     def read():
-        training, _ = _logged_metrics(model, adopt(model)[1], (False,), (False,))
+        training = _with_metrics(model, adopt(model)[1], (False,), (False,))
         return [metric_name(metric) for metric in training.metrics]
 
     with pytest.raises(Unfusable, match=said):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import unitune.keras_tuner as keras_tuner
+from unitune.adoption.fit_call import read_fit
+from unitune.adoption.fit_rows import Rows
 from unitune.engine.lift.base import Unfusable
-from unitune.keras_tuner.engine.fit_call import read_fit
-from unitune.keras_tuner.engine.fit_rows import Rows
 from unitune.models import backend
 
 RNG = np.random.default_rng(0)
@@ -85,9 +85,8 @@ def test_folds_and_targets_by_name(tmp_path, objective):
 
 def read(*args, **fit):
     rows = Rows()
-    objective = keras_tuner.Objective("loss", "min")
     model = build_model(keras_tuner.HyperParameters())
-    return read_fit(model, args, fit, rows=rows, objective=objective, assigned=set()), rows
+    return read_fit(model, args, fit, rows=rows, best_by=("loss", False), assigned=set()), rows
 
 
 def test_batches_of_several_targets_are_read_into_memory():

@@ -3,13 +3,13 @@
 Names, signatures and meaning are those of KerasTuner 1.4; trials that the fused engine can train are trained together.
 """
 
+from unitune.adoption.hypermodel import HyperModel
 from unitune.keras_tuner import applications, engine, errors, oracles, protos, tuners
 from unitune.keras_tuner.engine.objective import Objective
 from unitune.keras_tuner.engine.oracle import Oracle, synchronized
 from unitune.keras_tuner.engine.tuner import Tuner
 from unitune.keras_tuner.tuners import BayesianOptimization, GridSearch, Hyperband, RandomSearch, SklearnTuner
 from unitune.space.hyperparameters import HyperParameter, HyperParameters
-from unitune.tuner.hypermodel import HyperModel
 
 __version__ = "1.4.8"
 """The version of KerasTuner whose names these are."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from unitune.adoption.hypermodel import HyperModel
 from unitune.errors import OptionError
 from unitune.models import backend
 from unitune.space.hyperparameters import HyperParameters
-from unitune.tuner.hypermodel import HyperModel
 
 EPSILON = 1.001e-5
 GROUPS = 32

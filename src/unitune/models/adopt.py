@@ -67,15 +67,19 @@ def adopt(
     return blueprint, training_of(model), values
 
 
-def check_compiled(model: Any) -> None:
-    """Refuses what is no compiled Keras model.
+def check_compiled(model: Any, *, returned: bool = False) -> None:
+    """Refuses what is no compiled Keras model; `returned` says that a function of the user's gave it.
 
     Raises:
         OptionError: It is none, or has no optimizer or no loss.
     """
     keras = backend.ensure()
     if not isinstance(model, keras.Model):
-        raise OptionError("a model must be a `keras.Model`", f"got a {type(model).__name__}")
+        raise OptionError(
+            "the function must return a compiled `keras.Model`" if returned else "a model must be a `keras.Model`",
+            f"got {model!r}, a {type(model).__name__}",
+            "Write `return model` at its end." if returned else "",
+        )
     if not getattr(model, "compiled", False) or model.optimizer is None or model.loss is None:
         raise OptionError(
             "a model must be compiled with an optimizer and a loss",

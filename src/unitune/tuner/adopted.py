@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import partial
-from typing import Any
 
-from unitune.data.load import dataset as read_dataset
+from unitune.adoption.outputs import check_one_output, read_rows, why_not
 from unitune.engine.choose import check_engine
-from unitune.errors import OptionError
 from unitune.models import backend
-from unitune.models.adopt import adopt, check_compiled, input_keys, predicts_logits
+from unitune.models.adopt import adopt, check_compiled, predicts_logits
 from unitune.models.blueprint import EarlyStopping
 from unitune.models.description import describe, fingerprint
 from unitune.models.source import LiveModel
@@ -23,8 +19,8 @@ from unitune.search import Grid
 from unitune.space import Choice, Hyperparameter, Space
 from unitune.tuner.described import describe_call, recorded_call
 from unitune.tuner.executors import check_executor, engine_on
+from unitune.tuner.failures import Failures
 from unitune.tuner.loop import Network
-from unitune.tuner.outputs import Failures, outputs_of, why_not
 from unitune.tuner.pose import Posed, in_memory, pose, row_options
 from unitune.tuner.run import checked_folder, run
 
@@ -73,15 +69,7 @@ def compare(options: CompareOptions) -> Result:
     call = {key: value for key, value in options.changed().items() if key not in ("models", "x", "y")}
     settings = {name: getattr(options, name) for name in TRAINING if getattr(options, name) is not None}
     options = in_memory(options)
-    data = read_dataset(
-        options.x,
-        options.y,
-        normalize=options.normalize,
-        inputs=inputs_of(models),
-        outputs=partial(outputs_of, models.values()),
-        takes_text=takes_text(models.values()),
-        **row_options(options),
-    )
+    data = read_rows(models, options.x, options.y, normalize=options.normalize, **row_options(options))
     problem, tests, notes = pose(data, options, as_given=True)
     networks, failures = {}, Failures()
     for key, model in models.items():
@@ -130,51 +118,3 @@ def compare(options: CompareOptions) -> Result:
                 "weights": {key: fingerprint(one.initial_weights or ()) for key, one in networks.items()},
             },
         )
-
-
-def check_one_output(models: Mapping[str, Any]) -> None:
-    """Refuses models with several outputs, for which there is no task and no score yet.
-
-    Raises:
-        OptionError: One has.
-    """
-    for model in models.values():
-        outputs = getattr(model, "outputs", None) or ()
-        if len(outputs) > 1:
-            raise OptionError(
-                "a model must have one output here",
-                f"`{model.name}` has {len(outputs)}",
-                "Search models with several outputs with `unitune.keras_tuner`: its tuners train them together, too.",
-            )
-
-
-def takes_text(models: Iterable[Any]) -> bool:
-    """Whether some model reads text itself: an input of strings, or a first layer that looks strings up."""
-    keras = backend.ensure()
-    readers = (keras.layers.TextVectorization, keras.layers.StringLookup)
-    for model in models:
-        first = next(iter(getattr(model, "layers", ())), None)
-        if isinstance(first, readers) or any(one.dtype == "string" for one in getattr(model, "inputs", None) or ()):
-            return True
-    return False
-
-
-def inputs_of(models: Mapping[str, Any]) -> tuple[str, ...]:
-    """The keys of the inputs, where the models have several; else none.
-
-    Raises:
-        OptionError: Not all models have the same inputs.
-    """
-    keys = {model.name: input_keys(model) for model in models.values()}
-    several = {name: own for name, own in keys.items() if len(own) > 1}
-    if not several:
-        return ()
-    name, first = next(iter(several.items()))
-    for other, own in keys.items():
-        if own != first:
-            raise OptionError(
-                "all models must have the same inputs",
-                f"`{name}` has {', '.join(first)}, and `{other}` has {', '.join(own) or 'one'}",
-                "Give inputs the same names and order: `keras.Input(shape, name=...)`.",
-            )
-    return first

@@ -7,45 +7,40 @@ of others each of them exists. What it finds is a space like any other, so that 
 from __future__ import annotations
 
 import contextlib
-import inspect
 import logging
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from unitune.adoption.fit_arguments import as_fitted, fit_arguments
+from unitune.adoption.hypermodel import HyperModel, as_hypermodel, overrides_fit
+from unitune.adoption.light_build import LightVariables, light_variables, watched_weights
+from unitune.adoption.logged import logged_of
+from unitune.adoption.network import read_network
+from unitune.adoption.outputs import why_not
 from unitune.data.arrays import Split, n_rows
-from unitune.data.dataset import Dataset
-from unitune.data.load import dataset as read_dataset
 from unitune.engine.contract import Engine
+from unitune.engine.lift.base import Unfusable
 from unitune.errors import OptionError, SpaceError, users_traceback
-from unitune.models import backend
-from unitune.models.adopt import predicts_logits, training_of
+from unitune.models.adopt import check_compiled, predicts_logits, training_of
 from unitune.models.blueprint import Blueprint, EarlyStopping, OptimizerSpec, Training
 from unitune.models.description import describe
 from unitune.models.source import BuiltModel
-from unitune.options import TuneOptions
 from unitune.space import Condition, Hyperparameter, Space
 from unitune.space.domains import same
 from unitune.space.hyperparameters import HyperParameters
 from unitune.space.parse import domain
-from unitune.tuner.adopted import check_one_output, inputs_of, takes_text
-from unitune.tuner.hypermodel import HyperModel, as_hypermodel, overrides_fit
-from unitune.tuner.keras_callbacks import OfFit, read_callbacks
-from unitune.tuner.light_build import LightVariables, light_variables, watched_weights
+from unitune.tuner.failures import Failures
 from unitune.tuner.loop import Network
-from unitune.tuner.outputs import Failures, outputs_of, why_not
 from unitune.tuner.problem import Problem
-from unitune.tuner.reading import read_network
 
 logger = logging.getLogger(__name__)
 
 RANDOM_BUILDS = 12
 VALUES_TRIED = 32
-FIT_ARGUMENTS = ("batch_size", "epochs", "shuffle", "callbacks", "verbose")
 
 
 class Function:
@@ -93,12 +88,12 @@ class Function:
     def _build(self, hp: HyperParameters) -> Any:
         """Builds a model, and notes what was asked for."""
         model = self.hypermodel.build(hp)
-        check_model(model)
+        check_compiled(model, returned=True)
         if overrides_fit(self.hypermodel):
             x, y = self._rows
             found = fit_arguments(self.hypermodel, hp, model, x, y, validation=(x, y))
-            with contextlib.suppress(OfFit):
-                _as_fitted(found, training_of(model))
+            with contextlib.suppress(Unfusable):
+                as_fitted(found, training_of(model), logged=logged_of(model))
         known = self._known
         known.merge([one for one in hp.space if not known._exists(one.name, one.conditions)])
         names = frozenset(one.name for one in hp._asked if hp.is_active(one))
@@ -215,7 +210,7 @@ class Function:
         hp = self._hyperparameters(configuration)
         with watched_weights() as assigned:
             model = self.hypermodel.build(hp)
-            check_model(model)
+            check_compiled(model, returned=True)
         blueprint, training, weights = read_network(model, problem.input_shape, assigned, light=light)
         split = problem.splits[0]
         training = replace(
@@ -230,9 +225,9 @@ class Function:
             try:
                 size = found.get("batch_size") or training.batch_size
                 steps = {-(-n_rows(one.x_train) // size) for one in problem.splits}
-                training = _as_fitted(found, training, steps.pop() if len(steps) == 1 else None)
-            except OfFit as told:
-                training = _as_fitted({**found, "callbacks": ()}, training)
+                training = as_fitted(found, training, steps.pop() if len(steps) == 1 else None, logged_of(model))
+            except Unfusable as told:
+                training = as_fitted({**found, "callbacks": ()}, training)
                 callbacks = partial(self._callbacks, dict(configuration), split, training.epochs)
                 blueprint = replace(blueprint, solo_reason=blueprint.solo_reason or str(told))
         source = BuiltModel(partial(self._model, dict(configuration)), problem.input_shape, callbacks)
@@ -266,162 +261,3 @@ class Function:
         """New callbacks, as `HyperModel.fit` gives them to this model."""
         found = self._fit_arguments(self._hyperparameters(configuration), split, epochs, model)
         return list(found.get("callbacks") or ())
-
-
-class _Called(BaseException):
-    """Ends a user's `fit` at its call of `model.fit`. Not an `Exception`, which the user's code may catch."""
-
-
-def fit_arguments(
-    hypermodel: HyperModel, hp: HyperParameters, model: Any, x: Any, y: Any, *, validation: Any, epochs: int = 10
-) -> dict[str, Any]:
-    """The arguments with which a `HyperModel` calls `model.fit`, whose rows must be those it was given.
-
-    Its `fit` is given `x` and `y`, and what it takes of `validation_data`, `callbacks`, `epochs` and `verbose`.
-
-    Raises:
-        OptionError: It does not call it, fails before, wants something else, or changes the rows.
-    """
-    found: dict[str, Any] = {}
-
-    def fit(*args: Any, **kwargs: Any) -> Any:
-        found.update(kwargs)
-        found.update(zip(("x", "y", "batch_size", "epochs", "verbose", "callbacks"), args, strict=False))
-        raise _Called
-
-    args, kwargs = _offered(hypermodel, hp, model, x, y, validation, epochs)
-    model.fit = fit
-    try:
-        _call(hypermodel.fit, args, kwargs)
-    except _Called:
-        pass
-    except Exception as error:
-        first = (str(error).strip().splitlines() or [""])[0]
-        raise OptionError(
-            "`HyperModel.fit` must come to its call of `model.fit`",
-            f"before it raised {type(error).__name__}: {first}",
-            "It is given `x`, `y`, `validation_data` and `callbacks`. `unitune.RandomSearch` gives it all that is "
-            "given to `search`.",
-        ) from error
-    finally:
-        model.__dict__.pop("fit", None)
-    if not found:
-        raise OptionError("`HyperModel.fit` must call `model.fit`", "it did not", "Use `unitune.RandomSearch` for it.")
-    held_out = found.pop("validation_data", None)
-    same = held_out is None or held_out is validation
-    if found.pop("x", None) is not x or found.pop("y", None) is not y or not same:
-        raise OptionError(
-            "`HyperModel.fit` must pass its rows on as they are, so that they can be split into folds",
-            "it changes them",
-            "Put what changes them into the model as a layer, or use `unitune.RandomSearch`.",
-        )
-    unknown = sorted(set(found) - set(FIT_ARGUMENTS))
-    if unknown:
-        raise OptionError("`HyperModel.fit` may decide on batch size, epochs and callbacks", f"got `{unknown[0]}`")
-    return found
-
-
-def _call(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """Calls a user's `fit`; what it gives to `model.fit` itself beside `**kwargs` is left out of these."""
-    while True:
-        try:
-            return function(*args, **kwargs)
-        except TypeError as error:
-            twice = re.search(r"multiple values for keyword argument '(\w+)'", str(error))
-            if twice is None or twice[1] not in kwargs:
-                raise
-            kwargs = {name: value for name, value in kwargs.items() if name != twice[1]}
-
-
-def _offered(
-    hypermodel: HyperModel, hp: HyperParameters, model: Any, x: Any, y: Any, validation: Any, epochs: int
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments of a user's `fit`, as far as it takes them.
-
-    Raises:
-        OptionError: It asks for something else.
-    """
-    signature = inspect.signature(hypermodel.fit)
-    names = {name for name, one in signature.parameters.items() if one.kind is not inspect.Parameter.POSITIONAL_ONLY}
-    more = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in signature.parameters.values())
-    # What goes on to `model.fit` with others must not be given twice: only what every search passes on.
-    extra = {"validation_data": validation, "callbacks": []}
-    extra = {name: value for name, value in extra.items() if more or name in names}
-    extra |= {name: value for name, value in {"epochs": epochs, "verbose": 0}.items() if name in names}
-    reason = ""
-    for args, rows in (((hp, model, x, y), {}), ((hp, model), {"x": x, "y": y})):
-        try:
-            signature.bind(*args, **rows, **extra)
-        except TypeError as error:
-            reason = reason or str(error)
-        else:
-            return args, {**rows, **extra}
-    raise OptionError(
-        "`HyperModel.fit` must take `(hp, model, x, y, ...)` here, and may take `validation_data`, `callbacks`, "
-        "`epochs` and `verbose`",
-        f"calling it so fails: {reason}",
-        "Give other arguments defaults, or use `unitune.RandomSearch`, which passes on what is given to `search`.",
-    )
-
-
-def _as_fitted(arguments: Mapping[str, Any], training: Training, steps: int | None = None) -> Training:
-    """A training with the arguments of `fit` in it; `steps` are those of an epoch, where they are known."""
-    settings = {
-        name: arguments[name] for name in ("batch_size", "epochs", "shuffle") if arguments.get(name) is not None
-    }
-    return read_callbacks(arguments.get("callbacks"), replace(training, **settings), steps)[0]
-
-
-def training_with(training: Training, callbacks: Any) -> Training:
-    """A training with callbacks of `fit` in it.
-
-    Raises:
-        OptionError: They are no list of Keras callbacks, or one is not `EarlyStopping` or `ReduceLROnPlateau` on what
-            is logged.
-    """
-    if callbacks is not None and not isinstance(callbacks, list | tuple):
-        raise OptionError("`callbacks` must be a list of Keras callbacks", f"got {callbacks!r}")
-    try:
-        return _as_fitted({"callbacks": callbacks}, training)
-    except OfFit as told:
-        raise OptionError(
-            "`callbacks` of `fit` may be `EarlyStopping` and `ReduceLROnPlateau` on what is logged",
-            str(told),
-            f"Logged are {', '.join(('loss', *training.metric_names))}, and those with `val_`.",
-        ) from None
-
-
-def check_model(model: Any) -> None:
-    """Refuses what is no compiled Keras model.
-
-    Raises:
-        OptionError: It is not.
-    """
-    keras = backend.ensure()
-    if not isinstance(model, keras.Model):
-        raise OptionError(
-            "the function must return a compiled `keras.Model`",
-            f"got {model!r}, a {type(model).__name__}",
-            "Write `return model` at its end.",
-        )
-    if not getattr(model, "compiled", False) or getattr(model, "optimizer", None) is None:
-        raise OptionError(
-            "the function must return a compiled model",
-            f"`{model.name}` is not compiled",
-            "Call `model.compile(optimizer=..., loss=..., metrics=[...])` first.",
-        )
-
-
-def read_rows(function: Function, options: TuneOptions, reading: Mapping[str, Any]) -> Dataset:
-    """The rows as the function's models take them."""
-    models = {"model": function.first}
-    check_one_output(models)
-    return read_dataset(
-        options.x,
-        options.y,
-        normalize=False if options.normalize == "auto" else options.normalize,
-        inputs=inputs_of(models),
-        outputs=partial(outputs_of, models.values()),
-        takes_text=takes_text(models.values()),
-        **reading,
-    )

@@ -8,6 +8,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from unitune.adoption.hypermodel import HyperModel
+from unitune.adoption.outputs import read_rows
 from unitune.data.dataset import Dataset
 from unitune.data.load import dataset as read_dataset
 from unitune.errors import OptionError
@@ -19,8 +21,7 @@ from unitune.models.scaling import learns_log
 from unitune.options import SPACE, TuneOptions
 from unitune.space import Space
 from unitune.tuner.defaults import cost_of_defaults, default_arguments
-from unitune.tuner.function import Function, read_rows
-from unitune.tuner.hypermodel import HyperModel
+from unitune.tuner.function import Function
 from unitune.tuner.loop import Network
 from unitune.tuner.pose import Posed, pose, row_options
 
@@ -75,7 +76,9 @@ def pose_by_function(function: Function, options: TuneOptions) -> Posed:
     Raises:
         InputError: An option or the data break a rule.
     """
-    return pose_rows(read_rows(function, options, row_options(options)), function.space, options, function)
+    normalize = False if options.normalize == "auto" else options.normalize
+    data = read_rows({"model": function.first}, options.x, options.y, normalize=normalize, **row_options(options))
+    return pose_rows(data, function.space, options, function)
 
 
 def pose_rows(data: Dataset, space: Space | None, options: TuneOptions, function: Function | None = None) -> Posed:

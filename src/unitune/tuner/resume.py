@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from unitune.adoption.hypermodel import HyperModel
 from unitune.errors import OptionError, RunFolderError
 from unitune.options import TuneOptions
 from unitune.report.progress import Listener
 from unitune.result import Result, load
 from unitune.store.folder import ADDRESS, STORE
 from unitune.tuner.dense import tune
-from unitune.tuner.hypermodel import HyperModel
 
 
 def resume(

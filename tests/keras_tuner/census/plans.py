@@ -28,7 +28,7 @@ def settings_of(case, folder):
 
 def planned(case, trials=2):
     """The engine that a case's trials would have, and why it is not a better one."""
-    from unitune.keras_tuner.engine.fit_rows import Rows
+    from unitune.adoption.fit_rows import Rows
     from unitune.keras_tuner.engine.population import Population, why_one_by_one
 
     with tempfile.TemporaryDirectory() as folder:

@@ -13,6 +13,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from unitune.adoption.fit_arguments import training_with
 from unitune.data.arrays import Split
 from unitune.data.dataset import Dataset
 from unitune.data.folds import Fold
@@ -33,7 +34,6 @@ from unitune.records import Array, Member
 from unitune.result import probabilities
 from unitune.space import Fixed
 from unitune.space.parse import domain
-from unitune.tuner.function import training_with
 from unitune.tuner.loop import Network
 from unitune.tuner.problem import unscaled
 

@@ -12,6 +12,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import ClassifierTags, RegressorTags
 from sklearn.utils.metaestimators import available_if
 
+from unitune.adoption.outputs import loss_name
 from unitune.data.dataset import Dataset
 from unitune.engine.solo import quiet_arrays
 from unitune.errors import DataError, OptionError, suggest
@@ -25,7 +26,6 @@ from unitune.models.blueprint import EarlyStopping
 from unitune.models.source import BuiltModel
 from unitune.records import Array
 from unitune.tuner.loop import Network
-from unitune.tuner.outputs import loss_name
 
 if TYPE_CHECKING:
     import keras

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unitune.adoption.hypermodel import as_hypermodel
 from unitune.errors import OptionError, SpaceError, users_traceback
 from unitune.keras_tuner import errors
 from unitune.keras_tuner.engine import tuner_utils
@@ -26,7 +27,6 @@ from unitune.space.hyperparameters import HyperParameters
 from unitune.space.hyperparameters.conditions import Parent
 from unitune.space.labels import label
 from unitune.store.run import setting_column
-from unitune.tuner.hypermodel import as_hypermodel
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from unitune.adoption.fit_call import FitCall
+from unitune.adoption.light_build import LightVariables
+from unitune.adoption.user_fit import UserFit, Waiting
 from unitune.keras_tuner.engine.executions import Execution
-from unitune.keras_tuner.engine.fit_call import FitCall
 from unitune.keras_tuner.engine.trial import Trial
-from unitune.keras_tuner.engine.waiting import UserFit, Waiting
 from unitune.records import Array
-from unitune.tuner.light_build import LightVariables
 
 
 @dataclass(kw_only=True, eq=False)

@@ -1,5 +1,5 @@
 """`HyperModel`, by KerasTuner's import path."""
 
-from unitune.tuner.hypermodel import HyperModel
+from unitune.adoption.hypermodel import HyperModel
 
 __all__ = ["HyperModel"]

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unitune.adoption.user_fit import Waiting
 from unitune.errors import OptionError
 from unitune.keras_tuner import errors
 from unitune.keras_tuner.engine import tuner_utils
@@ -22,7 +23,6 @@ from unitune.keras_tuner.engine.kept_weights import take_checkpoint, take_kept
 from unitune.keras_tuner.engine.stateful import write_json
 from unitune.keras_tuner.engine.trial import Trial, TrialStatus
 from unitune.keras_tuner.engine.tuner_utils import maybe_distribute
-from unitune.keras_tuner.engine.waiting import Waiting
 from unitune.models import backend
 from unitune.models.compiled import compile_arguments, misplaced_metrics, put_metrics_in_place
 from unitune.space.hyperparameters import HyperParameters

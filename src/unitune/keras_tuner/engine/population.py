@@ -3,7 +3,7 @@
 The oracle is asked for a trial, its model is built, what the model asked for is told to the oracle, and then comes the
 next, exactly as in a search of one trial after another; only training waits until a batch is together. Where
 `HyperModel.fit` or `run_trial` is the user's own, it runs up to its call of `model.fit`, waits there for the batch, and
-goes on with the history (`unitune.keras_tuner.engine.waiting`). A trial is on disk as soon as it is trained.
+goes on with the history (`unitune.adoption.user_fit`). A trial is on disk as soon as it is trained.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from unitune.adoption.fit_rows import Rows
 from unitune.data.arrays import row_shape
 from unitune.engine.contract import Job, Outcome
 from unitune.engine.fused import FusedEngine
@@ -29,7 +30,6 @@ from unitune.errors import FusionError
 from unitune.keras_tuner import errors
 from unitune.keras_tuner.engine import tuner_utils
 from unitune.keras_tuner.engine.begun import Begun, Fitted, Run
-from unitune.keras_tuner.engine.fit_rows import Rows
 from unitune.keras_tuner.engine.kept_weights import keep
 from unitune.keras_tuner.engine.keras_trials import KerasTrials
 from unitune.keras_tuner.engine.progress import Progress

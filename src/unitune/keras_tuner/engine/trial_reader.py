@@ -8,21 +8,22 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from unitune.adoption.fit_call import FitCall, read_fit
+from unitune.adoption.fit_rows import Rows
+from unitune.adoption.hypermodel import overrides_fit
+from unitune.adoption.light_build import light_variables, watched_weights
+from unitune.adoption.user_fit import UserFit
 from unitune.engine.contract import Job
 from unitune.engine.fused import read_jobs
 from unitune.engine.lift.base import Unfusable
 from unitune.engine.vmap.engine import joined, why_solo
+from unitune.keras_tuner.engine import tuner_utils
 from unitune.keras_tuner.engine.begun import Begun, Run
 from unitune.keras_tuner.engine.executions import Execution
-from unitune.keras_tuner.engine.fit_call import FitCall, read_fit
-from unitune.keras_tuner.engine.fit_rows import Rows
 from unitune.keras_tuner.engine.keras_trials import KerasTrials
 from unitune.keras_tuner.engine.trial import Trial
-from unitune.keras_tuner.engine.waiting import UserFit
 from unitune.models.source import BuiltModel, KeptModel
 from unitune.records import Member
-from unitune.tuner.hypermodel import overrides_fit
-from unitune.tuner.light_build import light_variables, watched_weights
 
 
 class TrialReader:
@@ -84,10 +85,12 @@ class TrialReader:
                 run.model,
                 *request,
                 rows=rows,
-                objective=self._oracle.objective,
+                best_by=(self._oracle.objective.name, self._oracle.objective.direction == "max"),
                 assigned=assigned,
                 light=run.light,
                 first_epoch=_first_epoch(trial),
+                # What these do is done for all members of a batch.
+                passed_over=(tuner_utils.TunerCallback, tuner_utils.SaveBestEpoch),
             )
         parts = call.parts
         if parts is not None:

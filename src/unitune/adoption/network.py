@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from unitune.adoption.light_build import LightVariables
 from unitune.models import adopt, backend
 from unitune.models.blueprint import Blueprint, LayerSpec, Training
 from unitune.models.shapes import is_known
 from unitune.records import Array
-from unitune.tuner.light_build import LightVariables
 
 
 def read_network(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from unitune.adoption.logged import Logged, logged_by, monitored
+from unitune.adoption.replay import Replay, can_be_told
+from unitune.engine.lift.base import Unfusable
 from unitune.models import backend
 from unitune.models.blueprint import EarlyStopping, Plateau, Schedule, Training
 from unitune.models.identity import NotPlain, read
@@ -55,33 +58,6 @@ def plateau_of(callback: Any, monitor: str, *, maximize: bool) -> Plateau:
     )
 
 
-class OfFit(Exception):  # noqa: N818  (a finding, not a failure: the member runs solo)
-    """A callback that only `fit` can call; the message is the reason that the user reads."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Logged:
-    """A metric that `fit` logs.
-
-    Attributes:
-        engine_name: The name under which programs give it back.
-        more_is_better: What Keras takes for better where it is not told; None where it wants to be told, as for what
-            belongs to one of several outputs.
-    """
-
-    engine_name: str
-    more_is_better: bool | None
-
-
-def logged_by(training: Training) -> dict[str, Logged]:
-    """What `fit` logs of a training, by its name, where programs know it by the same."""
-    found = {name: Logged(engine_name=name, more_is_better=None) for name in training.metric_names}
-    for one in () if training.outputs else training.metrics:
-        name, more = (one, one == "accuracy") if isinstance(one, str) else (one.name, one.more_is_better)
-        found[name] = Logged(engine_name=name, more_is_better=more)
-    return found
-
-
 def read_callbacks(
     callbacks: Any,
     training: Training,
@@ -89,8 +65,9 @@ def read_callbacks(
     *,
     validates: bool = True,
     logged: Mapping[str, Logged] | None = None,
-    told: Callable[[Any, str], bool] = lambda callback, name: False,
-) -> tuple[Training, list[Any]]:
+    replays: bool = False,
+    kept: tuple[str, bool] | None = None,
+) -> tuple[Training, list[Replay]]:
     """Callbacks of `fit` as part of a training.
 
     Args:
@@ -99,24 +76,31 @@ def read_callbacks(
         steps: Of an epoch; None where that is not known.
         validates: Whether there are validation rows.
         logged: The metrics, by the names under which `fit` logs them; those of the training if not given.
-        told: Whether a callback, with the name of its class, can be told of the training afterwards.
+        replays: Whether callbacks can be told of the training afterwards.
+        kept: The metric whose best epoch's weights are kept, and whether more of it is better.
 
     Returns:
         The training, and the callbacks to tell afterwards.
 
     Raises:
-        OfFit: One of them needs the model while it is trained, or has no form in programs.
+        Unfusable: One of them needs the model while it is trained, or has no form in programs.
     """
     known = logged_by(training) if logged is None else logged
-    later: list[Any] = []
+    later: list[Replay] = []
+
+    def told(callback: Any, name: str) -> bool:
+        if not replays or not can_be_told(callback, name, known, validates=validates, kept=kept):
+            return False
+        later.append(Replay(callback=callback, steps=steps or 1))
+        return True
+
     for callback in backend.ensure().tree.flatten(callbacks or []):
         try:
             name = check_callback(callback)
         except NotPlain as reason:
             if told(callback, ""):
-                later.append(callback)
                 continue
-            raise OfFit(str(reason)) from None
+            raise Unfusable(str(reason)) from None
         if name == "EarlyStopping":
             monitor, maximize = monitored(callback, known, validates)
             training = _stopping_also(training, stopping_of(callback, monitor, maximize=maximize))
@@ -127,12 +111,10 @@ def read_callbacks(
             training = _scheduled(callback.schedule, training, steps)
         elif name in ("TerminateOnNaN", "History", "ProgbarLogger"):
             pass  # a member whose loss is no number ends in any case; the rest is there anyhow
-        elif told(callback, name):
-            later.append(callback)
-        else:
-            raise OfFit(f"the callback `{name}` needs the model while it is trained")
+        elif not told(callback, name):
+            raise Unfusable(f"the callback `{name}` needs the model while it is trained")
     if training.plateau is not None and training.schedule != Schedule():
-        raise OfFit("`ReduceLROnPlateau` beside a schedule of the learning rate has no fused form")
+        raise Unfusable("`ReduceLROnPlateau` beside a schedule of the learning rate has no fused form")
     return training, later
 
 
@@ -143,26 +125,9 @@ def _stopping_also(training: Training, another: EarlyStopping) -> Training:
         return replace(training, early_stopping=another)
     main, other = (another, first) if another.restore_best_weights else (first, another)
     if other.restore_best_weights and main.start_from_epoch:
-        raise OfFit("an `EarlyStopping(start_from_epoch=...)` after another that restores weights has no fused form")
+        raise Unfusable("an `EarlyStopping(start_from_epoch=...)` after another that restores weights has no fused form")
     further = (*training.further_stopping, replace(other, restore_best_weights=False))
     return replace(training, early_stopping=main, further_stopping=further)
-
-
-def monitored(callback: Any, logged: Mapping[str, Logged], validates: bool) -> tuple[str, bool]:
-    """What a callback looks at, by the name that programs know, and whether more of it is better."""
-    callback_name = type(callback).__name__
-    prefix = "val_" if callback.monitor.startswith("val_") else ""
-    name = callback.monitor.removeprefix("val_")
-    if name not in ("loss", *logged):
-        raise OfFit(f"`{callback_name}` on `{callback.monitor}`, which no program logs, has no fused form")
-    if prefix and not validates:
-        raise OfFit(f"`{callback_name}` without validation rows has no fused form")
-    more = False if name == "loss" else logged[name].more_is_better
-    if callback.mode != "auto":
-        more = callback.mode == "max"
-    if more is None:
-        raise OfFit(f"`{callback_name}` on `{callback.monitor}` must be told its `mode`")
-    return prefix + ("loss" if name == "loss" else logged[name].engine_name), more
 
 
 def _scheduled(function: Any, training: Training, steps: int) -> Training:

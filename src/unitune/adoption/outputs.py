@@ -1,19 +1,19 @@
-"""What networks of the user's own put out and their losses take, and those whose targets do not fit."""
+"""The rows that networks of the user's own take, and what they put out and their losses take."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
-from unitune.data.arrays import Split
+from unitune.data.dataset import Dataset
 from unitune.data.fitting import why_misfit
 from unitune.data.given import Kind, Output
-from unitune.engine.around import Around
-from unitune.engine.contract import Engine, Job, MemberState, Outcome
-from unitune.engine.failed import failed_outcome
-from unitune.models.adopt import logits_of
-from unitune.models.blueprint import Blueprint
+from unitune.data.load import dataset
+from unitune.errors import OptionError
+from unitune.models import backend
+from unitune.models.adopt import input_keys, logits_of
 from unitune.records import Array
 
 KINDS: dict[Kind, tuple[str, ...]] = {
@@ -91,45 +91,71 @@ def why_not(model: Any, input_shape: tuple[Any, ...], given: Array | None) -> st
     return "" if output.kind == "own" else why_misfit(given, output.row, output.loss, ignored=output.ignored)
 
 
-class Failures:
-    """Networks that cannot be trained, with the reason: their members are failures, and take no others down."""
+def read_rows(models: Mapping[str, Any], x: Any, y: Any, *, normalize: Any, **reading: Any) -> Dataset:
+    """Rows as some models take them, each with one output.
 
-    def __init__(self) -> None:
-        self._reasons: dict[int, tuple[Blueprint, str]] = {}  # which keeps the ids valid
+    Args:
+        models: The models, by what they are called in errors.
+        x, y, normalize, **reading: As `unitune.data.load.dataset` takes them.
 
-    def __bool__(self) -> bool:
-        return bool(self._reasons)
+    Raises:
+        InputError: The models do not go together, or the rows break a rule.
+    """
+    check_one_output(models)
+    return dataset(
+        x,
+        y,
+        normalize=normalize,
+        inputs=inputs_of(models),
+        outputs=partial(outputs_of, models.values()),
+        takes_text=takes_text(models.values()),
+        **reading,
+    )
 
-    def add(self, blueprint: Blueprint, reason: str) -> None:
-        """Notes why a network cannot be trained."""
-        self._reasons[id(blueprint)] = (blueprint, reason)
 
-    def before(self, engine: Engine) -> Engine:
-        """An engine before which they are sorted out."""
-        return _Sorting(engine, self._reasons)
+def check_one_output(models: Mapping[str, Any]) -> None:
+    """Refuses models with several outputs, for which there is no task and no score yet.
+
+    Raises:
+        OptionError: One has.
+    """
+    for model in models.values():
+        outputs = getattr(model, "outputs", None) or ()
+        if len(outputs) > 1:
+            raise OptionError(
+                "a model must have one output here",
+                f"`{model.name}` has {len(outputs)}",
+                "Search models with several outputs with `unitune.keras_tuner`: its tuners train them together, too.",
+            )
 
 
-class _Sorting(Around):
-    def __init__(self, engine: Engine, failures: Mapping[int, tuple[Blueprint, str]]) -> None:
-        super().__init__(engine)
-        self._failures = failures
+def takes_text(models: Iterable[Any]) -> bool:
+    """Whether some model reads text itself: an input of strings, or a first layer that looks strings up."""
+    keras = backend.ensure()
+    readers = (keras.layers.TextVectorization, keras.layers.StringLookup)
+    for model in models:
+        first = next(iter(getattr(model, "layers", ())), None)
+        if isinstance(first, readers) or any(one.dtype == "string" for one in getattr(model, "inputs", None) or ()):
+            return True
+    return False
 
-    def prepare(self, jobs: Sequence[Job], splits: Sequence[Split]) -> list[MemberState | None]:
-        sound = [job for job in jobs if id(job.blueprint) not in self._failures]
-        states = iter(super().prepare(sound, splits) if sound else ())
-        return [None if id(job.blueprint) in self._failures else next(states) for job in jobs]
 
-    def train(
-        self,
-        jobs: Sequence[Job],
-        splits: Sequence[Split],
-        *,
-        should_stop: Callable[[], bool] = lambda: False,
-        take: Callable[[Sequence[Job]], Sequence[bool]] | None = None,
-    ) -> Iterator[Outcome]:
-        sound = [job for job in jobs if id(job.blueprint) not in self._failures]
-        for job in jobs:
-            if id(job.blueprint) in self._failures and (take is None or take([job])[0]):
-                yield failed_outcome(job, splits[job.split], self._failures[id(job.blueprint)][1], engine="solo")
-        if sound:
-            yield from self.inner.train(sound, splits, should_stop=should_stop, take=take)
+def inputs_of(models: Mapping[str, Any]) -> tuple[str, ...]:
+    """The keys of the inputs, where the models have several; else none.
+
+    Raises:
+        OptionError: Not all models have the same inputs.
+    """
+    keys = {model.name: input_keys(model) for model in models.values()}
+    several = {name: own for name, own in keys.items() if len(own) > 1}
+    if not several:
+        return ()
+    name, first = next(iter(several.items()))
+    for other, own in keys.items():
+        if own != first:
+            raise OptionError(
+                "all models must have the same inputs",
+                f"`{name}` has {', '.join(first)}, and `{other}` has {', '.join(own) or 'one'}",
+                "Give inputs the same names and order: `keras.Input(shape, name=...)`.",
+            )
+    return first

@@ -1,20 +1,13 @@
-"""Keras callbacks on the fused path: part of the training, told afterwards, or a reason for plain `fit`."""
+"""Callbacks that only write down what was logged, or the best weights: they are told once a member is trained."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
+from unitune.adoption.logged import Logged, monitored
 from unitune.engine.lift.base import Unfusable
-from unitune.keras_tuner.engine import tuner_utils
-from unitune.models import backend
-from unitune.models.blueprint import Training
-from unitune.tuner import keras_callbacks
-from unitune.tuner.keras_callbacks import Logged, OfFit, monitored
-
-__all__ = ["Logged", "Replay", "read_callbacks"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,51 +56,19 @@ class Replay:
             self.callback.on_test_end(held_out)
 
 
-def read_callbacks(
-    callbacks: Any,
-    training: Training,
-    steps: int,
-    *,
-    validates: bool,
-    logged: Mapping[str, Logged] = MappingProxyType({}),
-    kept: tuple[str, bool] | None = None,
-) -> tuple[Training, list[Replay], bool]:
-    """Sorts callbacks into the training and those that are told afterwards.
-
-    Args:
-        callbacks: As they were given to `fit`.
-        training: What they are added to.
-        steps: Steps of an epoch.
-        validates: Whether there are validation rows.
-        logged: The metrics, by the names under which they are logged.
-        kept: The metric whose best epoch's weights are kept, and whether more of it is better.
-
-    Returns:
-        The training, the callbacks to tell afterwards, and whether the learning rate is logged.
+def can_be_told(
+    callback: Any, name: str, logged: Mapping[str, Logged], *, validates: bool, kept: tuple[str, bool] | None
+) -> bool:
+    """Whether a callback, with the name of its class where that is Keras's, can be told when the training is over.
 
     Raises:
-        Unfusable: One of them needs the model while it is trained.
+        Unfusable: It would need the weights of other epochs than the one that is kept.
     """
-
-    def told(callback: Any, name: str) -> bool:
-        if name == "ModelCheckpoint":
-            _check_checkpoint(callback, logged, validates, kept)
-            return True
-        hparams = type(callback).__module__.startswith("tensorboard.plugins.hparams")
-        return hparams or name == "CSVLogger" or (name == "TensorBoard" and _by_epoch(callback))
-
-    # What the tuner's own do is done for all members of a batch.
-    own = tuner_utils.TunerCallback, tuner_utils.SaveBestEpoch
-    each = [one for one in backend.ensure().tree.flatten(callbacks) if not isinstance(one, own)]
-    before = training
-    try:
-        training, later = keras_callbacks.read_callbacks(
-            each, training, steps, validates=validates, logged=logged, told=told
-        )
-    except OfFit as reason:
-        raise Unfusable(str(reason)) from None
-    logs_rate = training.plateau is not before.plateau or training.schedule is not before.schedule
-    return training, [Replay(callback=one, steps=steps) for one in later], logs_rate
+    if name == "ModelCheckpoint":
+        _check_checkpoint(callback, logged, validates, kept)
+        return True
+    hparams = type(callback).__module__.startswith("tensorboard.plugins.hparams")
+    return hparams or name == "CSVLogger" or (name == "TensorBoard" and _by_epoch(callback))
 
 
 def _by_epoch(board: Any) -> bool:
@@ -126,13 +87,13 @@ def _check_checkpoint(
 ) -> None:
     """Refuses what needs other weights than those that a program keeps: of one epoch, the best by the objective."""
     if not callback.save_best_only or callback.save_freq != "epoch" or "{" in str(callback.filepath):
-        raise OfFit("`ModelCheckpoint` that saves more than the best epoch has no fused form")
+        raise Unfusable("`ModelCheckpoint` that saves more than the best epoch has no fused form")
     if callback.best is not None:
-        raise OfFit("`ModelCheckpoint` with a first threshold has no fused form")
+        raise Unfusable("`ModelCheckpoint` with a first threshold has no fused form")
     looked_at = monitored(callback, logged, validates)
     callback.mode = "max" if looked_at[1] else "min"  # it will be told of by a model that cannot tell
     if looked_at != kept:
-        raise OfFit(f"`ModelCheckpoint` on `{callback.monitor}`, which is not the objective, has no fused form")
+        raise Unfusable(f"`ModelCheckpoint` on `{callback.monitor}`, which is not the objective, has no fused form")
 
 
 def _save_best(

@@ -10,26 +10,37 @@ from typing import Any
 
 import numpy as np
 
+from unitune.adoption.callbacks import read_callbacks
+from unitune.adoption.fit_arrays import (
+    array_of,
+    each_array,
+    features_as_trained,
+    held_out_of,
+    inputs_of_fit,
+    targets_as_trained,
+    targets_of_fit,
+    with_class_weights,
+)
+from unitune.adoption.fit_rows import Rows
+from unitune.adoption.light_build import LightVariables
+from unitune.adoption.logged import Logged, engine_name, logged_of
+from unitune.adoption.network import read_network
+from unitune.adoption.outputs import loss_name
+from unitune.adoption.replay import Replay
 from unitune.data.arrays import Split, as_inputs, n_rows, row_shape, take_rows
 from unitune.data.fitting import why_misfit
 from unitune.engine.lift.base import Unfusable
 from unitune.engine.losses import is_of_own_class
-from unitune.engine.metrics import check_axes, metric_name
+from unitune.engine.metrics import check_axes
 from unitune.errors import OptionError
-from unitune.keras_tuner.engine.callbacks import Logged, Replay, read_callbacks
-from unitune.keras_tuner.engine.fit_rows import Rows
-from unitune.keras_tuner.engine.objective import Objective
 from unitune.models import backend
-from unitune.models.adopt import input_keys, why_own_fit
+from unitune.models.adopt import why_own_fit
 from unitune.models.blueprint import Blueprint, EarlyStopping, MetricSpec, Training
-from unitune.models.compiled import compile_arguments, compiled_outputs, gives_dictionary, output_names
+from unitune.models.compiled import compile_arguments, compiled_outputs, gives_dictionary
 from unitune.models.compiled_metrics import read_metric
 from unitune.models.frozen import Parted, has_frozen, parted
 from unitune.models.shapes import output_shapes
 from unitune.records import Array
-from unitune.tuner.light_build import LightVariables
-from unitune.tuner.outputs import loss_name
-from unitune.tuner.reading import read_network
 
 logger = logging.getLogger(__name__)
 
@@ -72,10 +83,11 @@ def read_fit(
     kwargs: Mapping[str, Any],
     *,
     rows: Rows,
-    objective: Objective,
+    best_by: tuple[str, bool],
     assigned: set[int],
     light: LightVariables | None = None,
     first_epoch: int = 0,
+    passed_over: tuple[type, ...] = (),
 ) -> FitCall:
     """Reads a call of `fit`.
 
@@ -83,11 +95,12 @@ def read_fit(
         model: The model, compiled.
         args, kwargs: The arguments of `fit`.
         rows: Takes the rows.
-        objective: Whose best epoch's weights are wanted.
+        best_by: Whose best epoch's weights are wanted: a name as it is logged, and whether more of it is better.
         assigned: The ids of the variables that the user set.
         light: Its variables, where it was built without weights.
         first_epoch: With which the tuner's own call begins, whose model was trained up to there. Ours is trained from
             its start; any other `initial_epoch` would make it another training.
+        passed_over: Callbacks of these classes are the caller's own, who does himself what they do.
 
     Raises:
         Unfusable: With the reason why the call must be left to Keras.
@@ -108,7 +121,7 @@ def read_fit(
     if getattr(model, "optimizer", None) is None or not getattr(model, "compiled", False):
         raise Unfusable("the model is not compiled")
     rows.read(call)
-    x, y = _inputs(model, call["x"], "x"), _of_outputs(model, call["y"], "y")
+    x, y = inputs_of_fit(model, call["x"], "x"), targets_of_fit(model, call["y"], "y")
     if y is None:
         raise Unfusable("there is no `y`")
     if isinstance(call["sample_weight"], dict | list | tuple) and isinstance(y, tuple):
@@ -116,14 +129,14 @@ def read_fit(
     if call["sample_weight"] is not None and isinstance(call["y"], dict) and not gives_dictionary(model):
         # `fit` looks for the weights of an output by its number, and fails.
         raise Unfusable("`sample_weight` beside a dictionary of targets needs a dictionary of outputs")
-    weight = _array(call["sample_weight"], "sample_weight")
+    weight = array_of(call["sample_weight"], "sample_weight")
     if weight is not None and weight.size != len(weight):
         raise Unfusable("`sample_weight` of more than one axis has no fused form")
-    x, y, weight, held_out = _held_out(model, x, y, weight, call)
+    x, y, weight, held_out = held_out_of(model, x, y, weight, call)
     if call["class_weight"] is not None:
         if isinstance(y, tuple) or y.ndim > 2:
             raise Unfusable("`class_weight` is for models with one output of one axis")
-        weight = _with_class_weights(call["class_weight"], y, weight)
+        weight = with_class_weights(call["class_weight"], y, weight)
 
     input_shape = row_shape(x)
     reason = why_own_fit(model)
@@ -156,7 +169,8 @@ def read_fit(
     if any(one.ndim == 1 and is_of_own_class(output.loss) for one, output in pairs):
         raise Unfusable("Keras gives a loss of a class of your own targets of one axis as they are")
     sparse = tuple(loss_name(output.loss).startswith("sparse_") for output in training.each_output)
-    training, logged = _logged_metrics(model, training, sparse, flat=[one.ndim == 1 for one in as_inputs(y)])
+    training = _with_metrics(model, training, sparse, flat=[one.ndim == 1 for one in as_inputs(y)])
+    logged = logged_of(model)
     epochs = int(call["epochs"])
     training = replace(
         training,
@@ -171,9 +185,16 @@ def read_fit(
         # TensorFlow's mean of an output's loss is over batches, whatever their size; so is that of single numbers.
         raise Unfusable("a `validation_batch_size` of its own has no fused form with several outputs or own metrics")
     steps = -(-n_rows(x) // training.batch_size)
-    kept = _kept(objective, logged, validates=held_out is not None)
-    training, replays, logs_rate = read_callbacks(
-        call["callbacks"] or [], training, steps, validates=held_out is not None, logged=logged, kept=kept
+    kept = _kept(best_by, logged, validates=held_out is not None)
+    before = training
+    training, replays = read_callbacks(
+        [one for one in keras.tree.flatten(call["callbacks"] or []) if not isinstance(one, passed_over)],
+        training,
+        steps,
+        validates=held_out is not None,
+        logged=logged,
+        replays=True,
+        kept=kept,
     )
     if kept is not None:
         stopping = training.early_stopping or EarlyStopping(patience=NEVER, monitor=kept[0], maximize=kept[1])
@@ -186,15 +207,17 @@ def read_fit(
         return Split(
             fold=0,
             repeat=0,
-            x_train=_features(x),
-            y_train=_targets(y, sparse),
-            x_val=_features(x_val),
-            y_val=_targets(y_val, sparse),
+            x_train=features_as_trained(x),
+            y_train=targets_as_trained(y, sparse),
+            x_val=features_as_trained(x_val),
+            y_val=targets_as_trained(y_val, sparse),
             w_train=None if weight is None else np.asarray(weight, keras.config.floatx()),
             w_val=None if w_val is None else np.asarray(w_val, keras.config.floatx()),
         )
 
-    number = rows.number(key, [*_all(x), *_all(y), weight, *_all(x_val), *_all(y_val), w_val], make)
+    number = rows.number(
+        key, [*each_array(x), *each_array(y), weight, *each_array(x_val), *each_array(y_val), w_val], make
+    )
     return FitCall(
         blueprint=blueprint,
         training=training,
@@ -205,7 +228,7 @@ def read_fit(
         validates=held_out is not None,
         first_epoch=int(call["initial_epoch"]),
         input_shape=whole_shape,
-        logs_rate=logs_rate,
+        logs_rate=training.plateau is not before.plateau or training.schedule is not before.schedule,
         parts=parts,
     )
 
@@ -224,116 +247,17 @@ def _parted(model: Any, input_shape: tuple[Any, ...]) -> Parted | None:
         return None
 
 
-def _kept(objective: Objective, logged: Mapping[str, Logged], *, validates: bool) -> tuple[str, bool] | None:
+def _kept(best_by: tuple[str, bool], logged: Mapping[str, Logged], *, validates: bool) -> tuple[str, bool] | None:
     """The metric whose best epoch's weights are wanted, by the name that programs know; None where they log none.
 
     Of several objectives there is no single best epoch: the last one's weights are kept.
     """
-    prefix = "val_" if objective.name.startswith("val_") else ""
-    name = objective.name.removeprefix("val_")
+    monitor, more = best_by
+    prefix = "val_" if monitor.startswith("val_") else ""
+    name = monitor.removeprefix("val_")
     if (prefix and not validates) or name not in ("loss", *logged):
         return None
-    own = name if name == "loss" else logged[name].engine_name
-    return prefix + own, objective.direction == "max"
-
-
-def _inputs(model: Any, value: Any, name: str) -> Any:
-    """The rows as an array, or as a tuple of arrays in the order of the model's inputs."""
-    if not isinstance(value, dict | list | tuple):
-        return _of_rank(model, _array(value, name))
-    keys = input_keys(model)
-    if isinstance(value, dict):
-        if not keys or not set(keys) <= set(value):
-            raise Unfusable(f"the keys of `{name}` are not the names of the model's inputs")
-        value = [value[key] for key in keys]
-    arrays = tuple(_array(one, name) for one in value)
-    if len(arrays) != max(1, len(keys)) or any(one is None or len(one) != len(arrays[0]) for one in arrays):
-        raise Unfusable(f"`{name}` is not one array for each of the model's inputs, with as many rows each")
-    return arrays if len(arrays) > 1 else arrays[0]
-
-
-def _of_rank(model: Any, x: Any) -> Any:
-    """Rows of the one input of a model with an axis of one more, or one less, as Keras has them."""
-    inputs = list(getattr(model, "inputs", None) or ())
-    if x is None or len(inputs) != 1:
-        return x
-    wanted = tuple(inputs[0].shape)
-    if x.ndim == len(wanted) - 1 and wanted[-1] == 1:
-        return x[..., None]
-    return x[..., 0] if x.ndim == len(wanted) + 1 and x.shape[-1] == 1 else x
-
-
-def _of_outputs(model: Any, value: Any, name: str) -> Any:
-    """The targets as an array, or as a tuple of arrays in the order of the model's outputs."""
-    outputs = list(getattr(model, "outputs", None) or ())
-    if len(outputs) < 2 or not isinstance(value, dict | list | tuple):
-        if isinstance(value, dict) and len(outputs) == 1 and list(value) == list(output_names(model)):
-            (value,) = value.values()
-        return _array(value, name)
-    if isinstance(value, dict):
-        names = output_names(model)
-        if set(value) != set(names):
-            raise Unfusable(f"the keys of `{name}` are not the names of the model's outputs")
-        value = [value[key] for key in names]
-    arrays = tuple(_array(one, name) for one in value)
-    if len(arrays) != len(outputs) or any(one is None or len(one) != len(arrays[0]) for one in arrays):
-        raise Unfusable(f"`{name}` is not one array for each of the model's outputs, with as many rows each")
-    return arrays
-
-
-def _array(value: Any, name: str) -> Any:
-    if value is None:
-        return None
-    if isinstance(value, dict | list | tuple):
-        raise Unfusable(f"`{name}` is a {type(value).__name__}, not one array")
-    if hasattr(value, "to_numpy"):  # a frame
-        value = value.to_numpy()
-    if not isinstance(value, np.ndarray):
-        if not hasattr(value, "__array__"):
-            raise Unfusable(f"`{name}` is a {type(value).__name__}, whose rows come in an order of its own")
-        value = np.asarray(value)
-    if value.dtype.kind not in "fiub":
-        raise Unfusable(f"`{name}` is not of numbers")
-    return value
-
-
-def _held_out(model: Any, x: Any, y: Any, weight: Any, call: Mapping[str, Any]) -> tuple[Any, Any, Any, Any]:
-    """The training rows, and the validation rows `(x, y, weight)` or None, as `fit` would part them."""
-    data = call["validation_data"]
-    if data is not None:
-        if not isinstance(data, tuple | list) or len(data) not in (2, 3):
-            raise Unfusable("`validation_data` is not a pair of arrays")
-        held_out = (
-            _inputs(model, data[0], "validation_data"),
-            _of_outputs(model, data[1], "validation_data"),
-            _array(data[2], "the weights of `validation_data`") if len(data) == 3 else None,
-        )
-        return x, y, weight, held_out
-    share = call["validation_split"]
-    if not share:
-        return x, y, weight, None
-    # The last rows, before anything is shuffled.
-    n_train = int(np.floor(n_rows(y) * (1.0 - share)))
-    if not 0 < n_train < n_rows(y):
-        raise Unfusable(f"`validation_split={share}` leaves no rows")
-
-    def part(rows: slice) -> tuple[Any, Any, Any]:
-        return take_rows(x, rows), take_rows(y, rows), None if weight is None else weight[rows]
-
-    return *part(slice(n_train)), part(slice(n_train, None))
-
-
-def _with_class_weights(class_weight: Mapping[Any, float], y: Any, weight: Any) -> Any:
-    labels = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1).astype(int)
-    factor = np.array([float(class_weight.get(int(label), 1.0)) for label in labels])
-    return factor if weight is None else factor * weight
-
-
-def _features(x: Any) -> Any:
-    floatx = backend.ensure().config.floatx()
-    if isinstance(x, tuple):
-        return tuple(np.ascontiguousarray(one, dtype=floatx) for one in x)
-    return np.ascontiguousarray(x, dtype=floatx)
+    return prefix + (name if name == "loss" else logged[name].engine_name), more
 
 
 def _check_targets(
@@ -352,46 +276,20 @@ def _check_targets(
                 raise Unfusable(reason)
 
 
-def _all(rows: Any) -> list[Any]:
-    """Arrays of rows, with how many there are, so that one more input is not taken for a target."""
-    return [len(as_inputs(rows)), *as_inputs(rows)]
-
-
-def _targets(y: Any, sparse: tuple[bool, ...]) -> Any:
-    """Targets as losses take them, each by whether its loss takes class numbers."""
-    if isinstance(y, tuple):
-        return tuple(_target(one, by_number) for one, by_number in zip(y, sparse, strict=True))
-    return _target(y, sparse[0])
-
-
-def _target(y: Any, sparse: bool) -> Any:
-    if sparse:
-        return np.ascontiguousarray(y.reshape(-1) if y.size == len(y) else y, dtype="int32")
-    wide = y.reshape(len(y), 1) if y.ndim == 1 else y
-    return np.ascontiguousarray(wide, dtype=backend.ensure().config.floatx())
-
-
-def _logged_metrics(
-    model: Any, training: Training, sparse: tuple[bool, ...], flat: Sequence[bool]
-) -> tuple[Training, dict[str, Logged]]:
-    """The training with its metrics, and these by the names under which Keras will log them; `flat` are targets of one
-    axis.
+def _with_metrics(model: Any, training: Training, sparse: Sequence[bool], flat: Sequence[bool]) -> Training:
+    """The training with each of the metrics once, which are checked; `flat` are targets of one axis.
 
     Raises:
         Unfusable: One of them is not computed by programs.
     """
-    found: dict[str, Logged] = {}
-    specs = []
-    compiled = compiled_outputs(model)
-    if len(compiled) > 1:
-        for one in compiled:
-            loss = f"{one.name}_loss"
-            found[loss] = Logged(engine_name=loss, more_is_better=None)
-    for output, numbers, one_axis, spec in zip(compiled, sparse, flat, training.each_output, strict=True):
+    specs, names = [], set()
+    for output, numbers, one_axis, spec in zip(
+        compiled_outputs(model), sparse, flat, training.each_output, strict=True
+    ):
         prefix = f"{output.name}_" if output.name else ""
         metrics: dict[str | MetricSpec, None] = {}
         for given in output.metrics:
-            name, metric, up = read_metric(given)
+            name, metric, _ = read_metric(given)
             if isinstance(metric, MetricSpec):
                 if metric.reason and not inspect.isroutine(metric.given):
                     raise Unfusable(metric.reason)
@@ -399,15 +297,11 @@ def _logged_metrics(
                     raise Unfusable(f"the metric `{name}` with this loss has no fused form")
                 if one_axis and not numbers:
                     check_axes(metric)
-            if prefix + name in found and prefix:
+            if prefix + name in names and prefix:
                 raise Unfusable(f"two metrics `{prefix}{name}` have no fused form")
-            try:
-                own = metric_name(metric)
-            except Unfusable:  # the engine may have another way to train it
-                own = metric if isinstance(metric, str) else metric.name
-            metrics[own if isinstance(metric, str) else metric] = None
-            found[prefix + name] = Logged(engine_name=prefix + own, more_is_better=None if prefix else up)
+            names.add(prefix + name)
+            metrics[engine_name(metric) if isinstance(metric, str) else metric] = None
         specs.append(replace(spec, metrics=tuple(metrics)))
     if training.outputs:
-        return replace(training, outputs=tuple(specs)), found
-    return replace(training, metrics=specs[0].metrics), found
+        return replace(training, outputs=tuple(specs))
+    return replace(training, metrics=specs[0].metrics)

@@ -1,0 +1,1 @@
+"""What a user gives to Keras, as the engine takes it: models, functions that build them, calls of `fit`."""
