@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -72,8 +71,6 @@ def _first(space: Space, name: str):
 
 
 def _made(name: str, space: Space) -> Strategy:
-    if name == "gp" and find_spec("torch") is None:
-        pytest.skip("PyTorch, which `gp` needs, is not installed")
     return STRATEGIES[name](space)
 
 
@@ -175,7 +172,7 @@ def test_endless_spaces_with_conditions(name):
     assert not strategy.done
 
 
-@pytest.mark.parametrize("name", [name for name in ENDLESS if name != "gp"])
+@pytest.mark.parametrize("name", ENDLESS)
 def test_it_may_be_asked_again_before_it_is_told(name):
     space = an_endless_space()
     strategy = _made(name, space)
@@ -202,8 +199,6 @@ def test_what_learns_finds_better_configurations_than_chance(name):
 
     goal = Goal(metric="loss", direction="minimize")
     learning = {"tpe": Tpe, "gp": Gp, "cmaes": CmaEs}[name]
-    if name == "gp" and find_spec("torch") is None:
-        pytest.skip("PyTorch, which `gp` needs, is not installed")
     chance = np.median([best(Random(space, seed=seed)) for seed in range(9)])
     seeds = range(1 if name == "gp" else 3)
     assert np.median([best(learning(space, goal=goal, seed=seed)) for seed in seeds]) < 0.5 * chance

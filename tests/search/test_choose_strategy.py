@@ -71,9 +71,3 @@ def test_cmaes_takes_one_objective_and_says_what_it_does_not_learn():
         make_strategy("cmaes", LARGE, goal=TWO, seed=0)
     space = Space([*LARGE, Hyperparameter("activation", Choice(["relu", "tanh"]))])
     assert "drawn at random: activation" in make_strategy("cmaes", space, goal=GOAL, seed=0)[0].notes[0]
-
-
-def test_gp_says_what_it_lacks(monkeypatch):
-    monkeypatch.setattr("unitune.search.gp.find_spec", lambda name: None)
-    with pytest.raises(OptionError, match=r"PyTorch.*pip install unitune\[gp\]"):
-        make_strategy("gp", LARGE, goal=GOAL, seed=0)

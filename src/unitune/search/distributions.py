@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from unitune.records import Array
 from unitune.search.base import is_active
 from unitune.space import Choice, Int, Space
 from unitune.space.domains import Domain, same
@@ -48,6 +51,52 @@ class Code:
         # 12 digits, as `Float.from_unit` gives.
         return float(f"{number:.12g}") if isinstance(number, float) else int(number)
 
+    def suggest(self, trial: Trial, name: str) -> Any:
+        """The number that a trial of Optuna's is given."""
+        given: Any = self.distribution
+        if self.nominal:
+            return trial.suggest_categorical(name, given.choices)
+        if self._whole:
+            return trial.suggest_int(name, given.low, given.high, log=given.log)
+        return trial.suggest_float(name, given.low, given.high, log=given.log)
+
+    @property
+    def _whole(self) -> bool:
+        from optuna.distributions import FloatDistribution
+
+        return not isinstance(self.distribution, FloatDistribution)
+
+    @property
+    def width(self) -> int:
+        """How many axes of a unit cube it takes: one, or one for each of more than two names."""
+        return len(self.values) if self.nominal and self.values is not None and len(self.values) > 2 else 1
+
+    def _ends(self) -> tuple[float, float, bool]:
+        given: Any = self.distribution
+        low, high, log = (0, len(given.choices) - 1, False) if self.nominal else (given.low, given.high, given.log)
+        margin = 0.5 if self._whole else 0.0  # which gives the ends their share once rounded
+        low, high = low - margin, high + margin
+        return (math.log(low), math.log(high), True) if log else (low, high, False)
+
+    def units(self, value: Any) -> list[float]:
+        """A value as a point of its axes."""
+        number = self.encode(value)
+        if self.width > 1:
+            return [float(number == place) for place in range(self.width)]
+        low, high, log = self._ends()
+        return [((math.log(number) if log else number) - low) / (high - low)]
+
+    def number_at(self, point: Array) -> Any:
+        """The number nearest to a point of its axes."""
+        if self.width > 1:
+            return int(np.argmax(point))
+        low, high, log = self._ends()
+        exact = low + float(point[0]) * (high - low)
+        given: Any = self.distribution
+        first, last = (0, len(given.choices) - 1) if self.nominal else (given.low, given.high)
+        exact = min(max(math.exp(exact) if log else exact, first), last)
+        return round(exact) if self._whole else exact
+
 
 def code_of(domain: Domain) -> Code:
     """How a domain with more than one value is written.
@@ -87,24 +136,16 @@ class Codec:
         return {name: self.codes[name].distribution for name in params}
 
     def suggest(self, trial: Trial) -> dict[str, Any]:
-        """The configuration that a trial is given, parents before those that depend on them."""
-        from optuna.distributions import CategoricalDistribution, FloatDistribution
+        """The configuration that a trial is given."""
+        return self.configuration(lambda name, code: code.suggest(trial, name))
 
+    def configuration(self, number: Callable[[str, Code], Any]) -> dict[str, Any]:
+        """The configuration of these numbers, parents before those that depend on them."""
         values: dict[str, Any] = {}
         for hyperparameter in self.space:
+            name = hyperparameter.name
             if not is_active(hyperparameter, values):
                 continue
-            name = hyperparameter.name
-            if name not in self.codes:
-                values[name] = hyperparameter.domain.values()[0]
-                continue
-            code = self.codes[name]
-            given = code.distribution
-            if isinstance(given, CategoricalDistribution):
-                number: Any = trial.suggest_categorical(name, given.choices)
-            elif isinstance(given, FloatDistribution):
-                number = trial.suggest_float(name, given.low, given.high, log=given.log)
-            else:
-                number = trial.suggest_int(name, given.low, given.high, log=given.log)  # type: ignore[attr-defined]
-            values[name] = code.decode(number)
+            code = self.codes.get(name)
+            values[name] = hyperparameter.domain.values()[0] if code is None else code.decode(number(name, code))
         return values

@@ -109,33 +109,32 @@ class StudyStrategy(Strategy):
 
 
 class Refitted(StudyStrategy):
-    """A strategy whose study is made anew for each batch, from what is worth fitting of the history.
+    """A strategy whose model is made anew for each batch, from what is worth fitting of the history.
 
-    The cost of a proposal grows with the study. What it learns comes from the best trials and from where the others
-    lie, and of those a sample says as much as all.
+    The cost of a proposal grows with what is fitted. What is learnt comes from the best trials and from where the
+    others lie, and of those a sample says as much as all.
     """
 
     asks_ahead = True
     most_fitted: ClassVar[int] = 200
-    """Trials in a study at most."""
+    """Trials in a model at most."""
     most_best: ClassVar[int] = 25
     """As many of them are the best."""
     first: ClassVar[int] = 32
     """Finished trials before anything is fitted; until then configurations come from a Sobol sequence."""
-    liar: ClassVar[bool] = False
-    """Whether configurations in training are told as mediocre: for samplers that do not mind them by themselves."""
 
     def __init__(self, space: Space, *, goal: Goal, seed: int) -> None:
         super().__init__(space, goal=goal, seed=seed)
-        self._sampler = made(lambda: self._make_sampler(seed % 2**32))
         self._sequence = Qmc(space, seed=seed)
         self._generator = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, 7))))
         self._history: list[Told] = []
         self._running: dict[Any, Configuration] = {}
 
     @abstractmethod
-    def _make_sampler(self, seed: int) -> BaseSampler:
-        """The sampler."""
+    def _proposer(
+        self, fitted: Sequence[Told], running: Sequence[Configuration]
+    ) -> Callable[[], dict[str, Any] | None]:
+        """What proposes a configuration, after what was told, beside those in training; None where it finds none."""
 
     def ask(self, n: int, running: Sequence[Configuration] = ()) -> list[dict[str, Any]]:
         """`n` new configurations."""
@@ -144,13 +143,8 @@ class Refitted(StudyStrategy):
         if len(complete) < self.first:
             asked = self._unseen.draw(n, lambda: next(iter(self._sequence.ask(1)), None))
         else:
-            study = self._study(self._sampler)
-            fitted = self._worth_fitting()
-            study.add_trials([self._frozen(told) for told in fitted])
-            lie = tuple(np.mean([told.values for told in fitted if told.values is not None], axis=0).tolist())
-            for one in [*running, *self._running.values()]:
-                self._add_running(study, one, lie)
-            asked = self._unseen.draw(n, lambda: self._suggest(study, lie))
+            propose = self._proposer(self._worth_fitting(), [*running, *self._running.values()])
+            asked = self._unseen.draw(n, propose)
         self._running |= {self._space.key(one): one for one in asked}
         return asked
 
@@ -160,30 +154,6 @@ class Refitted(StudyStrategy):
         for trial in finished:
             self._running.pop(self._space.key(trial.configuration), None)
             self._history.append(Told(configuration=trial.configuration, values=self._goal.values(trial)))
-
-    def _suggest(self, study: Study, lie: tuple[float, ...]) -> dict[str, Any]:
-        from optuna.trial import TrialState
-
-        trial = study.ask()
-        configuration = self._codec.suggest(trial)
-        if configuration in self._unseen:
-            study.tell(trial, state=TrialState.FAIL)
-        elif self.liar:
-            study.tell(trial, lie)
-        return configuration
-
-    def _add_running(self, study: Study, configuration: Configuration, lie: tuple[float, ...]) -> None:
-        from optuna.trial import TrialState, create_trial
-
-        params = self._codec.encode(configuration)
-        study.add_trial(
-            create_trial(
-                state=TrialState.COMPLETE if self.liar else TrialState.RUNNING,
-                values=lie if self.liar else None,
-                params=params,
-                distributions=self._codec.distributions(params),
-            )
-        )
 
     def _worth_fitting(self) -> list[Told]:
         """The history; of a long one the best trials and a random sample of the others."""

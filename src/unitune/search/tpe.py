@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from unitune.search.study import Refitted
+from unitune.records import Configuration
+from unitune.search.base import Goal
+from unitune.search.study import Refitted, Told, made
+from unitune.space import Space
 
 if TYPE_CHECKING:
+    from optuna import Study
     from optuna.samplers import BaseSampler
 
 
@@ -21,6 +26,30 @@ class Tpe(Refitted):
     """
 
     name = "tpe"
+
+    def __init__(self, space: Space, *, goal: Goal, seed: int) -> None:
+        super().__init__(space, goal=goal, seed=seed)
+        self._sampler = made(lambda: self._make_sampler(seed % 2**32))
+
+    def _proposer(self, fitted: Sequence[Told], running: Sequence[Configuration]) -> Callable[[], dict[str, Any]]:
+        from optuna.trial import TrialState, create_trial
+
+        study = self._study(self._sampler)
+        study.add_trials([self._frozen(told) for told in fitted])
+        for one in running:
+            params = self._codec.encode(one)
+            distributions = self._codec.distributions(params)
+            study.add_trial(create_trial(state=TrialState.RUNNING, params=params, distributions=distributions))
+        return lambda: self._suggest(study)
+
+    def _suggest(self, study: Study) -> dict[str, Any]:
+        from optuna.trial import TrialState
+
+        trial = study.ask()
+        configuration = self._codec.suggest(trial)
+        if configuration in self._unseen:
+            study.tell(trial, state=TrialState.FAIL)
+        return configuration
 
     def _make_sampler(self, seed: int) -> BaseSampler:
         from optuna.samplers import TPESampler

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,9 @@ from unitune.keras_tuner.engine.oracle import Oracle
 from unitune.keras_tuner.engine.trial import Trial, TrialStatus
 from unitune.keras_tuner.engine.tuner import Tuner
 from unitune.records import Array
+from unitune.search.gp import GaussianProcess
 from unitune.space.hyperparameters import Choice, Fixed, HyperParameter, HyperParameters
 
-CANDIDATES = 1_000
-REFINED = 4
 TRIALS_AT_ONCE = 8
 MOST_OBSERVATIONS = 300
 
@@ -73,7 +72,6 @@ class BayesianOptimizationOracle(Oracle):
             raise OptionError("`num_initial_points` must be at least 1", f"got {num_initial_points}")
         self.num_initial_points = num_initial_points
         self.alpha, self.beta = alpha, beta
-        self._theta: Array | None = None
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Random values at first, then those that promise most."""
@@ -100,68 +98,17 @@ class BayesianOptimizationOracle(Oracle):
             completed = list(dict.fromkeys([*best, *completed[-MOST_OBSERVATIONS // 2 :]]))
         x = np.array([self._encode(space, one.hyperparameters.values) for one in completed])
         y = sign * np.array([float(one.score) for one in completed])  # type: ignore[arg-type]
-        model = self._fitted(x, y)
+        process = GaussianProcess(noise=self.alpha, optimism=self.beta)
+        process.fit(x, y)
         ongoing = [one for one in self.ongoing_trials.values() if one.status == TrialStatus.RUNNING]
-        if ongoing:
-            believed = np.array([self._encode(space, one.hyperparameters.values) for one in ongoing])
-            x, y = np.vstack([x, believed]), np.concatenate([y, model.predict(believed)])
-            model = self._fitted(x, y, again=True)
+        process.believe(np.array([self._encode(space, one.hyperparameters.values) for one in ongoing]))
         self._seed_state += 1
-        generator = np.random.default_rng(abs(self._seed_state))
-        return self._best_new(space, model, x[np.argsort(y)[:REFINED]], generator)
-
-    def _fitted(self, x: Array, y: Array, *, again: bool = False) -> Any:
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.gaussian_process import GaussianProcessRegressor
-        from sklearn.gaussian_process.kernels import ConstantKernel, Matern
-
-        kernel = ConstantKernel(1.0, (1e-2, 1e3)) * Matern(np.ones(x.shape[1]), (5e-2, 2e1), nu=2.5)
-        if again and self._theta is not None and len(self._theta) == len(kernel.theta):
-            kernel = kernel.clone_with_theta(self._theta)
-        model = GaussianProcessRegressor(
-            kernel, alpha=self.alpha, normalize_y=bool(np.std(y) > 0), optimizer=None if again else "fmin_l_bfgs_b"
+        return process.lowest(
+            np.random.default_rng(abs(self._seed_state)),
+            decode=partial(self._decode, space),
+            encode=partial(self._encode, space),
+            is_new=lambda values: not self._duplicate(values),
         )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(x, y)
-        self._theta = model.kernel_.theta
-        return model
-
-    def _bound(self, model: Any, x: Array) -> Array:
-        mean, deviation = model.predict(x, return_std=True)
-        return np.asarray(mean - self.beta * deviation)
-
-    def _best_new(
-        self, space: list[HyperParameter], model: Any, best: Array, generator: np.random.Generator
-    ) -> dict[str, Any] | None:
-        """The new combination with the lowest bound, among random ones and those found by going downhill."""
-        from scipy.optimize import minimize
-
-        width = best.shape[1]
-        points = generator.random((CANDIDATES, width))
-        bounds = self._bound(model, points)
-        starts = np.vstack([points[np.argsort(bounds)[:REFINED]], best])
-        ends = []
-        for start in starts:
-            found = minimize(
-                lambda at: float(self._bound(model, at[None])[0]),
-                start,
-                method="L-BFGS-B",
-                bounds=[(0.0, 1.0)] * width,
-                options={"maxiter": 30},
-            )
-            ends.append(found.x)
-        # What is proposed is scored as it is after rounding to values that exist.
-        seen: dict[str, dict[str, Any]] = {}
-        for point in [*ends, *points[np.argsort(bounds)[:200]]]:
-            values = self._decode(space, point)
-            if not self._duplicate(values):
-                seen.setdefault(self._compute_values_hash(values), values)
-        if not seen:
-            return None
-        options = list(seen.values())
-        encoded = np.array([self._encode(space, values) for values in options])
-        return options[int(np.argmin(self._bound(model, encoded)))]
 
     def _encode(self, space: list[HyperParameter], values: dict[str, Any]) -> Array:
         """A combination as numbers in [0, 1]; what is inactive or unknown stands at its default."""
