@@ -45,7 +45,7 @@ def omega_squared(values):
 @pytest.mark.parametrize("seed", range(4))
 def test_shares_agree_with_the_analysis_of_variance_within_their_intervals(seed):
     values = scores(seed)
-    found = {one.term: one for one in effect_shares(posterior_of(values), SPACE, GRID)}
+    found = {one.term: one for one in effect_shares(posterior_of(values), SPACE)}
     assert list(found) == ["units", "activation", "units x activation", "folds", "seeds and the rest"]
     assert sum(one.share for one in found.values()) == pytest.approx(1)
     for term, share in omega_squared(values).items():
@@ -55,14 +55,14 @@ def test_shares_agree_with_the_analysis_of_variance_within_their_intervals(seed)
 
 def test_noise_is_not_taken_for_an_effect():
     rng = np.random.default_rng(0)
-    found = effect_shares(posterior_of(rng.normal(size=(20, 5))), SPACE, GRID)
+    found = effect_shares(posterior_of(rng.normal(size=(20, 5))), SPACE)
     effects = [one for one in found if one.term not in ("folds", "seeds and the rest")]
     assert all(one.low < 0.02 for one in effects)
     assert sum(one.share for one in effects) < 0.3
 
 
 def test_equal_scores_have_nothing_to_share():
-    found = effect_shares(posterior_of(np.ones((20, 5))), SPACE, GRID)
+    found = effect_shares(posterior_of(np.ones((20, 5))), SPACE)
     assert all(np.isfinite([one.share, one.low, one.high]).all() for one in found)
 
 
@@ -85,7 +85,7 @@ def test_a_sampled_space_is_divided_as_its_function_is():
     truth = np.array([np.sin(3 * one["a"]) + 0.5 * one["b"] for one in rows])
     values = truth[:, None] + 0.05 * rng.normal(size=(60, 5))
     posterior = model_scores(values, "maximize", design=design_of(space, rows), seed=0)
-    found = {one.term: one for one in effect_shares(posterior, space, rows)}
+    found = {one.term: one for one in effect_shares(posterior, space)}
     x = (np.arange(500) + 0.5) / 500
     a, b = np.sin(3 * x).var(), (0.5 * x).var()
     whole = a + b + posterior.fold_variance + posterior.rest_variance

@@ -278,7 +278,7 @@ def _swaps() -> list[tuple[str, str]]:
     return [*pairs, *((b, a) for a, b in pairs)]
 
 
-def examples(cells: Array, limit: int = 3) -> str:
+def examples(cells: Array) -> str:
     """The commonest of some texts with their counts.
 
     Example:
@@ -286,5 +286,5 @@ def examples(cells: Array, limit: int = 3) -> str:
         '`?` 2, `unknown` 1'
     """
     counts = Counter(cells.tolist()).most_common()
-    shown = ", ".join(f"`{cell}` {count}" for cell, count in counts[:limit])
-    return shown if len(counts) <= limit else f"{shown}, ..."
+    shown = ", ".join(f"`{cell}` {count}" for cell, count in counts[:3])
+    return shown if len(counts) <= 3 else f"{shown}, ..."

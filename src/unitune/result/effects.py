@@ -37,8 +37,7 @@ class Factor:
 def interplay(certainty: Certainty) -> pd.DataFrame:
     """How much of the variation in score is due to what, as `Result.interplay` has it."""
     factors_of(certainty)
-    trials = certainty.modelled
-    shares = effect_shares(certainty.posterior, certainty.run.space, [one.configuration for one in trials])
+    shares = effect_shares(certainty.posterior, certainty.run.space)
     rows = [{"term": one.term, "share": one.share, "low": one.low, "high": one.high} for one in shares]
     return pd.DataFrame(rows, columns=["term", "share", "low", "high"])
 

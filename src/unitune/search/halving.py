@@ -16,6 +16,26 @@ ETA = 3
 MOST_RUNGS = 4
 
 
+def round_size(n_brackets: int, bracket: int, number: int, factor: float) -> int:
+    """Trials of a round of a bracket of Hyperband, which has `bracket + 1` rounds: each takes about as many epochs.
+
+    Example:
+        >>> [round_size(4, 3, number, 3) for number in range(4)]
+        [27, 9, 3, 1]
+    """
+    return math.ceil(n_brackets / (bracket + 1) * float(factor) ** (bracket - number))
+
+
+def round_epochs(epochs: int, bracket: int, number: int, factor: float) -> int:
+    """Epochs after which a round of a bracket ends, counted from the start of its trials; the last ends with all.
+
+    Example:
+        >>> [round_epochs(30, 3, number, 3) for number in range(4)]
+        [2, 4, 10, 30]
+    """
+    return math.ceil(epochs / float(factor) ** (bracket - number))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """Where a trial stands: its bracket, and the rung (counted from 0) that it has reached."""
@@ -54,7 +74,7 @@ class Halving(Judging):
             (2, 4, 10, 30)
         """
         n = min(MOST_RUNGS, 1 + math.floor(math.log(max(epochs, 1), ETA) + 1e-9))
-        each = [math.ceil(epochs / ETA**power) for power in range(n - 1, -1, -1)]
+        each = [round_epochs(epochs, n - 1, number, ETA) for number in range(n)]
         return tuple(dict.fromkeys(each[min(bracket, n - 1) :]))
 
     def reached(self, number: int, place: Place, score: float) -> None:
@@ -102,7 +122,7 @@ class Hyperband(Halving):
 
     def bracket(self, number: int) -> int:
         """The rung that a trial begins at: of 49 trials 27, 12, 6 and 4, mixed evenly."""
-        weights = [math.ceil(MOST_RUNGS * ETA**power / (power + 1)) for power in range(MOST_RUNGS - 1, -1, -1)]
+        weights = [round_size(MOST_RUNGS, power, 0, ETA) for power in range(MOST_RUNGS - 1, -1, -1)]
         total = sum(weights)
         # The bracket that is furthest behind its share, as it would have been filled one by one.
         filled = [0] * MOST_RUNGS

@@ -44,7 +44,7 @@ class Marginal:
     best_high: float
 
 
-def effect_shares(posterior: Posterior, space: Space, configurations: Sequence[Mapping[str, Any]]) -> tuple[Share, ...]:
+def effect_shares(posterior: Posterior, space: Space) -> tuple[Share, ...]:
     """How much of the variation of scores is due to each hyperparameter and each pair, to folds, and to the rest.
 
     For each draw of the true scores their variance over the space is divided: that of the mean given a hyperparameter,
@@ -55,7 +55,6 @@ def effect_shares(posterior: Posterior, space: Space, configurations: Sequence[M
     Args:
         posterior: With a design.
         space: Where the trials lie.
-        configurations: Those of the trials, in the posterior's order.
 
     Source: Hooker, "Generalized functional ANOVA diagnostics for high-dimensional functions of dependent variables",
         JCGS 16 (2007); Hutter, Hoos and Leyton-Brown, "An efficient approach for assessing hyperparameter importance"

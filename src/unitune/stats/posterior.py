@@ -140,18 +140,6 @@ class Posterior:
         gap = self._gains[:, first] - self._gains[:, second]
         return float(((gap > 0) + 0.5 * (gap == 0)).mean())
 
-    def probability_equal(self, first: int, second: int, margin: float) -> float:
-        """The probability that two trials are practically equal: that they differ by at most the margin.
-
-        Args:
-            first, second: Trials.
-            margin: The half-width of the region of practical equivalence, in the metric's own units.
-
-        Source: Benavoli, Corani, Demšar and Zaffalon, "Time for a change: a tutorial for comparing multiple classifiers
-            through Bayesian analysis", JMLR 18 (2017).
-        """
-        return float((np.abs(self.draws[:, first] - self.draws[:, second]) <= margin).mean())
-
     @property
     def tolerance(self) -> float:
         """The usual tolerance: a share of the standard error of a score, in the metric's own units."""

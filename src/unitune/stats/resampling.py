@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy import special
 
@@ -15,25 +13,15 @@ ENOUGH_FOR_MEDIAN = 5
 LARGE = 20_000_000  # Bags times rows: more rows than this allows get fewer bags.
 
 
-def cell_scores(
-    predictions: OutOfFold,
-    metric: str,
-    bags: Array,
-    *,
-    wanted: Array | None = None,
-    cells: Sequence[int] | None = None,
-) -> Array:
-    """The metric under each bag, `(bag, trial, cell)`; NaN where a trial has no member or was not wanted."""
-    numbers = range(len(predictions.cells)) if cells is None else cells
-    result = np.full((len(bags), predictions.n_trials, len(numbers)), np.nan)
-    for position, number in enumerate(numbers):
-        cell = predictions.cells[number]
-        kept = np.ones(len(cell.trials), dtype=bool) if wanted is None else np.isin(cell.trials, wanted)
+def cell_scores(predictions: OutOfFold, metric: str, bags: Array) -> Array:
+    """The metric under each bag, `(bag, trial, cell)`; NaN where a trial has no member."""
+    result = np.full((len(bags), predictions.n_trials, len(predictions.cells)), np.nan)
+    for position, cell in enumerate(predictions.cells):
         weights = bags[:, cell.rows]
         if predictions.weight is not None:
             weights = weights * predictions.weight[cell.rows]
-        score = scorer(metric, predictions.task, predictions.y[cell.rows], cell.predictions[kept])
-        result[:, cell.trials[kept], position] = score(np.ascontiguousarray(weights, dtype=np.float64))
+        score = scorer(metric, predictions.task, predictions.y[cell.rows], cell.predictions)
+        result[:, cell.trials, position] = score(np.ascontiguousarray(weights, dtype=np.float64))
     return result
 
 
@@ -64,7 +52,7 @@ def nanmean(values: Array) -> Array:
     return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
 
 
-def member_variance(scores: Array, weights: Array | None = None) -> float:
+def member_variance(scores: Array) -> float:
     """The variance of networks of one trial over cells, beyond what their rows explain.
 
     Of each trial the trial-by-cell interaction is compared with its variance under resampling; the median over trials
@@ -72,7 +60,6 @@ def member_variance(scores: Array, weights: Array | None = None) -> float:
 
     Args:
         scores: `(1 + bag, trial, cell)`, the first under the rows as they are, the others under resampled rows.
-        weights: `(trial,)`, how much each trial counts in the median; all alike if not given.
 
     Returns:
         The excess, 0 or more; 0 with one trial.
@@ -92,7 +79,4 @@ def member_variance(scores: Array, weights: Array | None = None) -> float:
     # The median of a variance of few degrees of freedom is less than its mean.
     spread = (rest[0] ** 2).mean(axis=1) * (cells - 1) / float(special.chdtri(cells - 1, 0.5))
     excess = factor * (spread - rest[1:].var(axis=0).mean(axis=1))
-    counted = np.ones(trials) if weights is None else np.asarray(weights, dtype=np.float64)[known]
-    order = np.argsort(excess)
-    reached = np.cumsum(counted[order]) / counted.sum()
-    return max(0.0, float(excess[order[np.searchsorted(reached, 0.5)]]))
+    return max(0.0, float(np.quantile(excess, 0.5, method="inverted_cdf")))

@@ -9,6 +9,7 @@ from unitune.errors import OptionError
 from unitune.keras_tuner.engine.oracle import Oracle
 from unitune.keras_tuner.engine.trial import Trial, TrialStatus
 from unitune.keras_tuner.engine.tuner import Tuner
+from unitune.search.halving import round_epochs, round_size
 from unitune.space.hyperparameters import HyperParameters
 
 _Bracket = dict[str, Any]
@@ -76,12 +77,12 @@ class HyperbandOracle(Oracle):
 
     def _get_size(self, bracket_num: int, round_num: int) -> int:
         """Trials of a round: each bracket takes about as many epochs, as in KerasTuner."""
-        last_round = math.ceil(1 + math.log(self.max_epochs, self.factor)) / (bracket_num + 1)
-        return math.ceil(last_round * float(self.factor) ** (bracket_num - round_num))
+        n_brackets = math.ceil(1 + math.log(self.max_epochs, self.factor))
+        return round_size(n_brackets, bracket_num, round_num, self.factor)
 
     def _get_epochs(self, bracket_num: int, round_num: int) -> int:
         """Epochs after which a round ends, counted from the start of its trials."""
-        return math.ceil(self.max_epochs / float(self.factor) ** (bracket_num - round_num))
+        return round_epochs(self.max_epochs, bracket_num, round_num, self.factor)
 
     # Proposing --------------------------------------------------------------------------------------------------
 
