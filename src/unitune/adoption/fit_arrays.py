@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,19 +12,71 @@ from unitune.data.arrays import as_inputs, n_rows, take_rows
 from unitune.engine.lift.base import Unfusable
 from unitune.models import backend
 from unitune.models.adopt import input_keys
-from unitune.models.compiled import output_names
+from unitune.models.compiled import gives_dictionary, output_names
 
 
-def inputs_of_fit(model: Any, value: Any, name: str) -> Any:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Part:
+    """Rows of a call of `fit`: features, targets, and weights (None where all count alike)."""
+
+    x: Any
+    y: Any
+    weight: Any = None
+
+    def take(self, rows: slice) -> Part:
+        """Some of the rows."""
+        weight = None if self.weight is None else self.weight[rows]
+        return Part(x=take_rows(self.x, rows), y=take_rows(self.y, rows), weight=weight)
+
+    def arrays(self) -> list[Any]:
+        """All arrays, with how many there are, so that one more input is not taken for a target."""
+        return [len(as_inputs(self.x)), *as_inputs(self.x), len(as_inputs(self.y)), *as_inputs(self.y), self.weight]
+
+    def as_trained(self, sparse: tuple[bool, ...]) -> tuple[Any, Any, Any]:
+        """Features, targets and weights in Keras's types; `sparse` are outputs whose loss takes class numbers."""
+        floatx = backend.ensure().config.floatx()
+        features = tuple(np.ascontiguousarray(one, dtype=floatx) for one in as_inputs(self.x))
+        targets = tuple(_target(one, numbers) for one, numbers in zip(as_inputs(self.y), sparse, strict=True))
+        return (
+            features if isinstance(self.x, tuple) else features[0],
+            targets if isinstance(self.y, tuple) else targets[0],
+            None if self.weight is None else np.asarray(self.weight, floatx),
+        )
+
+
+def read_parts(model: Any, call: Mapping[str, Any]) -> tuple[Part, Part | None]:
+    """The rows that train, and those that are held out, as `fit` would part them.
+
+    Raises:
+        Unfusable: They are not arrays of the model's inputs and outputs.
+    """
+    x, y = _inputs(model, call["x"], "x"), _targets(model, call["y"], "y")
+    if y is None:
+        raise Unfusable("there is no `y`")
+    if isinstance(call["sample_weight"], dict | list | tuple) and isinstance(y, tuple):
+        raise Unfusable("each output has sample weights of its own")
+    if call["sample_weight"] is not None and isinstance(call["y"], dict) and not gives_dictionary(model):
+        # `fit` looks for the weights of an output by its number, and fails.
+        raise Unfusable("`sample_weight` beside a dictionary of targets needs a dictionary of outputs")
+    weight = _array(call["sample_weight"], "sample_weight")
+    if weight is not None and weight.size != len(weight):
+        raise Unfusable("`sample_weight` of more than one axis has no fused form")
+    train, held_out = _held_out(model, Part(x=x, y=y, weight=weight), call)
+    if call["class_weight"] is not None:
+        train = _with_class_weights(call["class_weight"], train)
+    return train, held_out
+
+
+def _inputs(model: Any, value: Any, name: str) -> Any:
     """The rows as an array, or as a tuple of arrays in the order of the model's inputs."""
     if not isinstance(value, dict | list | tuple):
-        return _of_rank(model, array_of(value, name))
+        return _of_rank(model, _array(value, name))
     keys = input_keys(model)
     if isinstance(value, dict):
         if not keys or not set(keys) <= set(value):
             raise Unfusable(f"the keys of `{name}` are not the names of the model's inputs")
         value = [value[key] for key in keys]
-    arrays = tuple(array_of(one, name) for one in value)
+    arrays = tuple(_array(one, name) for one in value)
     if len(arrays) != max(1, len(keys)) or any(one is None or len(one) != len(arrays[0]) for one in arrays):
         raise Unfusable(f"`{name}` is not one array for each of the model's inputs, with as many rows each")
     return arrays if len(arrays) > 1 else arrays[0]
@@ -40,30 +93,25 @@ def _of_rank(model: Any, x: Any) -> Any:
     return x[..., 0] if x.ndim == len(wanted) + 1 and x.shape[-1] == 1 else x
 
 
-def targets_of_fit(model: Any, value: Any, name: str) -> Any:
+def _targets(model: Any, value: Any, name: str) -> Any:
     """The targets as an array, or as a tuple of arrays in the order of the model's outputs."""
     outputs = list(getattr(model, "outputs", None) or ())
     if len(outputs) < 2 or not isinstance(value, dict | list | tuple):
         if isinstance(value, dict) and len(outputs) == 1 and list(value) == list(output_names(model)):
             (value,) = value.values()
-        return array_of(value, name)
+        return _array(value, name)
     if isinstance(value, dict):
         names = output_names(model)
         if set(value) != set(names):
             raise Unfusable(f"the keys of `{name}` are not the names of the model's outputs")
         value = [value[key] for key in names]
-    arrays = tuple(array_of(one, name) for one in value)
+    arrays = tuple(_array(one, name) for one in value)
     if len(arrays) != len(outputs) or any(one is None or len(one) != len(arrays[0]) for one in arrays):
         raise Unfusable(f"`{name}` is not one array for each of the model's outputs, with as many rows each")
     return arrays
 
 
-def array_of(value: Any, name: str) -> Any:
-    """Rows as one array of numbers; None where there are none.
-
-    Raises:
-        Unfusable: They are something else, or come in an order of their own.
-    """
+def _array(value: Any, name: str) -> Any:
     if value is None:
         return None
     if isinstance(value, dict | list | tuple):
@@ -79,57 +127,31 @@ def array_of(value: Any, name: str) -> Any:
     return value
 
 
-def held_out_of(model: Any, x: Any, y: Any, weight: Any, call: Mapping[str, Any]) -> tuple[Any, Any, Any, Any]:
-    """The training rows, and the validation rows `(x, y, weight)` or None, as `fit` would part them."""
+def _held_out(model: Any, train: Part, call: Mapping[str, Any]) -> tuple[Part, Part | None]:
     data = call["validation_data"]
     if data is not None:
         if not isinstance(data, tuple | list) or len(data) not in (2, 3):
             raise Unfusable("`validation_data` is not a pair of arrays")
-        held_out = (
-            inputs_of_fit(model, data[0], "validation_data"),
-            targets_of_fit(model, data[1], "validation_data"),
-            array_of(data[2], "the weights of `validation_data`") if len(data) == 3 else None,
-        )
-        return x, y, weight, held_out
+        weight = _array(data[2], "the weights of `validation_data`") if len(data) == 3 else None
+        x, y = _inputs(model, data[0], "validation_data"), _targets(model, data[1], "validation_data")
+        return train, Part(x=x, y=y, weight=weight)
     share = call["validation_split"]
     if not share:
-        return x, y, weight, None
+        return train, None
     # The last rows, before anything is shuffled.
-    n_train = int(np.floor(n_rows(y) * (1.0 - share)))
-    if not 0 < n_train < n_rows(y):
+    n_train = int(np.floor(n_rows(train.y) * (1.0 - share)))
+    if not 0 < n_train < n_rows(train.y):
         raise Unfusable(f"`validation_split={share}` leaves no rows")
-
-    def part(rows: slice) -> tuple[Any, Any, Any]:
-        return take_rows(x, rows), take_rows(y, rows), None if weight is None else weight[rows]
-
-    return *part(slice(n_train)), part(slice(n_train, None))
+    return train.take(slice(n_train)), train.take(slice(n_train, None))
 
 
-def with_class_weights(class_weight: Mapping[Any, float], y: Any, weight: Any) -> Any:
-    """The weights of rows (None: all alike), times those of their classes."""
+def _with_class_weights(class_weight: Mapping[Any, float], train: Part) -> Part:
+    y = train.y
+    if isinstance(y, tuple) or y.ndim > 2:
+        raise Unfusable("`class_weight` is for models with one output of one axis")
     labels = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1).astype(int)
     factor = np.array([float(class_weight.get(int(label), 1.0)) for label in labels])
-    return factor if weight is None else factor * weight
-
-
-def features_as_trained(x: Any) -> Any:
-    """Features in Keras's own floating-point type."""
-    floatx = backend.ensure().config.floatx()
-    if isinstance(x, tuple):
-        return tuple(np.ascontiguousarray(one, dtype=floatx) for one in x)
-    return np.ascontiguousarray(x, dtype=floatx)
-
-
-def each_array(rows: Any) -> list[Any]:
-    """Arrays of rows, with how many there are, so that one more input is not taken for a target."""
-    return [len(as_inputs(rows)), *as_inputs(rows)]
-
-
-def targets_as_trained(y: Any, sparse: tuple[bool, ...]) -> Any:
-    """Targets as losses take them, each by whether its loss takes class numbers."""
-    if isinstance(y, tuple):
-        return tuple(_target(one, by_number) for one, by_number in zip(y, sparse, strict=True))
-    return _target(y, sparse[0])
+    return Part(x=train.x, y=y, weight=factor if train.weight is None else factor * train.weight)
 
 
 def _target(y: Any, sparse: bool) -> Any:

@@ -11,23 +11,14 @@ from typing import Any
 import numpy as np
 
 from unitune.adoption.callbacks import read_callbacks
-from unitune.adoption.fit_arrays import (
-    array_of,
-    each_array,
-    features_as_trained,
-    held_out_of,
-    inputs_of_fit,
-    targets_as_trained,
-    targets_of_fit,
-    with_class_weights,
-)
+from unitune.adoption.fit_arrays import read_parts
 from unitune.adoption.fit_rows import Rows
 from unitune.adoption.light_build import LightVariables
 from unitune.adoption.logged import Logged, engine_name, logged_of
 from unitune.adoption.network import read_network
 from unitune.adoption.outputs import loss_name
 from unitune.adoption.replay import Replay
-from unitune.data.arrays import Split, as_inputs, n_rows, row_shape, take_rows
+from unitune.data.arrays import as_inputs, n_rows, row_shape
 from unitune.data.fitting import why_misfit
 from unitune.engine.lift.base import Unfusable
 from unitune.engine.losses import is_of_own_class
@@ -36,7 +27,7 @@ from unitune.errors import OptionError
 from unitune.models import backend
 from unitune.models.adopt import why_own_fit
 from unitune.models.blueprint import Blueprint, EarlyStopping, MetricSpec, Training
-from unitune.models.compiled import compile_arguments, compiled_outputs, gives_dictionary
+from unitune.models.compiled import compile_arguments, compiled_outputs
 from unitune.models.compiled_metrics import read_metric
 from unitune.models.frozen import Parted, has_frozen, parted
 from unitune.models.shapes import output_shapes
@@ -109,38 +100,12 @@ def read_fit(
     given = inspect.signature(keras.Model.fit).bind(model, *args, **kwargs)
     given.apply_defaults()
     call = given.arguments
-    for name in ("steps_per_epoch", "validation_steps"):
-        if call.get(name) is not None:
-            raise Unfusable(f"`{name}` has no fused form")
-    if int(call["initial_epoch"]) != first_epoch:
-        raise Unfusable("`initial_epoch` has no fused form")
-    if call.get("validation_freq", 1) != 1:
-        raise Unfusable("`validation_freq` has no fused form")
-    if not isinstance(call["shuffle"], bool | np.bool_):
-        raise Unfusable(f"`shuffle={call['shuffle']!r}` has no fused form")
-    if getattr(model, "optimizer", None) is None or not getattr(model, "compiled", False):
-        raise Unfusable("the model is not compiled")
+    _check_call(model, call, first_epoch)
     rows.read(call)
-    x, y = inputs_of_fit(model, call["x"], "x"), targets_of_fit(model, call["y"], "y")
-    if y is None:
-        raise Unfusable("there is no `y`")
-    if isinstance(call["sample_weight"], dict | list | tuple) and isinstance(y, tuple):
-        raise Unfusable("each output has sample weights of its own")
-    if call["sample_weight"] is not None and isinstance(call["y"], dict) and not gives_dictionary(model):
-        # `fit` looks for the weights of an output by its number, and fails.
-        raise Unfusable("`sample_weight` beside a dictionary of targets needs a dictionary of outputs")
-    weight = array_of(call["sample_weight"], "sample_weight")
-    if weight is not None and weight.size != len(weight):
-        raise Unfusable("`sample_weight` of more than one axis has no fused form")
-    x, y, weight, held_out = held_out_of(model, x, y, weight, call)
-    if call["class_weight"] is not None:
-        if isinstance(y, tuple) or y.ndim > 2:
-            raise Unfusable("`class_weight` is for models with one output of one axis")
-        weight = with_class_weights(call["class_weight"], y, weight)
-
-    input_shape = row_shape(x)
+    train, held_out = read_parts(model, call)
+    input_shape = row_shape(train.x)
     reason = why_own_fit(model)
-    weighs = weight is not None or (held_out is not None and held_out[2] is not None)
+    weighs = any(part is not None and part.weight is not None for part in (train, held_out))
     if weighs and compile_arguments(model).get("weighted_metrics"):
         reason = "`weighted_metrics` with weights has no fused form"
     if reason:
@@ -150,32 +115,28 @@ def read_fit(
     if parts is not None:
         if light is not None:
             light.make_real()
-        read, frozen = parts.rest, parts.key(x)
+        read, frozen = parts.rest, parts.key(train.x)
         if held_out is not None:
-            held_out = (rows.features(parts, frozen, held_out[0]), *held_out[1:])
-        x = rows.features(parts, frozen, x)
-        input_shape = row_shape(x)
+            held_out = replace(held_out, x=rows.features(parts, frozen, held_out.x))
+        train = replace(train, x=rows.features(parts, frozen, train.x))
+        input_shape = row_shape(train.x)
     try:
         blueprint, training, initial_weights = read_network(
-            read, input_shape, assigned, light=light, n_outputs=len(as_inputs(y))
+            read, input_shape, assigned, light=light, n_outputs=len(as_inputs(train.y))
         )
     except OptionError as error:
         raise Unfusable(str(error)) from error
     if not blueprint.layers:
         raise Unfusable(getattr(blueprint, "solo_reason", "") or "the model is not a chain of layers that can be read")
 
-    _check_targets(blueprint, training, input_shape, y, held_out)
-    pairs = zip(as_inputs(y), training.each_output, strict=False)
-    if any(one.ndim == 1 and is_of_own_class(output.loss) for one, output in pairs):
-        raise Unfusable("Keras gives a loss of a class of your own targets of one axis as they are")
+    _check_targets(blueprint, training, input_shape, [part.y for part in (train, held_out) if part is not None])
     sparse = tuple(loss_name(output.loss).startswith("sparse_") for output in training.each_output)
-    training = _with_metrics(model, training, sparse, flat=[one.ndim == 1 for one in as_inputs(y)])
+    training = _with_metrics(model, training, sparse, flat=[one.ndim == 1 for one in as_inputs(train.y)])
     logged = logged_of(model)
-    epochs = int(call["epochs"])
     training = replace(
         training,
         batch_size=int(call["batch_size"] or 32),
-        epochs=epochs,
+        epochs=int(call["epochs"]),
         shuffle=bool(call["shuffle"]),
     )
     by_batch = training.outputs or any(
@@ -184,7 +145,7 @@ def read_fit(
     if by_batch and call["validation_batch_size"] not in (None, training.batch_size) and held_out is not None:
         # TensorFlow's mean of an output's loss is over batches, whatever their size; so is that of single numbers.
         raise Unfusable("a `validation_batch_size` of its own has no fused form with several outputs or own metrics")
-    steps = -(-n_rows(x) // training.batch_size)
+    steps = -(-n_rows(train.x) // training.batch_size)
     kept = _kept(best_by, logged, validates=held_out is not None)
     before = training
     training, replays = read_callbacks(
@@ -200,29 +161,11 @@ def read_fit(
         stopping = training.early_stopping or EarlyStopping(patience=NEVER, monitor=kept[0], maximize=kept[1])
         training = replace(training, early_stopping=replace(stopping, keep=kept))
 
-    x_val, y_val, w_val = held_out if held_out is not None else (take_rows(x, slice(0)), take_rows(y, slice(0)), None)
-    key = (sparse, str(keras.config.floatx()))
-
-    def make() -> Split:
-        return Split(
-            fold=0,
-            repeat=0,
-            x_train=features_as_trained(x),
-            y_train=targets_as_trained(y, sparse),
-            x_val=features_as_trained(x_val),
-            y_val=targets_as_trained(y_val, sparse),
-            w_train=None if weight is None else np.asarray(weight, keras.config.floatx()),
-            w_val=None if w_val is None else np.asarray(w_val, keras.config.floatx()),
-        )
-
-    number = rows.number(
-        key, [*each_array(x), *each_array(y), weight, *each_array(x_val), *each_array(y_val), w_val], make
-    )
     return FitCall(
         blueprint=blueprint,
         training=training,
         initial_weights=initial_weights,
-        split=number,
+        split=rows.number(train, held_out, sparse),
         metrics=logged,
         replays=tuple(replays),
         validates=held_out is not None,
@@ -231,6 +174,20 @@ def read_fit(
         logs_rate=training.plateau is not before.plateau or training.schedule is not before.schedule,
         parts=parts,
     )
+
+
+def _check_call(model: Any, call: Mapping[str, Any], first_epoch: int) -> None:
+    for name in ("steps_per_epoch", "validation_steps"):
+        if call.get(name) is not None:
+            raise Unfusable(f"`{name}` has no fused form")
+    if int(call["initial_epoch"]) != first_epoch:
+        raise Unfusable("`initial_epoch` has no fused form")
+    if call.get("validation_freq", 1) != 1:
+        raise Unfusable("`validation_freq` has no fused form")
+    if not isinstance(call["shuffle"], bool | np.bool_):
+        raise Unfusable(f"`shuffle={call['shuffle']!r}` has no fused form")
+    if getattr(model, "optimizer", None) is None or not getattr(model, "compiled", False):
+        raise Unfusable("the model is not compiled")
 
 
 def _parted(model: Any, input_shape: tuple[Any, ...]) -> Parted | None:
@@ -261,19 +218,23 @@ def _kept(best_by: tuple[str, bool], logged: Mapping[str, Logged], *, validates:
 
 
 def _check_targets(
-    blueprint: Blueprint, training: Training, input_shape: tuple[Any, ...], y: Any, held_out: tuple[Any, ...] | None
+    blueprint: Blueprint, training: Training, input_shape: tuple[Any, ...], targets: Sequence[Any]
 ) -> None:
     """Leaves targets to `fit` that do not fit an output: what it makes of them (an error, a broadcast) is its own."""
+    pairs = zip(as_inputs(targets[0]), training.each_output, strict=False)
+    own = any(one.ndim == 1 and is_of_own_class(output.loss) for one, output in pairs)
     try:
         shapes = output_shapes(blueprint, input_shape)
     except KeyError:
-        return
-    for part in (y, *(held_out or ())[1:2]):
+        shapes = []
+    for part in targets if shapes else ():
         for one, shape, output in zip(as_inputs(part), shapes, training.each_output, strict=False):
             ignored = getattr(output.loss, "ignore_class", None)
             reason = why_misfit(one, shape, loss_name(output.loss), ignored=ignored)
             if reason:
                 raise Unfusable(reason)
+    if own:
+        raise Unfusable("Keras gives a loss of a class of your own targets of one axis as they are")
 
 
 def _with_metrics(model: Any, training: Training, sparse: Sequence[bool], flat: Sequence[bool]) -> Training:

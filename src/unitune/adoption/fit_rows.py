@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
+from unitune.adoption.fit_arrays import Part
 from unitune.data.arrays import Split, as_inputs, n_rows
 from unitune.data.batches import ChangingRowsError, InMemory, comes_in_batches, is_py_dataset, read_batches
 from unitune.engine.lift.base import Unfusable
@@ -71,12 +71,27 @@ class Rows:
             self._features[full] = parts.features(x)
         return self._features[full]
 
-    def number(self, key: tuple[Any, ...], arrays: Sequence[Any], make: Any) -> int:
-        """The number of the split made of these arrays, which is made on first sight."""
-        full = (*key, *(self._digest(array) for array in arrays))
+    def number(self, train: Part, held_out: Part | None, sparse: tuple[bool, ...]) -> int:
+        """The number of the split of these rows, which is made on first sight; `sparse` as in `Part.as_trained`."""
+        held = train.take(slice(0)) if held_out is None else held_out
+        arrays = [*train.arrays(), *held.arrays()]
+        full = (sparse, str(backend.ensure().config.floatx()), *(self._digest(array) for array in arrays))
         if full not in self._numbers:
             self._numbers[full] = len(self.splits)
-            self.splits.append(make())
+            x, y, weight = train.as_trained(sparse)
+            x_val, y_val, w_val = held.as_trained(sparse)
+            self.splits.append(
+                Split(
+                    fold=0,
+                    repeat=0,
+                    x_train=x,
+                    y_train=y,
+                    x_val=x_val,
+                    y_val=y_val,
+                    w_train=weight,
+                    w_val=None if held_out is None else w_val,
+                )
+            )
         return self._numbers[full]
 
     def _digest(self, array: Any) -> Any:

@@ -8,8 +8,10 @@ from unitune.errors import OptionError, suggest
 ENGINES = ("auto", "fused", "solo")
 
 
-def choose_engine(name: str | Engine) -> Engine:
+def choose_engine(name: str | Engine, *, probes: bool = True) -> Engine:
     """The engine of that name; `"auto"` is the fastest there is, which sends what it cannot take to plain `fit`.
+
+    Without `probes` nothing is measured inside networks.
 
     Raises:
         OptionError: An unknown name.
@@ -23,7 +25,7 @@ def choose_engine(name: str | Engine) -> Engine:
         return SoloEngine()
     from unitune.engine.fused import FusedEngine
 
-    return FusedEngine(strict=name == "fused", weighs=name == "auto")
+    return FusedEngine(strict=name == "fused", probes=probes, weighs=name == "auto")
 
 
 def check_engine(name: str | Engine) -> None:

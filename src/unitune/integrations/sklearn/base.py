@@ -19,12 +19,13 @@ from unitune.data.dataset import Dataset
 from unitune.data.folds import Fold
 from unitune.data.frames import encode_table, to_frame
 from unitune.data.targets import as_plain
+from unitune.engine.choose import choose_engine
 from unitune.engine.contract import Job
 from unitune.engine.solo import predict as predict_solo
 from unitune.engine.solo import quiet_arrays
 from unitune.errors import DataError, SpaceError, TrainingError
 from unitune.integrations.sklearn.shared import current
-from unitune.integrations.sklearn.training import Trained, engine_for, train
+from unitune.integrations.sklearn.training import Trained, train
 from unitune.models import backend, preprocessing
 from unitune.models.build import bare_model
 from unitune.models.forward import forward, is_simple
@@ -203,7 +204,7 @@ class KerasBase(Predictor):
             found = shared.take(job, split, seeded=self.random_state is not None)
             if found is not None:
                 return found
-        ((_, trained),) = train(engine_for(self.engine), [job], [split])
+        ((_, trained),) = train(choose_engine(self.engine, probes=False), [job], [split])
         return trained
 
     def _dataset(self, X: Any, y: Any, sample_weight: Any) -> Dataset:  # noqa: N803

@@ -20,9 +20,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from unitune.data.arrays import Split
+from unitune.engine.choose import choose_engine
 from unitune.engine.contract import Job
 from unitune.engine.fused import read_jobs
-from unitune.integrations.sklearn.training import Trained, blank, engine_for, train
+from unitune.integrations.sklearn.training import Trained, blank, train
 from unitune.records import Array
 
 T = TypeVar("T")
@@ -109,7 +110,7 @@ class SharedFits:
                 jobs.append(replace(wanted.job, member=member, split=len(splits)))
         self._jobs, self._rows = jobs, [*splits, blank(splits[0], n_rows)]
         done: list[Trained | None] = [None] * len(jobs)
-        for number, trained in train(engine_for("fused"), jobs, self._rows, range(len(fusable))):
+        for number, trained in train(choose_engine("fused", probes=False), jobs, self._rows, range(len(fusable))):
             done[number] = trained
         # In the order in which they were noted: equal trainings (with seeds drawn at random) are handed out like that.
         for wanted, result in zip(fusable, done, strict=False):
@@ -141,7 +142,7 @@ class SharedFits:
             return None
         jobs, rows = list(self._jobs), [*self._rows[:-1], split]
         jobs[planned] = replace(job, member=replace(job.member, trial=planned, fold=len(rows) - 1), split=len(rows) - 1)
-        ((_, trained),) = train(engine_for("fused"), jobs, rows, (planned,))
+        ((_, trained),) = train(choose_engine("fused", probes=False), jobs, rows, (planned,))
         return trained
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unitune.data.arrays import Split
-from unitune.engine.choose import ENGINES
 from unitune.engine.contract import Engine, Job
-from unitune.errors import OptionError, suggest
 from unitune.records import Array
 
 # The least sizes that a program is laid out for: small data of different sizes then share it.
@@ -39,23 +37,6 @@ class Trained:
     engine: str
     engine_reason: str
     failure: str
-
-
-def engine_for(name: str) -> Engine:
-    """The engine of that name, without probes: no estimator shows them.
-
-    Raises:
-        OptionError: An unknown name.
-    """
-    if name not in ENGINES:
-        raise OptionError("`engine` must be a known name", f"got {name!r}", suggest(str(name), ENGINES))
-    if name == "solo":
-        from unitune.engine.solo import SoloEngine
-
-        return SoloEngine()
-    from unitune.engine.fused import FusedEngine
-
-    return FusedEngine(strict=name == "fused", probes=False, weighs=name == "auto")
 
 
 def train(
