@@ -25,8 +25,6 @@ from unitune.records import Array
 
 _SEEDING = threading.Lock()
 
-_Draw = Callable[[Generator, Shape, Any], Array]
-
 # Keras divides by the standard deviation of a normal that is cut off at two standard deviations.
 _TRUNCATED_STD = 0.87962566103423978
 
