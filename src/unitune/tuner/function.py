@@ -7,14 +7,16 @@ of others each of them exists. What it finds is a space like any other, so that 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from unitune.adoption.exploring import each_scope
 from unitune.adoption.fit_arguments import as_fitted, fit_arguments
 from unitune.adoption.hypermodel import HyperModel, as_hypermodel, overrides_fit
 from unitune.adoption.light_build import LightVariables, light_variables, watched_weights
@@ -74,8 +76,9 @@ class Function:
         self._known = HyperParameters()
         self.failures = Failures()
         self._asked: list[tuple[dict[str, Any], frozenset[str]]] = []
-        self.first = self._build(self._known.copy())
-        self._explore()
+        hp = self._known.copy()
+        self.first = self._build(hp)
+        self._explore(hp)
         asked = [
             Hyperparameter("batch_size", domain("batch_sizes", batch_sizes or 32, "int", low=1)),
             Hyperparameter("epochs", domain("epochs", epochs or 10, "int", low=1)),
@@ -100,12 +103,9 @@ class Function:
         self._asked.append(({name: hp.values[name] for name in names}, names))
         return model
 
-    def _explore(self) -> None:
+    def _explore(self, first: HyperParameters) -> None:
         with light_variables():
-            for values in self._to_try():
-                hp = self._known.copy()
-                hp.values = values
-                hp.ensure_active_values()
+            for hp in itertools.chain(each_scope(first, self._known.copy), self._more_to_try()):
                 try:
                     self._build(hp)
                 except (SpaceError, OptionError):
@@ -113,20 +113,16 @@ class Function:
                 except Exception:
                     continue  # a combination that cannot be built is a failed trial, not the end
 
-    def _to_try(self) -> Any:
-        """Values for the builds that explore: each scope once, the ends of ranges, and some at random."""
-        tried: list[Any] = []
+    def _more_to_try(self) -> Iterator[HyperParameters]:
+        for values in self._more_values():
+            hp = self._known.copy()
+            hp.values = values
+            hp.ensure_active_values()
+            yield hp
+
+    def _more_values(self) -> Iterator[dict[str, Any]]:
+        """Further values for the builds that explore: the ends of ranges, and some at random."""
         first = dict(self._asked[0][0])
-        while True:
-            scopes = {
-                tuple((c.name, c.values[0]) for c in one.conditions) for one in self._known.space if one.conditions
-            }
-            new = [scope for scope in scopes if scope not in tried]
-            if not new:
-                break
-            tried += new
-            for scope in new:
-                yield {**first, **dict(scope)}
         for one in list(self._known.space):
             if not one.conditions and len(one.values) > 1:
                 yield {**first, one.name: one.values[-1]}

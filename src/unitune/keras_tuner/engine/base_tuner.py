@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unitune.adoption.exploring import each_scope
 from unitune.adoption.hypermodel import as_hypermodel
 from unitune.errors import OptionError, SpaceError, users_traceback
 from unitune.keras_tuner import errors
@@ -24,7 +25,6 @@ from unitune.keras_tuner.engine.trial import Trial, TrialStatus
 from unitune.result.facts import domain_text
 from unitune.space import Hyperparameter, Space
 from unitune.space.hyperparameters import HyperParameters
-from unitune.space.hyperparameters.conditions import Parent
 from unitune.space.labels import label
 from unitune.store.run import setting_column
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 IDLE_S = 0.01
-MAX_EXPLORING_BUILDS = 100
 TYPOS = (NameError, AttributeError, TypeError, ImportError)
 
 
@@ -111,32 +110,22 @@ class BaseTuner(Stateful):
         self._activate_all_conditions()
 
     def _activate_all_conditions(self) -> None:
-        seen: list[list[Parent]] = []
-        waiting: list[list[Parent]] = []
         hp = self.oracle.get_space()
-        for _ in range(MAX_EXPLORING_BUILDS):
-            try:
-                self.hypermodel.build(hp)
-            except (SpaceError, *TYPOS):
-                raise
-            except Exception as error:
-                if not seen and not errors.is_one(error, errors.FailedTrialError):
-                    raise  # with the defaults: it is the function that is wrong
-                # Elsewhere the search tells of it, and counts its failures; what was asked for is kept.
-                logger.debug("build raised while its space was explored: %s", error)
-            self.oracle.update_space(hp)
-            seen += [scope for scope in hp.active_scopes if scope not in seen]
-            waiting += [scope for scope in hp.inactive_scopes if scope not in waiting]
-            waiting = [scope for scope in waiting if scope not in seen]
-            if not waiting:
-                return
-            # The first may never hold; it is tried once.
-            scope = waiting.pop(0)
-            seen.append(scope)
-            hp = self.oracle.get_space()
-            for condition in scope:
-                hp.values[condition.name] = condition.values[0]
-            hp.ensure_active_values()
+        self._build_to_explore(hp, is_first=True)
+        for further in each_scope(hp, self.oracle.get_space):
+            self._build_to_explore(further, is_first=False)
+
+    def _build_to_explore(self, hp: HyperParameters, *, is_first: bool) -> None:
+        try:
+            self.hypermodel.build(hp)
+        except (SpaceError, *TYPOS):
+            raise
+        except Exception as error:
+            if is_first and not errors.is_one(error, errors.FailedTrialError):
+                raise  # with the defaults: it is the function that is wrong
+            # Elsewhere the search tells of it, and counts its failures; what was asked for is kept.
+            logger.debug("build raised while its space was explored: %s", error)
+        self.oracle.update_space(hp)
 
     # The search -------------------------------------------------------------------------------------------------
 
