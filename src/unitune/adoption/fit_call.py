@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from unitune.adoption.callbacks import read_callbacks
-from unitune.adoption.fit_arrays import read_parts
-from unitune.adoption.fit_rows import Rows
+from unitune.adoption.fit_rows import Rows, read_parts
 from unitune.adoption.light_build import LightVariables
 from unitune.adoption.logged import Logged, engine_name, logged_of
 from unitune.adoption.network import read_network
