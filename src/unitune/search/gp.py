@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -50,28 +49,33 @@ class GaussianProcess:
 
     def fit(self, x: Array, y: Array) -> None:
         """Learns from the scores `y (trial,)` at points `x (trial, axis)`."""
+        from scipy.optimize import minimize
         from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
         kernel = ConstantKernel(1.0, (1e-2, 1e3)) * Matern(np.ones(x.shape[1]), (5e-2, 2e1), nu=2.5)
-        self._fit(x, y, kernel, optimizer="fmin_l_bfgs_b")
+        self._take(x, y, kernel)
+        # scikit-learn would do the same, and warn where a length is as large as it may be, which says nothing here.
+        likelihood = self._model.log_marginal_likelihood
+        found = minimize(
+            lambda theta: tuple(-part for part in likelihood(theta, eval_gradient=True, clone_kernel=False)),
+            kernel.theta,
+            method="L-BFGS-B",
+            jac=True,
+            bounds=kernel.bounds,
+        )
+        self._take(x, y, kernel.clone_with_theta(found.x))
 
     def believe(self, x: Array) -> None:
         """Takes points `(trial, axis)` that are being tried to score what is expected of them."""
         if len(x):
-            x, y = np.vstack([self._x, x]), np.concatenate([self._y, self._model.predict(x)])
-            self._fit(x, y, self._model.kernel_, optimizer=None)
+            y = np.concatenate([self._y, self._model.predict(x)])
+            self._take(np.vstack([self._x, x]), y, self._model.kernel_)
 
-    def _fit(self, x: Array, y: Array, kernel: Any, optimizer: str | None) -> None:
-        from sklearn.exceptions import ConvergenceWarning
+    def _take(self, x: Array, y: Array, kernel: Any) -> None:
         from sklearn.gaussian_process import GaussianProcessRegressor
 
-        model = GaussianProcessRegressor(
-            kernel, alpha=self._noise, normalize_y=bool(np.std(y) > 0), optimizer=optimizer
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            self._model = model.fit(x, y)
-        self._x, self._y = x, y
+        model = GaussianProcessRegressor(kernel, alpha=self._noise, normalize_y=bool(np.std(y) > 0), optimizer=None)
+        self._x, self._y, self._model = x, y, model.fit(x, y)
 
     def bound(self, x: Array) -> Array:
         """The lower confidence bound `(trial,)` at points `(trial, axis)`."""
