@@ -125,7 +125,9 @@ def _stopping_also(training: Training, another: EarlyStopping) -> Training:
         return replace(training, early_stopping=another)
     main, other = (another, first) if another.restore_best_weights else (first, another)
     if other.restore_best_weights and main.start_from_epoch:
-        raise Unfusable("an `EarlyStopping(start_from_epoch=...)` after another that restores weights has no fused form")
+        raise Unfusable(
+            "an `EarlyStopping(start_from_epoch=...)` after another that restores weights has no fused form"
+        )
     further = (*training.further_stopping, replace(other, restore_best_weights=False))
     return replace(training, early_stopping=main, further_stopping=further)
 
