@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import warnings
 
@@ -9,7 +10,10 @@ import numpy as np
 import pytest
 
 import unitune
+from unitune.cli.view import show
 from unitune.report.gallery import Gallery
+from unitune.report.numbers import score_format
+from unitune.report.page import page
 from unitune.result.facts import facts_of
 
 pytestmark = pytest.mark.slow
@@ -197,3 +201,29 @@ def test_the_page_says_the_same_and_nothing_fits_well_by_default(answer):
     if "log_loss" in recommended.scores:
         explained = 1 - recommended.scores["log_loss"].mean / answer.run.data["baseline_loss"]
         assert explained > 0.2 or "fits well" not in {panel.verdict for panel in gallery.panels(recommended.number)}
+
+
+ONE_OF_MANY = re.compile(r"(?<![\d.,])1 (trials|networks(?! trained)|rows|repeats|folds|epochs)\b")
+NOT_FEWER = re.compile(r"0\.\d+ times (fewer|more|less)")
+
+
+def words_of(page_or_terminal):
+    inline = re.sub(r"</?(code|b|strong|em|wbr)\b[^>]*>|`", "", page_or_terminal)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", inline)).split())
+
+
+def test_terminal_and_page_say_what_the_answer_says(answer, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "1000")
+    show(answer)
+    terminal = words_of(capsys.readouterr().out)
+    body = page(facts_of(answer)).partition("<body")[2]
+    texts = {"terminal": terminal, "page": words_of(re.sub(r"<(script|style)\b.*?</\1>", " ", body, flags=re.DOTALL))}
+    for place, text in texts.items():
+        for sentence in (*answer.conclusion, *(one.title for one in answer.findings)):
+            assert words_of(sentence) in text, place
+        assert not ONE_OF_MANY.search(text), place
+        assert not NOT_FEWER.search(text), place
+    row = answer.table().set_index("trial").loc[answer.recommended.number]
+    if np.isfinite(row["low"]):
+        number = score_format(answer.table()[["mean", "low", "high"]].to_numpy(float).ravel())
+        assert f"{number(row['low'])} to {number(row['high'])}" in terminal

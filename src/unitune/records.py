@@ -58,6 +58,16 @@ def interval_text(low: float, high: float) -> str:
     return "" if low != low else f" (95 % interval {low:.4g} to {high:.4g})"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things, in words.
+
+    Example:
+        >>> counted(1, "trial"), counted(2000, "trial")
+        ('1 trial', '2,000 trials')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def difference_text(difference: float, score: float) -> str:
     """A difference of scores; one that four digits of the score do not show is put as less than these show.
 

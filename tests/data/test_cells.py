@@ -110,8 +110,14 @@ def test_a_few_words_among_numbers_are_missing_and_said():
     ("cells", "numbers", "said"),
     [
         (("12.5 kg", "7 kg", "1,200 kg"), (12.5, 7, 1200), "without their unit `kg`: `12.5 kg` as 12.5"),
+        (("2 days", "1 day", "3 Days"), (2, 1, 3), "without their unit `day`"),
+        (("1.5 s", "12 s"), (1.5, 12), "without their unit `s`"),
         (("20°C", "-3°C"), (20, -3), "without their unit `°C`"),
-        (("0,25", "1.5", "12,75"), (0.25, 1.5, 12.75), "some with a decimal point and some with a decimal comma"),
+        (
+            ("0,25", "0.500", "2.125", "12,75"),
+            (0.25, 0.5, 2.125, 12.75),
+            "some with a decimal point and some with a decimal comma",
+        ),
         (("0:45", "1:02:30", "23:59"), (45, 62.5, 1439), "read as minutes: `0:45` as 45"),
         (("1,23,456", "12,34,567.5"), (123456, 1234567.5), ""),
     ],

@@ -92,7 +92,7 @@ def test_further_rows_take_the_classes_of_the_first():
     first = read_target(["b", "a", "c"] * 2)
     y = encode_target(["c", "a"], task=first.task, classes=first.classes, n_outputs=3)
     assert y.tolist() == [2, 0]
-    with pytest.raises(DataError, match="'d' in 1 rows"):
+    with pytest.raises(DataError, match="'d' in 1 row\\."):
         encode_target(["d"], task=first.task, classes=first.classes, n_outputs=3)
     with pytest.raises(DataError, match="must have 2 columns"):
         encode_target([1.0], task="regression", classes=None, n_outputs=2)

@@ -62,6 +62,13 @@ def test_the_vocabulary_is_that_of_the_training_rows(learnt):
     assert "review is missing" in names
 
 
+def test_words_of_few_rows_are_kept_however_few_rows_there_are():
+    rows = [" ".join(["the", *(f"w{3 * (i // 2) + j}" for j in range(3))]) for i in range(200)]  # each word in two rows
+    data = dataset(pd.DataFrame({"text": rows, "y": np.arange(200) % 2}), target="y")
+    (words,) = fit(data, np.arange(200)).words
+    assert len(words.vocabulary) == 301
+
+
 def test_the_saved_model_sees_the_same_features(learnt, tmp_path):
     import keras
 

@@ -22,7 +22,6 @@ MIXED = "1,234.5 or 1.234,5"
 TIMES = "h:mm"
 """The form of durations and times of day, which are read as minutes."""
 
-COMMA_FIRST = ", rather the second"
 _UNIT_MARK = " | "
 _UNIT = re.compile(r"(?<=[\d.,)])\s?([^\W\d_]|[°µ/'\"])[^\d.,;:]{0,11}")
 _TIME = re.compile(r"(-?)(\d{1,4}):([0-5]\d)(?::([0-5]\d(?:[.,]\d+)?))?")
@@ -109,7 +108,12 @@ def read_numbers(cells: Array, form: str) -> Array:
 
 
 def _without(cell: str, unit: str) -> str:
-    return cell[: -len(unit)].rstrip() if unit and cell.endswith(unit) else cell
+    """A cell without its unit, which may be in the plural and in other letters."""
+    if unit:
+        for end in (f"{unit}s", unit):
+            if cell.casefold().endswith(end.casefold()):
+                return cell[: -len(end)].rstrip()
+    return cell
 
 
 def _number(cell: str, form: str) -> float:
@@ -119,10 +123,11 @@ def _number(cell: str, form: str) -> float:
             return np.nan
         minutes = 60 * int(time[2]) + int(time[3]) + float((time[4] or "0").replace(",", ".")) / 60
         return -minutes if time[1] else minutes
-    if form.startswith(MIXED):
-        # What reads in both ways reads as in the rest of the file, whose mark is the last character of the form.
-        either = [_number(cell, one) for one in ((COMMA, POINT) if form.endswith(COMMA_FIRST) else (POINT, COMMA))]
-        return next((one for one in either if one == one), np.nan)
+    if form == MIXED:
+        # A mark that stands once is decimal here, and so is the last of both.
+        points, commas = cell.count("."), cell.count(",")
+        decimal_comma = cell.rfind(",") > cell.rfind(".") if points and commas else commas == 1 or points > 1
+        return _number(cell, COMMA if decimal_comma else POINT)
     found = _CELL.fullmatch(cell)
     if found is None or bool(found["open"]) != bool(found["close"]):
         return np.nan
@@ -153,8 +158,7 @@ def number_form(cells: Array, decimal: str = ".") -> tuple[str, float]:
     forms = (COMMA, POINT) if decimal == "," else (POINT, COMMA)
     sample = cells[:: max(1, len(cells) // _SAMPLE)]
     unit = _unit_of(sample)
-    mixed = MIXED + (COMMA_FIRST if decimal == "," else "")
-    tried = [form + unit for form in (*forms, mixed)]
+    tried = [form + unit for form in (*forms, MIXED)]
     shares = {form: _share(sample, form) for form in tried}
     best = max(tried[:2], key=lambda form: shares[form])
     if shares[best] < ENOUGH <= shares[tried[2]]:
@@ -172,9 +176,16 @@ def _share(cells: Array, form: str) -> float:
 
 def _unit_of(cells: Array) -> str:
     """The unit of measure that stands behind nearly all numbers, as the end of a form; empty where there is none."""
-    ends = Counter(found[0].strip() for cell in cells if (found := _UNIT.search(cell)) and found.end() == len(cell))
-    unit, n = ends.most_common(1)[0] if ends else ("", 0)
-    return _UNIT_MARK + unit if n >= ENOUGH * len(cells) else ""
+    ends = [found[0].strip() for cell in cells if (found := _UNIT.search(cell)) and found.end() == len(cell)]
+    alike = Counter(map(_singular, ends)).most_common(1)
+    if not alike or alike[0][1] < ENOUGH * len(cells):
+        return ""
+    written = next(end for end in ends if _singular(end) == alike[0][0])
+    return _UNIT_MARK + written[: len(alike[0][0])]
+
+
+def _singular(unit: str) -> str:
+    return unit.casefold().removesuffix("s") if len(unit) > 2 else unit.casefold()
 
 
 def how_read(form: str) -> str:
@@ -187,7 +198,7 @@ def how_read(form: str) -> str:
     plain, _, unit = form.partition(_UNIT_MARK)
     if plain == TIMES:
         return "minutes"
-    mixed = "numbers, some with a decimal point and some with a decimal comma" if plain.startswith(MIXED) else ""
+    mixed = "numbers, some with a decimal point and some with a decimal comma" if plain == MIXED else ""
     return f"{mixed or 'numbers'} without their unit `{unit}`" if unit else mixed
 
 

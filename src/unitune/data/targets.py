@@ -13,7 +13,7 @@ import pandas as pd
 
 from unitune.data.cells import ENOUGH, date_form, examples, number_form, read_numbers
 from unitune.errors import DataError, OptionError, suggest
-from unitune.records import Array, Task
+from unitune.records import Array, Task, counted
 
 _MOST_CLASSES = 20
 _MOST_COUNTED_CLASSES = 100
@@ -110,7 +110,7 @@ def encode_target(
     if unknown:
         raise DataError(
             f"`{name}` must hold the classes {_shown(classes.tolist())}",
-            f"got {unknown[0]!r} in {len(unknown)} rows",
+            f"got {unknown[0]!r} in {counted(len(unknown), 'row')}",
             "Drop these rows, or have rows of that class among those for training.",
         )
     return np.array([position[_key(label)] for label in array.tolist()], dtype=np.int32)
@@ -341,8 +341,8 @@ def _label_notes(labels: list[Any], counts: Mapping[int, int], name: str) -> lis
     words = [label for label in labels if isinstance(label, str)]
     for number, label in enumerate(labels):
         if isinstance(label, str) and label.lower() in _MISSING_WORDS:
-            rows = counts[number]
-            notes.append(f"`{label}` in `{name}` is taken as a class ({rows} rows); drop its rows if it means missing.")
+            rows = counted(counts[number], "row")
+            notes.append(f"`{label}` in `{name}` is taken as a class ({rows}); drop its rows if it means missing.")
     alike = [word for word, n in Counter(word.lower() for word in words).items() if n > 1]
     if alike:
         same = ", ".join(f"`{word}`" for word in words if word.lower() == alike[0])

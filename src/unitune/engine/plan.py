@@ -30,7 +30,7 @@ from unitune.engine.reuse import KnownPrograms
 from unitune.engine.stretch import laid_out
 from unitune.engine.worth import Ledger
 from unitune.models.blueprint import Training
-from unitune.records import Array
+from unitune.records import Array, counted
 
 PATIENCES = 4
 """With early stopping networks train for about so many times their patience, where that follows from the rows."""
@@ -67,16 +67,16 @@ class Plan:
 
     def __str__(self) -> str:
         n_fit = len(self.by_fit)
-        fitted = f"{n_fit:,} member{'s' * (n_fit != 1)} with plain `fit`, for which compiling takes longer"
+        fitted = f"{counted(n_fit, 'member')} with plain `fit`, for which compiling takes longer"
         if not self.tiles:
             return fitted
         known = len({tile.key for tile in self.tiles} & self.compiled)
         reused = f" ({known} compiled before)" if known else ""
         return (
-            f"{self.n_members:,} members in {self.n_programs} program{'s' * (self.n_programs != 1)}{reused} and "
-            f"{len(self.tiles)} tile{'s' * (len(self.tiles) != 1)}; {self.waste:.0%} padding; "
-            f"about {(self.compile_s + self.run_s) / self.threads:.1f} s on {self.threads} "
-            f"thread{'s' * (self.threads != 1)}{f'; {fitted}' if n_fit else ''}"
+            f"{counted(self.n_members, 'member')} in {counted(self.n_programs, 'program')}{reused} and "
+            f"{counted(len(self.tiles), 'tile')}; {self.waste:.0%} padding; about "
+            f"{(self.compile_s + self.run_s) / self.threads:.1f} s on {counted(self.threads, 'thread')}"
+            f"{f'; {fitted}' if n_fit else ''}"
         )
 
 

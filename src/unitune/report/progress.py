@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from unitune.errors import OptionError
 from unitune.models.metrics import ATTAINABLE
-from unitune.records import Member, Trial
+from unitune.records import Member, Trial, counted
 
 SECONDS_BETWEEN_LINES = 5.0
 SECONDS_BETWEEN_BARS = 0.2
@@ -116,16 +116,6 @@ def score_text(trial: Trial | None, metric: str) -> str:
     low, high = ATTAINABLE.get(metric, (-math.inf, math.inf))
     known = half > 0 and 2 * half < high - low
     return f"{metric} {score.mean:.4g}" + (f" ± {half:.2g}" if known else "")
-
-
-def counted(number: int, noun: str) -> str:
-    """A number of things, in words.
-
-    Example:
-        >>> counted(1, "trial"), counted(2000, "trial")
-        ('1 trial', '2,000 trials')
-    """
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def describe(plan: Plan) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from unitune.errors import DataError, OptionError, RunFolderError, SaveError, TrainingError
-from unitune.records import Array, Trial
+from unitune.records import Array, Trial, counted
 from unitune.result.files import pictures_of, rows_of, saving, tables_of, trees_of
 from unitune.result.new_rows import Predicted, predict_rows
 from unitune.result.record import Record
@@ -264,9 +264,9 @@ class Result(Record):
         try:
             chosen = self.recommended
         except TrainingError:
-            return f"<Result: {len(self._trials):,} trials, all failed>"
+            return f"<Result: {counted(len(self._trials), 'trial')}, all failed>"
         mean = chosen.scores[self._run.objective].mean
         return (
-            f"<Result: {len(self._trials):,} trials, recommended is trial {chosen.number} "
+            f"<Result: {counted(len(self._trials), 'trial')}, recommended is trial {chosen.number} "
             f"({self._title()}) with {self._run.objective} {mean:.4g}>"
         )

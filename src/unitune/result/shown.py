@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 
+from unitune.records import counted
 from unitune.result.certainty import COLUMNS
 from unitune.result.record import Record
 
@@ -29,7 +30,7 @@ def html_of(result: Record) -> str:
     shown = shown.assign(seconds=[f"{value:.2f}" for value in shown["seconds"]])
     rest = f"<p>and {len(frame) - SHOWN:,} more trials</p>" if len(frame) > SHOWN else ""
     aim = "highest" if result.direction == "maximize" else "lowest"
-    head = f"{len(result.trials):,} trials, {result.run.folds['kind']}; the {aim} {result.objective} is best"
+    head = f"{counted(len(result.trials), 'trial')}, {result.run.folds['kind']}; the {aim} {result.objective} is best"
     body = shown.to_html(index=False, na_rep="–", border=0)
     meaning = "" if unknown else f"<p>{html.escape(MEANING)}</p>"
     n = result._certainty.n_unknown

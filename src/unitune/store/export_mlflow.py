@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from unitune.errors import OptionError, SaveError
+from unitune.records import counted
 from unitune.store.export import Exported
 
 METRICS_AT_ONCE = 1_000  # MLflow takes no more in one call
@@ -53,7 +54,7 @@ def export_mlflow(exported: Exported, uri: str) -> str:
             f"MLflow did not take all of the run: {error}. The experiment `{exported.name}` in {uri} is not whole: "
             "delete it there, and export again."
         ) from error
-    return f"{len(exported.trials):,} trials as the experiment `{exported.name}` in {uri}"
+    return f"{counted(len(exported.trials), 'trial')} as the experiment `{exported.name}` in {uri}"
 
 
 def _write(exported: Exported, client: Any) -> None:

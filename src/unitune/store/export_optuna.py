@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from unitune.errors import OptionError
-from unitune.records import Trial
+from unitune.records import Trial, counted
 from unitune.space import Choice, Float, Int, Space
 from unitune.store.export import Exported, attributes, objective_curve
 from unitune.store.run import varying
@@ -143,7 +143,7 @@ def export_optuna(exported: Exported, url: str) -> str:
         ) from None
     finally:
         optuna.logging.set_verbosity(before)
-    return f"{len(exported.trials):,} trials as the study `{exported.name}` in {url}"
+    return f"{counted(len(exported.trials), 'trial')} as the study `{exported.name}` in {url}"
 
 
 def _storage(url: str) -> BaseStorage:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from unitune.errors import OptionError, SaveError
+from unitune.records import counted
 from unitune.store.export import Exported
 
 
@@ -49,4 +50,4 @@ def export_tensorboard(exported: Exported, folder: Path) -> str:
                 writer.add_text("configuration", text, 0, walltime=0.0)
     except OSError as error:
         raise SaveError(f"`{folder}` cannot be written: {error.strerror or error}.") from error
-    return f"{len(exported.trials):,} trials in {folder}; look at them with `tensorboard --logdir {folder}`"
+    return f"{counted(len(exported.trials), 'trial')} in {folder}; look at them with `tensorboard --logdir {folder}`"

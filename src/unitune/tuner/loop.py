@@ -14,8 +14,8 @@ from unitune.engine.contract import Engine, Job, OutOfTime
 from unitune.models.blueprint import Blueprint, Training
 from unitune.models.build import n_parameters
 from unitune.options import Budget
-from unitune.records import Array, Member, Trial
-from unitune.report.progress import Listener, counted
+from unitune.records import Array, Member, Trial, counted
+from unitune.report.progress import Listener
 from unitune.search import Strategy
 from unitune.store import MemberBlock
 from unitune.store.members import keys_of, only
@@ -245,7 +245,7 @@ def _left_out(
         size = min(size, trials)
     if found.interrupted:
         rest = f" of {size:,.0f}" if size != float("inf") else ""
-        return f"Stopped by the user after {done:,}{rest} trials."
+        return f"Stopped by the user after {counted(done, 'trial') if not rest else f'{done:,}{rest} trials'}."
     if strategy.name == "grid" and done == trials and all_of_them > done:
         return f"{all_of_them - done:,.0f} of {all_of_them:,.0f} configurations were left out (`trials={trials}`)."
     if time_limit_s is not None and not all_trained and (trials is None or done < trials):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from plotly.subplots import make_subplots
 
+from unitune.records import counted
 from unitune.report import colors
 from unitune.report.draw import theme
 from unitune.report.numbers import axis_name, in_lines, log_ticks, score_format, short, short_format
@@ -195,7 +196,11 @@ def draw_marginals(panels: Sequence[MarginalPanel], *, objective: str) -> go.Fig
             hovers = [
                 f"<b>{theme.safe(panel.title)} {theme.safe(panel.values[at])}</b><br>{number(values[at])}"
                 + (f" [{number(low[at])}, {number(high[at])}]" if np.isfinite(low[at]) else "")
-                + (f"<br>{theme.safe(panel.best_labels[at])}" if isolated else f"<br>{panel.n_trials[at]} trials")
+                + (
+                    f"<br>{theme.safe(panel.best_labels[at])}"
+                    if isolated
+                    else f"<br>{counted(panel.n_trials[at], 'trial')}"
+                )
                 for at in range(len(values))
             ]
             figure.add_scatter(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup, escape
 
+from unitune.records import counted
 from unitune.report.draw.parts import architecture_svg
 from unitune.report.facts import Facts
 from unitune.report.gallery import Gallery
@@ -89,6 +90,7 @@ def _template() -> jinja2.Template:
     environment.filters["evidence"] = evidence
     environment.filters["words"] = words
     environment.filters["code"] = code
+    environment.globals["counted"] = counted
     return environment.from_string(_read("page.html.j2"))
 
 
@@ -171,7 +173,7 @@ def _recommended(facts: Facts, chosen: int | None) -> dict[str, Any] | None:
         "fixed": [(name, value) for name, value in fixed if value],
         "costs": [
             ("parameters", f"{trial.n_parameters:,}"),
-            ("training time", f"{seconds(trial.elapsed_s)} for {len(score.values)} networks"),
+            ("training time", f"{seconds(trial.elapsed_s)} for {counted(len(score.values), 'network')}"),
             ("best epoch", str(facts.best_epoch(chosen))),
         ],
         "scores": scores,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from markupsafe import Markup
 
+from unitune.records import counted
 from unitune.report.draw.parts import term_name
 from unitune.report.gallery import Gallery
 from unitune.report.numbers import axis_name, score_format
@@ -107,8 +108,9 @@ def _intervals(gallery: Gallery) -> Plot | None:
     return _plot(
         "intervals",
         gallery.intervals(),
-        f"The top {len(rows)} trials by {facts.objective}: {number(rows[0].expected)} is to expect of {rows[0].label}, "
-        f"{number(rows[-1].expected)} of {rows[-1].label}; {sum(row.credible for row in rows)} of them may be best.",
+        f"The top {counted(len(rows), 'trial')} by {facts.objective}: {number(rows[0].expected)} is to expect of "
+        f"{rows[0].label}, {number(rows[-1].expected)} of {rows[-1].label}; "
+        f"{sum(row.credible for row in rows)} of them may be best.",
         f"{line}; a ring is the mean over the folds as it was, a tick the score on the training rows. The point lies "
         "nearer to the middle than the ring: what stands out in a few folds is in part luck. Luck of the rows moves "
         "all trials alike, so lines that overlap do not by themselves mean that two trials are as good.",
@@ -149,7 +151,8 @@ def _curves(gallery: Gallery) -> Plot | None:
     return _plot(
         "curves",
         gallery.learning_curves(),
-        f"Learning curves of {len({panel.trial for panel in panels})} trials. " + " ".join(map(_in_words, panels)),
+        f"Learning curves of {counted(len({panel.trial for panel in panels}), 'trial')}. "
+        + " ".join(map(_in_words, panels)),
         f"{band}The dashed upright is the epoch that the final model is trained to. {first}",
         ("configuration", "metric", "best epoch", "training, last epoch", "validation, last epoch", "fit"),
         rows,
@@ -198,7 +201,7 @@ def _overview(gallery: Gallery) -> Plot | None:
     return _plot(
         "health_overview",
         gallery.health_overview(),
-        f"Activation health of {max(len(panel.value) for panel in panels)} trials"
+        f"Activation health of {counted(max(len(panel.value) for panel in panels), 'trial')}"
         + (f" by {by}. " if by else ". ")
         + " ".join(f"{row[0]}, {row[1]}: {row[2]} to {row[4]}." for row in rows),
         "All trials after training, each a point"
@@ -283,7 +286,7 @@ def _pareto(gallery: Gallery) -> Plot | None:
     return _plot(
         "pareto",
         gallery.pareto(),
-        f"{facts.objective} over parameters and over training time of {len(maps[0].cost)} trials; "
+        f"{facts.objective} over parameters and over training time of {counted(len(maps[0].cost), 'trial')}; "
         f"{int(maps[0].front.sum())} are on the Pareto front by parameters, {int(maps[-1].front.sum())} by time.",
         "Each point is a trial. The dotted line joins those that no other trial beats both in cost and in score.",
         ("cost", "configuration on the front", "value", facts.objective),
