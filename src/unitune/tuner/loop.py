@@ -249,9 +249,12 @@ def _left_out(
     if strategy.name == "grid" and done == trials and all_of_them > done:
         return f"{all_of_them - done:,.0f} of {all_of_them:,.0f} configurations were left out (`trials={trials}`)."
     if time_limit_s is not None and not all_trained and (trials is None or done < trials):
-        rest = f"{size - done:,.0f} of {size:,.0f} trials were" if size != float("inf") else "The search was"
-        end = "left out" if size != float("inf") else f"cut short after {counted(done, 'trial')}"
-        return f"{rest} {end}: they would not have ended within {time_limit_s:g} s."
+        late = f"would not have ended within {time_limit_s:g} s."
+        if size == float("inf"):
+            return f"The search was cut short after {counted(done, 'trial')}: further ones {late}"
+        left = size - done
+        were, they = ("was", "it") if left == 1 else ("were", "they")
+        return f"{left:,.0f} of {size:,.0f} trials {were} left out: {they} {late}"
     return ""
 
 
