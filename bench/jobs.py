@@ -253,16 +253,18 @@ OPTIMIZERS = {"adam": "Adam", "rmsprop": "RMSprop", "sgd": "SGD"}
 MIXED_PEERS = 12
 
 
-def _searched(name: str, network: str, trials: int, epochs: int, at_least: int, aim: int) -> BenchJob:
-    """A row for a search over a `build_model(hp)`; KerasTuner's ten trials are scaled."""
+def _searched(
+    name: str, network: str, trials: int, epochs: int, at_least: int, aim: int, *, peers: int = 10
+) -> BenchJob:
+    """A row for a search over a `build_model(hp)`; some trials of KerasTuner's are scaled."""
     return BenchJob(
         name=name,
-        peer_name="KerasTuner RandomSearch, 10 trials, scaled",
+        peer_name=f"KerasTuner RandomSearch, {peers} trials, scaled",
         at_least=at_least,
         aim=aim,
         ours=lambda: search(network, "ours", trials, epochs).cost,
-        peer=lambda: search(network, "peer", 10, epochs).cost,
-        share=10 / trials,
+        peer=lambda: search(network, "peer", peers, epochs).cost,
+        share=peers / trials,
     )
 
 
@@ -324,6 +326,15 @@ JOBS = {
         "a `build_model(hp)` with one hidden layer, 200 trials, 10 epochs", "mlp", 200, 10, 115, 250
     ),
     "cnn-60": _searched("a CNN on digits over 4 hyperparameters, 60 trials, 5 epochs", "cnn", 60, 5, 15, 25),
+    "frozen-20": _searched(
+        "a head on a frozen MobileNetV2, 1,000 images of 96 pixels, 20 trials, 5 epochs",
+        "frozen",
+        20,
+        5,
+        10,
+        20,
+        peers=3,
+    ),
     "lstm-60": _searched("an LSTM over units and activation, 60 trials, 5 epochs", "lstm", 60, 5, 12, 25),
 }
 
