@@ -12,10 +12,25 @@ X, Y = rng.normal(size=(52, 5)).astype("float32"), rng.normal(size=(52, 1)).asty
 ROWS = {"validation_data": (X[:20], Y[:20])}
 FIT = {"epochs": 2, "batch_size": 16, "shuffle": False}
 
+
+def recurrent_weights() -> dict[str, initializers.Initializer]:
+    return {
+        "kernel_initializer": initializers.GlorotUniform(3),
+        "recurrent_initializer": initializers.Orthogonal(seed=4),
+    }
+
+
 NETWORKS = {
     "glorot": lambda: [
         layers.Dense(6, kernel_initializer=initializers.GlorotUniform(3)),
         layers.Dropout(0.4, seed=1),
+        layers.Dense(1, kernel_initializer=initializers.HeNormal(4)),
+    ],
+    # These draw whenever they are called, for validation rows too.
+    "recurrent": lambda: [
+        layers.Reshape((5, 1)),
+        layers.LSTM(4, dropout=0.3, seed=5, return_sequences=True, **recurrent_weights()),
+        layers.SimpleRNN(3, dropout=0.2, recurrent_dropout=0.3, seed=6, **recurrent_weights()),
         layers.Dense(1, kernel_initializer=initializers.HeNormal(4)),
     ],
     "orthogonal": lambda: [
@@ -46,7 +61,7 @@ class Networks(unitune.HyperModel):
 
 def test_seeds_of_the_users_are_those_that_fit_draws_with():
     result = unitune.tune(Networks(), X, Y, **ROWS, strategy="grid", progress=False)
-    assert [trial.engine for trial in result.trials] == ["fused"] * 2
+    assert [trial.engine for trial in result.trials] == ["fused"] * len(NETWORKS)
     for trial in result.trials:
         fitted = compiled(trial.configuration["network"]).fit(X, Y, **FIT, **ROWS, verbose=0).history
         ours = result.history(trial)

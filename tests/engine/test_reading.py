@@ -14,6 +14,7 @@ import pytest
 from unitune.engine.contract import Job, Outcome
 from unitune.engine.fused import FusedEngine, read_jobs
 from unitune.engine.lift.activation import activation_key, function_of, is_elementwise, keeps_zero
+from unitune.engine.order import order_of
 from unitune.engine.vmap import engine as vmap_module
 from unitune.errors import FusionError
 from unitune.models.backend import ensure
@@ -236,3 +237,12 @@ def test_reading_is_by_value(splits: list[Any]) -> None:
     other = job(hidden(cases.dense(5), cases.layer("Activation", activation="relu")))
     _, (first, second), _ = read_jobs([one, other], splits)
     assert first.group == second.group
+
+
+def test_whole_batches_are_put_in_a_new_order() -> None:
+    training = replace(job().training, batch_size=4, shuffle="batch")
+    orders = [order_of(training, 20, seed=1, epoch=epoch).reshape(5, 4) for epoch in range(2)]
+    for order in orders:
+        np.testing.assert_array_equal(order, order[:, :1] + np.arange(4))
+        assert sorted(order[:, 0]) == [0, 4, 8, 12, 16]
+    assert not np.array_equal(*orders)

@@ -72,6 +72,102 @@ def timed(hp):
     return model
 
 
+TOKENS = RNG.integers(0, 5, (48, 6))
+SPARSE = STEPS * (RNG.random((48, 6, 1)) > 0.4)
+
+
+def of_tokens(*layers, out=None, loss="mse", **settings):
+    """Layers behind an `Embedding` with a mask, each made by a function of the units."""
+
+    def build(hp):
+        import keras
+
+        units = hp.Choice("units", [2, 4])
+        last = keras.layers.Dense(*(out or (1,)))
+        behind = [make(keras.layers, units) for make in layers]
+        model = keras.Sequential([keras.Input((6,)), keras.layers.Embedding(5, 3, mask_zero=True), *behind, last])
+        model.compile(keras.optimizers.Adam(0.02), loss, **settings)
+        return model
+
+    return build
+
+
+def masking(*layers, **settings):
+    def build(hp):
+        import keras
+
+        units = hp.Choice("units", [2, 4])
+        behind = [make(keras.layers, units) for make in layers]
+        model = keras.Sequential([keras.Input((6, 3)), keras.layers.Masking(), *behind, keras.layers.Dense(1)])
+        model.compile(keras.optimizers.Adam(0.02), "mse", **settings)
+        return model
+
+    return build
+
+
+def attending(hp):
+    """A mask of what attention may look at, and of what is averaged then."""
+    import keras
+    from keras import layers
+
+    entry = keras.Input((6,))
+    x = layers.Embedding(5, 4, mask_zero=True)(entry)
+    x = layers.Add()(
+        [x, layers.MultiHeadAttention(2, hp.Choice("depth", [2, 3]), dropout=hp.Choice("rate", [0.1]))(x, x)]
+    )
+    model = keras.Model(entry, layers.Dense(1)(layers.GlobalAveragePooling1D()(x)))
+    model.compile(keras.optimizers.Adam(0.02), "mse")
+    return model
+
+
+def to_sequence(hp):
+    """An encoder whose states a decoder begins with."""
+    import keras
+    from keras import layers
+
+    entry, units = keras.Input((6, 3)), hp.Choice("units", [2, 4])
+    _, *states = layers.LSTM(units, return_state=True)(entry)
+    _, last = layers.GRU(units, return_sequences=True, return_state=True)(entry)
+    x = layers.LSTM(units, return_sequences=True)(entry, initial_state=states)
+    model = keras.Model(entry, layers.Dense(1)(layers.Concatenate()([layers.Flatten()(x), last])))
+    model.compile(keras.optimizers.Adam(0.02), "mse")
+    return model
+
+
+def of_own_class(hp):
+    import keras
+
+    class Network(keras.Model):
+        def __init__(self, units):
+            super().__init__()
+            self.blocks = [keras.layers.Dense(units, "tanh") for _ in range(2)]
+            self.dropout, self.out = keras.layers.Dropout(0.2), keras.layers.Dense(1)
+
+        def call(self, x, training=False):
+            for block in self.blocks:
+                x = block(x)
+            return self.out(self.dropout(x, training=training))
+
+    class Row(keras.Sequential):
+        def __init__(self, units):
+            super().__init__([keras.layers.Dense(units, "tanh"), keras.layers.Dense(1)])
+
+    class Residual(keras.layers.Layer):
+        def __init__(self, units):
+            super().__init__()
+            self.hidden, self.normed = keras.layers.Dense(units, "relu"), keras.layers.BatchNormalization()
+            self.out = keras.layers.Dense(4)
+
+        def call(self, x, training=None):
+            return x + self.out(self.normed(self.hidden(x), training=training))
+
+    kind, units = hp.Choice("kind", ["model", "row", "layer"]), hp.Choice("units", [3, 5])
+    blocks = [keras.Input((4,)), Residual(units), Residual(3), keras.layers.Dense(1)]
+    model = {"model": Network, "row": Row, "layer": lambda _: keras.Sequential(blocks)}[kind](units)
+    model.compile(keras.optimizers.Adam(0.02), "mse", metrics=["mae"])
+    return model
+
+
 LABELS = (STEPS[..., 0] > 0).astype("int32")
 CASES = {
     "a dictionary of one target": (dense(), X, {"out": Y}),
@@ -85,6 +181,30 @@ CASES = {
         steps(1, "sigmoid", "binary_crossentropy", metrics=["AUC", "accuracy"]), STEPS, LABELS[..., None],
     ),
     "a layer for each step": (timed, STEPS, STEPS),
+    "a mask through layers": (
+        of_tokens(
+            lambda layers, n: layers.Bidirectional(layers.LSTM(n, return_sequences=True)),
+            lambda layers, n: layers.LayerNormalization(),
+            lambda layers, n: layers.GRU(n),
+        ), TOKENS, NUMBERS,
+    ),
+    "a mean of what a mask leaves": (of_tokens(lambda layers, n: layers.GlobalAveragePooling1D()), TOKENS, NUMBERS),
+    "a mask of the loss": (
+        of_tokens(
+            lambda layers, n: layers.LSTM(n, return_sequences=True),
+            out=(2, "softmax"), loss="sparse_categorical_crossentropy", metrics=["accuracy"],
+        ), TOKENS, LABELS,
+    ),
+    "steps of zeros": (masking(lambda layers, n: layers.SimpleRNN(n)), SPARSE, NUMBERS),
+    "dropout of inputs and states": (
+        masking(
+            lambda layers, n: layers.LSTM(n, dropout=0.3, return_sequences=True),
+            lambda layers, n: layers.Bidirectional(layers.GRU(n, dropout=0.1, recurrent_dropout=0.2)),
+        ), SPARSE, NUMBERS,
+    ),
+    "a mask of attention": (attending, TOKENS, NUMBERS),
+    "states": (to_sequence, STEPS, NUMBERS),
+    "models of a class of one's own": (of_own_class, X, NUMBERS),
     "R2": (dense(2, None, "mse", metrics=["r2_score"]), X, X[:, :2] + 1),
 }  # fmt: skip
 
@@ -92,7 +212,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_it_is_fused(name, tmp_path):
     build, x, y = CASES[name]
-    made = searched(build, x, y, tmp_path)
+    made = searched(build, x, y, tmp_path, trials=4 if build is of_own_class else 2)
     (score, *_) = made.results()["score"]
     split = len(X) - len(X) // 4
     target = next(iter(y.values())) if isinstance(y, dict) else y

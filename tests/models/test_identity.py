@@ -6,7 +6,7 @@ import types
 import numpy as np
 import pytest
 
-from unitune.models import adopt, backend, optimizers
+from unitune.models import backend, calls, optimizers
 from unitune.models.compiled_metrics import read_metric
 from unitune.models.identity import NotPlain, read
 from unitune.models.value_key import BOOKKEEPING, attribute_keys
@@ -269,8 +269,8 @@ def built(keras, layer, shape):
 
 def test_layers_are_read_before_and_after_they_are_built(keras):
     for layer, shape in _layers(keras):
-        fresh = [spec.class_name for spec in adopt._read(layer)]
-        assert [spec.class_name for spec in adopt._read(built(keras, layer, shape))] == fresh
+        fresh = [spec.class_name for spec in calls.read_layer(layer)]
+        assert [spec.class_name for spec in calls.read_layer(built(keras, layer, shape))] == fresh
 
 
 def test_what_is_done_to_a_layer_is_seen(keras):
@@ -295,8 +295,8 @@ def test_what_is_done_to_a_layer_is_seen(keras):
             if change in (frozen, regularized, constrained) and not layer.trainable_variables:
                 continue
             change(layer)
-            with pytest.raises(adopt.Unreadable):
-                adopt._read(layer)
+            with pytest.raises(calls.Unreadable):
+                calls.read_layer(layer)
 
 
 def test_a_regularizer_that_comes_too_late_is_seen(keras):
@@ -304,8 +304,8 @@ def test_a_regularizer_that_comes_too_late_is_seen(keras):
         layer = built(keras, keras.layers.Dense(3), (4,))
         get = keras.regularizers.get if name.endswith("regularizer") else keras.constraints.get
         setattr(layer, name, get(value))
-        with pytest.raises(adopt.Unreadable, match="was changed"):
-            adopt._read(layer)
+        with pytest.raises(calls.Unreadable, match="was changed"):
+            calls.read_layer(layer)
 
 
 def test_layers_with_a_state_outside_their_configuration_are_seen(keras):
@@ -323,11 +323,11 @@ def test_layers_with_a_state_outside_their_configuration_are_seen(keras):
     late = Scaled(2.0)
     late.factor = 3.0
     told = Scaled(2.0)
-    with pytest.raises(adopt.Unreadable, match="`mean`"):
-        adopt._read(adapted)
-    with pytest.raises(adopt.Unreadable, match="`factor`"):
-        adopt._read(late)
-    assert adopt._read(told)[0].class_name == "Scaled"
+    with pytest.raises(calls.Unreadable, match="`mean`"):
+        calls.read_layer(adapted)
+    with pytest.raises(calls.Unreadable, match="`factor`"):
+        calls.read_layer(late)
+    assert calls.read_layer(told)[0].class_name == "Scaled"
 
 
 def test_activations_of_a_name_of_keras_stay_what_they_are(keras):
@@ -340,13 +340,13 @@ def test_activations_of_a_name_of_keras_stay_what_they_are(keras):
 
     layers = keras.layers
     for layer in (layers.LSTM(3, recurrent_activation=sigmoid), layers.GRU(3, activation=sigmoid)):
-        assert sigmoid in adopt._read(layer)[0].config.values()
-    assert adopt._read(layers.Dense(3, activation=keras.ops.gelu))[0].config["activation"] is keras.ops.gelu
-    assert adopt._read(layers.Dense(3, activation="gelu"))[0].config["activation"] == "gelu"
-    with pytest.raises(adopt.Unreadable, match="cannot be made again"):
-        adopt._read(layers.Dense(3, activation=ReLU()))
-    with pytest.raises(adopt.Unreadable):
-        adopt._read(layers.TimeDistributed(layers.Dense(3, activation=sigmoid)))
+        assert sigmoid in calls.read_layer(layer)[0].config.values()
+    assert calls.read_layer(layers.Dense(3, activation=keras.ops.gelu))[0].config["activation"] is keras.ops.gelu
+    assert calls.read_layer(layers.Dense(3, activation="gelu"))[0].config["activation"] == "gelu"
+    with pytest.raises(calls.Unreadable, match="cannot be made again"):
+        calls.read_layer(layers.Dense(3, activation=ReLU()))
+    with pytest.raises(calls.Unreadable):
+        calls.read_layer(layers.TimeDistributed(layers.Dense(3, activation=sigmoid)))
 
 
 # Metrics ------------------------------------------------------------------------------------------------------------

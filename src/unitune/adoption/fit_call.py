@@ -22,6 +22,7 @@ from unitune.data.fitting import why_misfit
 from unitune.engine.lift.base import Unfusable
 from unitune.engine.losses import is_of_own_class
 from unitune.engine.metrics import check_axes
+from unitune.engine.reading import within
 from unitune.errors import OptionError
 from unitune.models import backend
 from unitune.models.adopt import why_own_fit
@@ -136,14 +137,17 @@ def read_fit(
         training,
         batch_size=int(call["batch_size"] or 32),
         epochs=int(call["epochs"]),
-        shuffle=bool(call["shuffle"]),
+        shuffle="batch" if call["shuffle"] == "batch" else bool(call["shuffle"]),
     )
-    by_batch = training.outputs or any(
-        isinstance(metric, MetricSpec) and metric.given is not None for metric in training.metrics
-    )
-    if by_batch and call["validation_batch_size"] not in (None, training.batch_size) and held_out is not None:
-        # TensorFlow's mean of an output's loss is over batches, whatever their size; so is that of single numbers.
-        raise Unfusable("a `validation_batch_size` of its own has no fused form with several outputs or own metrics")
+    if (
+        _minds_batches(blueprint, training)
+        and call["validation_batch_size"] not in (None, training.batch_size)
+        and held_out is not None
+    ):
+        raise Unfusable(
+            "a `validation_batch_size` of its own has no fused form with several outputs, own metrics, masks of a loss "
+            "or layers that draw in inference"
+        )
     steps = -(-n_rows(train.x) // training.batch_size)
     kept = _kept(best_by, logged, validates=held_out is not None)
     before = training
@@ -201,6 +205,18 @@ def _parted(model: Any, input_shape: tuple[Any, ...]) -> Parted | None:
     except Exception as error:  # a graph that cannot be cut
         logger.info("a frozen part is not computed by itself", exc_info=error)
         return None
+
+
+def _minds_batches(blueprint: Blueprint, training: Training) -> bool:
+    """Whether it makes a difference into which batches validation rows are cut.
+
+    TensorFlow's mean of an output's loss is over batches, whatever their size; so is that of single numbers, and a
+    mask's share of a loss is that in a batch. Recurrent layers with dropout draw for each batch, in inference too.
+    """
+    own = any(isinstance(metric, MetricSpec) and metric.given is not None for metric in training.metrics)
+    rates = ("dropout", "recurrent_dropout")
+    draws = any(within(one.config, rate) for one in blueprint.layers for rate in rates)
+    return bool(training.outputs) or own or bool(blueprint.output_masks) or draws
 
 
 def _kept(best_by: tuple[str, bool], logged: Mapping[str, Logged], *, validates: bool) -> tuple[str, bool] | None:

@@ -183,14 +183,16 @@ class Rows:
     def read(self, call: dict[str, Any]) -> None:
         """Puts arrays in the place of rows that come in batches; the same object is read once."""
         if comes_in_batches(call["x"]):
-            data = call["x"]
+            data, shuffle = call["x"], False
             if is_py_dataset(data):
-                nothing = backend.ensure().utils.PyDataset.on_epoch_end
-                if call["shuffle"] or type(data).on_epoch_end is not nothing:
-                    raise Unfusable("a `PyDataset` gives other batches in each epoch")
+                if type(data).on_epoch_end is not backend.ensure().utils.PyDataset.on_epoch_end:
+                    raise Unfusable("a `PyDataset` with an `on_epoch_end` may give other batches in each epoch")
+                shuffle = bool(call["shuffle"])
             read = self._batches(data)
+            if shuffle and len(set(read.sizes)) > 1:
+                raise Unfusable("a `PyDataset` that is shuffled, with a smaller last batch, has no fused form")
             call |= {"x": read.x, "y": read.y, "sample_weight": read.weight}
-            call |= {"batch_size": read.sizes[0], "shuffle": read.reorders}
+            call |= {"batch_size": read.sizes[0], "shuffle": "batch" if shuffle else read.reorders}
         held_out = call["validation_data"]
         if held_out is not None and comes_in_batches(held_out):
             read = self._batches(held_out)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from unitune.adoption.light_build import LightVariables
-from unitune.models import adopt, backend
+from unitune.models import adopt, backend, calls
 from unitune.models.blueprint import Blueprint, LayerSpec, Training
 from unitune.models.shapes import is_known
 from unitune.records import Array
@@ -68,10 +68,10 @@ def read_unbuilt(model: Any) -> tuple[Blueprint, Training] | None:
         return None
     try:
         for layer in model.layers:
-            specs += adopt._read(layer)
-    except adopt.Unreadable:  # which is told where the model is read in full
+            specs += calls.read_layer(layer)
+    except calls.Unreadable:  # which is told where the model is read in full
         return None
-    # A layer of another class cannot tell what weights it will have.
-    if not all(is_known(spec) for spec in specs):
+    # A layer of another class cannot tell what weights it will have; who takes a mask is known once a model is built.
+    if not all(is_known(spec) for spec in specs) or any(map(calls.gives_mask, specs)):
         return None
     return Blueprint(layers=tuple(specs)), adopt.training_of(model)

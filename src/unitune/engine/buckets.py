@@ -161,6 +161,9 @@ def key_of(
     longest = max(epochs)
     may_end = any(one.patience < n for own, n in zip(early, epochs, strict=True) for one in own)
     chunk = longest if longest <= MAX_CHUNK and not may_end else min(MAX_CHUNK, max(5, math.ceil(longest / 8)))
+    # A mask's share of the loss is that of a whole batch.
+    masked = any(output.mask is not None for output in first.outputs)
+    block = training.batch_size * max(1, BLOCK_ROWS // training.batch_size) if masked else BLOCK_ROWS
     most = max(n + v for n, v in zip(rows.train, rows.validation, strict=True))
     return ProgramKey(
         nodes=tuple(nodes),
@@ -174,8 +177,8 @@ def key_of(
         ),
         batch_size=training.batch_size,
         train_rows=padded_rows(max(rows.train), training.batch_size),
-        all_rows=padded_rows(most, BLOCK_ROWS),
-        block_rows=BLOCK_ROWS,
+        all_rows=padded_rows(most, block),
+        block_rows=block,
         chunk=chunk,
         weighted=rows.weighted,
         stopping=stopping,

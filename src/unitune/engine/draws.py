@@ -28,7 +28,15 @@ class Draws:
     rows: int
     step: Tensor
 
-    def draw(self, distribution: str, node: ProgramNode, shape: Shape, *, along_width: bool = True) -> Tensor:
+    def draw(
+        self,
+        distribution: str,
+        node: ProgramNode,
+        shape: Shape,
+        *,
+        along_width: bool = True,
+        count: Tensor | None = None,
+    ) -> Tensor:
         """`(member, batch, *shape)`, `"uniform"` or `"normal"`; zeros where no member of the tile needs any."""
         from keras import ops
 
@@ -37,17 +45,26 @@ class Draws:
             widths, units = ops.full_like(widths, shape[-1]), None
         generate = self.backend.uniform if distribution == "uniform" else self.backend.normal
         seeds, n = self.hyper["seeds"][node.index], self.rows * math.prod(shape[:-1])
+        before = self.step if count is None else count
         full = (self.key.members, self.rows, *shape)
 
         def drawn() -> Tensor:
-            return ops.reshape(generate(seeds, self.step, n, widths, shape[-1], self.key.dtype, units), full)
+            return ops.reshape(generate(seeds, before, n, widths, shape[-1], self.key.dtype, units), full)
 
         # From a branch XLA takes the numbers as they are; otherwise it draws them anew in each kernel that reads them.
         strengths = [self.hyper["numbers"][node.index, name] for name in ("rate", "stddev") if name in node.used]
         wanted = ops.any(strengths[0] > 0) if strengths else ops.ones((), "bool")
         return self.backend.only_if(wanted, drawn, full, self.key.dtype)
 
-    def keep(self, node: ProgramNode, shape: Shape, *, along_width: bool = True) -> Tensor:
+    def keep(
+        self,
+        node: ProgramNode,
+        shape: Shape,
+        *,
+        along_width: bool = True,
+        rate: str = "rate",
+        count: Tensor | None = None,
+    ) -> Tensor:
         """Which inputs dropout keeps, `(member, batch, *shape)` bool."""
-        uniform = self.draw("uniform", node, shape, along_width=along_width)
-        return self.backend.keep(uniform, shaped(self.hyper["numbers"][node.index, "rate"], uniform))
+        uniform = self.draw("uniform", node, shape, along_width=along_width, count=count)
+        return self.backend.keep(uniform, shaped(self.hyper["numbers"][node.index, rate], uniform))

@@ -19,12 +19,14 @@ class Graph:
         layouts: How the width of each node's output is put together.
         exact: Nodes and inputs whose own width must not be padded.
         outputs: The nodes whose outputs are the network's.
+        masks: For each output the node of its mask; empty where none has any.
     """
 
     nodes: tuple[Node, ...]
     layouts: tuple[Layout, ...]
     exact: frozenset[int]
     outputs: tuple[int, ...]
+    masks: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -146,6 +146,11 @@ class RowMetric:
     by_batch: bool = False
 
     @property
+    def minds_mask(self) -> bool:
+        """Whether Keras leaves out what a mask of the predictions does."""
+        return self.finish is _mean
+
+    @property
     def is_mean(self) -> bool:
         """Whether it is a mean over the rows, or the root of one."""
         return self.finish in (_mean, _root)

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from unitune.models.blueprint import Training
 from unitune.records import Array
+
+
+def order_of(training: Training, n_rows: int, seed: int, epoch: int) -> Array:
+    """The rows in the order in which a member is trained with them in an epoch, `(row,)`."""
+    if training.shuffle == "batch":
+        size = training.batch_size
+        batches = epoch_order(n_rows // size, seed, epoch)
+        return np.asarray(batches[:, None] * size + np.arange(size)).reshape(-1)
+    return epoch_order(n_rows, seed, epoch) if training.shuffle else np.arange(n_rows)
 
 
 def epoch_order(n_rows: int, seed: int, epoch: int) -> Array:

@@ -8,7 +8,7 @@ pass over all rows at the weights that were kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from unitune.engine.callbacks import early_stopping, kept_at_the_end, reduce_on_plateau
@@ -29,6 +29,7 @@ from unitune.engine.probes import (
 from unitune.engine.program_key import Backend, ProgramKey, State
 from unitune.engine.scores import Scores
 from unitune.engine.stretch import SKIP
+from unitune.engine.tensors import as_computed, as_wide, rows_at, while_loop
 
 
 class Program:
@@ -90,12 +91,12 @@ class Program:
             taken = [values[i] for i in node.inputs]
             if node.kind != "weightless":
                 # A layer takes floats in the type that it computes in; Keras's own layers do that by themselves.
-                taken = [_as_computed(one, self.key.dtype) for one in taken]
+                taken = [as_computed(one, self.key.dtype) for one in taken]
             x = taken[0] if len(taken) == 1 else taken
             y, weights[mine] = lift_of(node.kind).apply(node, weights[mine], x, context)
             if SKIP in node.used:
                 skips = shaped(context.numbers[node.index, SKIP], y) > 0
-                y = ops.where(skips, _as_wide(taken[0], node.width), y)
+                y = ops.where(skips, as_wide(taken[0], node.width), y)
             values[node.index] = y
         return values, weights
 
@@ -104,7 +105,9 @@ class Program:
         first = self.first_weight.get(node.owner if node.owner >= 0 else node.index, 0)
         return slice(first, first + len(node.weights))
 
-    def _context(self, hyper: State, *, training: bool, row_mask: Tensor, n_rows: Tensor, step: Tensor) -> Context:
+    def _context(
+        self, hyper: State, *, training: bool, row_mask: Tensor, n_rows: Tensor, step: Tensor, calls: Tensor
+    ) -> Context:
         draws = Draws(key=self.key, backend=self.backend, hyper=hyper, rows=int(row_mask.shape[0]), step=step)
         return Context(
             training=training,
@@ -113,6 +116,7 @@ class Program:
             unit_mask=hyper["unit_mask"],
             true_width=hyper["true_width"],
             numbers=hyper["numbers"],
+            calls=calls,
             keep=draws.keep,
             draw=draws.draw,
             choice=hyper["choice"],
@@ -150,10 +154,12 @@ class Program:
         count = ops.minimum(data["n_train"] - first, key.batch_size)
         row_mask = ops.arange(key.batch_size, dtype="int32") < count
         n_rows = ops.cast(count, key.dtype)
-        x = [_rows(one, first, key.batch_size) for one in carry["x"]]
-        y = [_rows(one, first, key.batch_size) for one in carry["y"]]
+        x = [rows_at(one, first, key.batch_size) for one in carry["x"]]
+        y = [rows_at(one, first, key.batch_size) for one in carry["y"]]
         row_weights = ops.slice(carry["w"], [first], (key.batch_size,)) if key.weighted else None
-        context = self._context(hyper, training=True, row_mask=row_mask, n_rows=n_rows, step=carry["step"])
+        steps, held_out = ((data[name] + key.batch_size - 1) // key.batch_size for name in ("n_train", "n_val"))
+        calls = carry["step"] + carry["step"] // steps * held_out
+        context = self._context(hyper, training=True, row_mask=row_mask, n_rows=n_rows, step=carry["step"], calls=calls)
         old = carry["weights"]
 
         def loss(trained: list[Tensor]) -> tuple[Tensor, Any]:
@@ -161,8 +167,7 @@ class Program:
             for index, weight in zip(self.trainable, trained, strict=True):
                 weights[index] = weight
             values, new_weights = self._forward(weights, x, context)
-            predictions = self._outputs(values)
-            rows = self._scores.row_losses(y, predictions, row_weights)
+            rows = self._scores.row_losses(y, values, row_weights, row_mask)
             losses = self._scores.of_rows(rows, row_mask, n_rows)
             total = self._scores.total(losses, hyper)
             for term in self._activity(values, context):
@@ -170,15 +175,15 @@ class Program:
             extra = self._penalty(weights, hyper, data)
             if extra is not None:
                 total = total + extra
-            return ops.sum(total), (total, losses, predictions, new_weights)
+            return ops.sum(total), (total, losses, self._scores.looked_at(values), new_weights)
 
         # The tables of all members in one, so that its gradient is a list of rows.
         watched = [ops.reshape(old[i], (-1, old[i].shape[-1])) if i in self._by_row else old[i] for i in self.trainable]
-        gradients, (total, losses, predictions, weights) = self.backend.gradient(loss, watched)
+        gradients, (total, losses, values, weights) = self.backend.gradient(loss, watched)
         sums = [
             (total * n_rows)[:, None],
             *self._scores.of_batch(losses, n_rows),
-            *self._scores.metric_sums(y, predictions, row_mask, n_rows),
+            *self._scores.metric_sums(y, values, row_mask, n_rows),
         ]
         rate = ops.take(rates, carry["batch"], axis=0)
         if key.plateau:
@@ -248,7 +253,7 @@ class Program:
             new = self._step({**state, **constants}, hyper, data, rates, steps - 1)
             return {name: new[name] for name in state}
 
-        return _while(lambda state: state["batch"] < steps, body, epoch)
+        return while_loop(lambda state: state["batch"] < steps, body, epoch)
 
     def _evaluate(self, weights: Sequence[Tensor], hyper: State, data: State, n_rows: Tensor, buffer: Tensor) -> State:
         """Predictions on the first `n_rows` rows; loss, metrics and probes on the validation rows among them."""
@@ -267,14 +272,16 @@ class Program:
         def body(state: State) -> State:
             first = state["block"] * block
             mask = first + ops.arange(block, dtype="int32") < data["n_val"]
-            x, y = ([_rows(one, first, block) for one in data[name]] for name in ("x", "y"))
+            x, y = ([rows_at(one, first, block) for one in data[name]] for name in ("x", "y"))
             row_weights = ops.slice(data["w_val"], [first], (block,)) if key.weighted else None
+            none = ops.zeros((), "int32")
             context = self._context(
-                hyper, training=False, row_mask=mask, n_rows=ops.cast(block, key.dtype), step=ops.zeros((), "int32")
+                hyper, training=False, row_mask=mask, n_rows=ops.cast(block, key.dtype), step=none, calls=none
             )
             values, _ = self._forward(weights, x, context)
             predictions = self._outputs(values)
-            rows = self._scores.weighed(self._scores.row_losses(y, predictions, row_weights), first, data["n_val"])
+            rows = self._scores.row_losses(y, values, row_weights, mask)
+            rows = self._scores.weighed(rows, first, data["n_val"])
             rows = [ops.where(mask, one, 0.0) for one in rows]
             total = self._scores.total([ops.sum(one, axis=-1) for one in rows], hyper)
             for term in self._activity(values, context):
@@ -282,7 +289,7 @@ class Program:
             sums = [
                 total[:, None],
                 *self._scores.of_block(rows, first, data["n_val"]),
-                *self._scores.metric_sums(y, predictions, mask, self._scores.batch_rows(first, block, data["n_val"])),
+                *self._scores.metric_sums(y, values, mask, self._scores.batch_rows(first, block, data["n_val"])),
             ]
             flat = [ops.reshape(one, (key.members, block, -1)) for one in predictions]
             prediction = flat[0] if len(flat) == 1 else ops.concatenate(flat, axis=-1)
@@ -299,7 +306,7 @@ class Program:
                 ]
             return new
 
-        return _while(lambda state: state["block"] * block < n_rows, body, state)
+        return while_loop(lambda state: state["block"] * block < n_rows, body, state)
 
     # The whole call ---------------------------------------------------------------------------------------------
 
@@ -339,7 +346,7 @@ class Program:
                 done = ops.logical_or(done, ops.logical_not(ops.any(carry["active"])))
             return self._epoch(carry, hyper, data, plan, steps, done)
 
-        end = _while(more, body, carry)
+        end = while_loop(more, body, carry)
         return {name: end[name] for name in state}, {name: end[name] for name in ("history", "predictions")}
 
     def _epoch(self, carry: State, hyper: State, data: State, plan: State, steps: Tensor, final: Tensor) -> State:
@@ -394,36 +401,3 @@ class Program:
         if key.plateau:
             new |= reduce_on_plateau(carry, hyper, epoch, train, validation, final)
         return new
-
-
-def _as_wide(x: Tensor, width: int) -> Tensor:
-    """The features of members that are all narrower than this, in this width."""
-    from keras import ops
-
-    missing = width - x.shape[-1]
-    return ops.pad(x, [(0, 0)] * (len(x.shape) - 1) + [(0, missing)]) if missing > 0 else x[..., :width]
-
-
-def _as_computed(x: Tensor, dtype: str) -> Tensor:
-    """Floats in this type, and all else as it is."""
-    from keras import backend, ops
-
-    own = backend.standardize_dtype(x.dtype)
-    return ops.cast(x, dtype) if backend.is_float_dtype(own) and own != dtype else x
-
-
-def _rows(array: Tensor, first: Tensor, count: int) -> Tensor:
-    """`array[first : first + count]`."""
-    from keras import ops
-
-    # A plain 0 would be an int64 in JAX's 64-bit mode, and all starts must be of one type.
-    zero = ops.zeros((), "int32")
-    return ops.slice(array, [first] + [zero] * (len(array.shape) - 1), (count, *array.shape[1:]))
-
-
-def _while(condition: Callable[[State], Tensor], body: Callable[[State], State], state: State) -> State:
-    """`keras.ops.while_loop` over one nested state."""
-    from keras import ops
-
-    (end,) = ops.while_loop(lambda s: condition(s), lambda s: (body(s),), (state,))
-    return end  # type: ignore[no-any-return]

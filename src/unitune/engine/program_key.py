@@ -96,6 +96,7 @@ class OutputKey:
         node: The node whose output it is.
         name: Of the output; empty where it is the only one.
         loss: A key that `engine.losses` resolves.
+        mask: The node that says which places of a row count in the loss.
         metrics: Keys that `engine.metrics` resolves; each begins with the metric's name.
     """
 
@@ -103,6 +104,7 @@ class OutputKey:
     name: str
     loss: Key
     metrics: tuple[Key, ...]
+    mask: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

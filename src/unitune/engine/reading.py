@@ -24,13 +24,17 @@ from unitune.engine.own_scores import is_batch_mean, is_own
 from unitune.engine.program_key import OutputKey
 from unitune.engine.stretch import head_of
 from unitune.models.backend import settings
-from unitune.models.blueprint import Blueprint, Call, LayerSpec, MetricSpec, OptimizerSpec, OutputSpec, Training
+from unitune.models.blueprint import PICK, Blueprint, Call, LayerSpec, MetricSpec, OptimizerSpec, OutputSpec, Training
 from unitune.models.identity import keras_class
 from unitune.models.shape_rules import RULES, Shape
 from unitune.models.shapes import as_shapes
 
 # These take whole numbers: a table's places, and what Keras multiplies as it does floating ones.
 _TAKE_NUMBERS = frozenset({"Dense", "Embedding", "weightless"})
+# These take masks, or first states.
+_TAKE_NAMED = frozenset(
+    {"LSTM", "GRU", "SimpleRNN", "Bidirectional", "GlobalAveragePooling1D", "MultiHeadAttention", "weightless"}
+)
 # These may give the very tensor that they take.
 _KEEP_LOGITS = frozenset(
     {
@@ -74,7 +78,15 @@ class Reader:
         if len(specs) != len(graph.outputs):
             raise Unfusable(f"the model has {len(graph.outputs)} outputs, but {len(specs)} losses")
         size = job.training.batch_size
-        outputs = tuple(_read_output(i, nodes[i], spec, size) for i, spec in zip(graph.outputs, specs, strict=True))
+        masks = graph.masks or (None,) * len(specs)
+        if graph.masks and len(specs) > 1:
+            raise Unfusable("a mask of one of several outputs has no fused form")
+        outputs = tuple(
+            replace(_read_output(i, nodes[i], spec, size), mask=mask)
+            for i, mask, spec in zip(graph.outputs, masks, specs, strict=True)
+        )
+        for output in outputs:
+            _check_mask(output, nodes)
         weighs_losses = len(specs) > 1 or specs[0].weight is not None
         own = settings()
         network = (
@@ -115,6 +127,16 @@ class Reader:
             widths=tuple(node.width for node in nodes),
             functions=tuple(node.function for node in nodes if node.kind == "Activation"),
         )
+
+
+def _check_mask(output: OutputKey, nodes: tuple[Node, ...]) -> None:
+    """A mask has a place for each loss of a row, and is made of what a program computes."""
+    if output.mask is None:
+        return
+    if output.mask < 0 or nodes[output.mask].shape != nodes[output.node].shape[:-1]:
+        raise Unfusable("a mask of another shape than the losses has no fused form")
+    if dict(output.loss[1]).get("reduction") == "sum":
+        raise Unfusable('`reduction="sum"` with a mask has no fused form')
 
 
 _NOT_BY_ROW = frozenset({"Adadelta", "Ftrl", "Lion", "Nadam"})
@@ -165,6 +187,7 @@ class _Builder:
         self.types = [spec.dtype or self.usual for spec in blueprint.inputs] or [self.usual]
         self.nodes: list[Node] = []
         self.values = [-1 - k for k in range(len(shapes))]  # the node of each value
+        self.several: dict[int, list[int]] = {}  # of a value that is several, the node of each
         self.first: dict[int, int] = {}  # from a layer to the first node that its first call made
 
     def shape(self, value: int) -> Shape:
@@ -175,6 +198,11 @@ class _Builder:
 
     def call(self, call: Call) -> None:
         layer = self.blueprint.layers[call.layer]
+        if layer.class_name == PICK:
+            if call.inputs[0] not in self.several:
+                raise Unfusable("a layer with several outputs has no fused form")
+            self.values.append(self.several[call.inputs[0]][layer.config["place"]])
+            return
         _refuse(layer)
         taken = [self.values[i] for i in call.inputs]
         name = layer.class_name
@@ -190,13 +218,17 @@ class _Builder:
             kind = "weightless"
         elif "class" in layer.config:
             config |= layer.config["config"]
-        elif set(types) != {self.usual} and name not in _TAKE_NUMBERS:
+        elif set(types[: len(types) - len(call.named)]) != {self.usual} and name not in _TAKE_NUMBERS:
             # A layer computes in its own type, but takes whole numbers as they are.
             if name not in RULES or RULES[name](layer.config, *(self.shape(i) for i in taken))[0]:
                 raise Unfusable(f"`{name}` of inputs of the type `{'`, `'.join(types)}` has no fused form")
             kind = "weightless"
         if kind == "weightless" or "output_shape" not in config:  # which is an argument of `EinsumDense`
             config["output_shape"] = call.shape
+        if call.named:
+            if name not in _TAKE_NAMED:
+                raise Unfusable(f"`{layer.class_name}` with a {call.named[0].replace('_', ' ')} has no fused form")
+            config["call_named"] = call.named
         if call.arguments or call.constants:
             config["call_arguments"] = dict(call.arguments)
             config["call_constants"] = call.constants
@@ -234,7 +266,8 @@ class _Builder:
                 elif node.function == "linear":
                     made.append(value)
                     continue
-            owner = start + place if again and node.weights else -1
+            shared = place if node.owner < 0 else node.owner
+            owner = start + shared if node.weights and (again or node.owner >= 0) else -1
             self.nodes.append(replace(node, layer=call.layer, inputs=inputs, owner=owner))
             value = len(self.nodes) - 1
             made.append(value)
@@ -242,6 +275,9 @@ class _Builder:
             (adds,) = lift_of("ActivityRegularization").read({"regularizer": regularizer}, self.shape(value))
             self.nodes.append(replace(adds, layer=call.layer, inputs=(value,)))
             value = len(self.nodes) - 1
+        if layer.config.get("return_state"):
+            results = lift_of(name).results(config)  # type: ignore[attr-defined]
+            self.several[len(self.values)] = [made[place] for place in results]
         self.values.append(value)
 
     def _flat(self, value: int) -> list[Node]:
@@ -274,8 +310,9 @@ class _Builder:
             if self.nodes[output].dtype:
                 raise Unfusable(f"an output of the type `{self.nodes[output].dtype}` has no fused form")
         self._with_logits(outputs)
+        masks = [self.values[value] if value >= 0 else None for value in self.blueprint.output_masks]
         needed: set[int] = set()
-        waiting = list(outputs)
+        waiting = [*outputs, *(mask for mask in masks if mask is not None)]
         while waiting:
             one = waiting.pop()
             if one >= 0 and one not in needed:
@@ -293,7 +330,13 @@ class _Builder:
         layouts, exact = _layouts(nodes, self.shapes)
         outputs = [place[output] for output in outputs]
         exact = exact.union(*(sources(layouts[output]) for output in outputs))
-        return Graph(nodes=nodes, layouts=layouts, exact=frozenset(exact), outputs=tuple(outputs))
+        return Graph(
+            nodes=nodes,
+            layouts=layouts,
+            exact=frozenset(exact),
+            outputs=tuple(outputs),
+            masks=tuple(None if mask is None else place.get(mask, mask) for mask in masks),
+        )
 
 
 def _layouts(nodes: tuple[Node, ...], shapes: tuple[Shape, ...]) -> tuple[tuple[Layout, ...], set[int]]:
@@ -339,7 +382,7 @@ def _refuse(layer: LayerSpec) -> None:
     import keras
 
     own = layer.config.get("config", layer.config)
-    if any(_within(value, "activity_regularizer") for value in own.values()):
+    if any(within(value, "activity_regularizer") for value in own.values()):
         raise Unfusable(f"`activity_regularizer` within `{layer.class_name}` has no fused form")
     policy = layer.config.get("dtype") or keras.config.dtype_policy()
     name = getattr(policy, "name", policy)
@@ -347,11 +390,11 @@ def _refuse(layer: LayerSpec) -> None:
         raise Unfusable(f"the dtype `{name}` of `{layer.class_name}` is not that of the rows")
 
 
-def _within(config: Any, argument: str) -> bool:
+def within(config: Any, argument: str) -> bool:
     """Whether a layer, or one within it, is given an argument."""
     if isinstance(config, Mapping):
-        return bool(config.get(argument)) or any(_within(value, argument) for value in config.values())
-    return isinstance(config, list | tuple) and any(_within(value, argument) for value in config)
+        return bool(config.get(argument)) or any(within(value, argument) for value in config.values())
+    return isinstance(config, list | tuple) and any(within(value, argument) for value in config)
 
 
 def _read_training(training: Training) -> OptimizerReading:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from unitune.engine.lift.base import Tensor, with_logits_of
 from unitune.engine.losses import loss_function
-from unitune.engine.metrics import metric_functions
+from unitune.engine.metrics import RowMetric, metric_functions
 from unitune.engine.program_key import ProgramKey, State
 
 
@@ -44,21 +44,46 @@ class Scores:
             for metric in output.metrics
         ]
         self.names = ("loss", *own, *metrics)
-        self.n_sums = 1 + len(own) + sum(metric.width for _, metric in self._metrics)
+        self.n_sums = 1 + len(own) + sum(self._width(place, metric) for place, metric in self._metrics)
 
-    def row_losses(self, y: Sequence[Tensor], predictions: Sequence[Tensor], weights: Tensor | None) -> list[Tensor]:
-        """For each output `(member, batch)`; `weights` are those of the rows."""
+    def row_losses(
+        self,
+        y: Sequence[Tensor],
+        values: Mapping[int, Tensor],
+        weights: Tensor | None,
+        row_mask: Tensor,
+    ) -> list[Tensor]:
+        """For each output `(member, batch)`; `weights` are those of the rows, `row_mask` says which are real."""
         from keras import ops
+
+        predictions = [values[output.node] for output in self._key.outputs]
 
         rows = []
         for place, loss in enumerate(self._losses):
             target, prediction = self._by_position(place, y, predictions)
             every = ops.broadcast_to(ops.expand_dims(target, 0), (self._key.members, *target.shape))
             one = loss(every, prediction)
-            if self._positions[place] > 1:
-                one = ops.mean(ops.reshape(one, (one.shape[0], -1, self._positions[place])), axis=-1)
+            mask = self._key.outputs[place].mask
+            if self._positions[place] > 1 or mask is not None:
+                one = ops.reshape(one, (one.shape[0], -1, self._positions[place]))
+                one = ops.mean(one, axis=-1) if mask is None else self._of_seen(one, values[mask], row_mask)
             rows.append(one if weights is None else one * weights)
         return rows
+
+    def _of_seen(self, losses: Tensor, mask: Tensor, row_mask: Tensor) -> Tensor:
+        """Sums of the losses `(member, batch, position)` that a mask leaves, such that a mean over rows is Keras's.
+
+        Keras divides by how many there are in the whole batch, so that a row counts by how many of its own are left.
+        """
+        from keras import ops
+
+        members, size = losses.shape[0], self._key.batch_size
+        seen = ops.logical_and(ops.reshape(mask, losses.shape), row_mask[:, None])
+        seen = ops.cast(seen, losses.dtype)
+        left = ops.sum(ops.reshape(seen, (members, -1, size * losses.shape[-1])), axis=-1)
+        rows = ops.sum(ops.reshape(ops.cast(row_mask, losses.dtype), (-1, size)), axis=-1)
+        share = ops.where(left > 0, rows / ops.maximum(left, 1.0), 0.0)
+        return ops.sum(losses * seen, axis=-1) * ops.repeat(share, size, axis=1)
 
     def _by_position(self, place: int, y: Sequence[Tensor], predictions: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Target and prediction of an output; where it has several positions (steps, pixels), each as a row."""
@@ -130,16 +155,33 @@ class Scores:
             rows = [row / ops.maximum(shares, 1.0) for row in rows]  # a row that does not count may have none
         return [ops.sum(row, axis=-1)[:, None] for row in rows]
 
+    def looked_at(self, values: Mapping[int, Tensor]) -> dict[int, Tensor]:
+        """Those outputs of nodes that metrics need."""
+        return {i: values[i] for output in self._key.outputs for i in (output.node, output.mask) if i is not None}
+
+    def _masked(self, place: int, metric: RowMetric) -> bool:
+        return self._key.outputs[place].mask is not None and metric.minds_mask
+
+    def _width(self, place: int, metric: RowMetric) -> int:
+        """How many numbers are added up for a metric; of a masked one also how much counts."""
+        return 2 if self._masked(place, metric) else metric.width
+
     def metric_sums(
-        self, y: Sequence[Tensor], predictions: Sequence[Tensor], mask: Tensor, batch_rows: Tensor
+        self, y: Sequence[Tensor], values: Mapping[int, Tensor], mask: Tensor, batch_rows: Tensor
     ) -> list[Tensor]:
         """For each metric `(member, width)`, over the rows that count; `batch_rows` are those of each row's batch."""
         from keras import ops
 
+        predictions = [values[output.node] for output in self._key.outputs]
         sums = []
         for place, metric in self._metrics:
             rows, n = metric.rows(*self._by_position(place, y, predictions)), self._positions[place]
-            if n > 1:
+            seen = self._key.outputs[place].mask
+            if seen is not None and metric.minds_mask:
+                rows = ops.reshape(rows, (rows.shape[0], -1, n))
+                seen = ops.cast(ops.reshape(values[seen], rows.shape), rows.dtype)
+                rows = ops.stack([ops.sum(rows * seen, axis=-1), ops.sum(seen, axis=-1)], axis=-1)
+            elif n > 1:
                 rows = ops.reshape(rows, (rows.shape[0], -1, n, rows.shape[-1]))
                 rows = ops.mean(rows, axis=2) if metric.is_mean else ops.sum(rows, axis=2)
             if metric.by_batch:
@@ -159,8 +201,12 @@ class Scores:
         if self._several:
             columns += [sums[:, first + i] / (batches if self._by_batch else count) for i in range(len(key.outputs))]
             first += len(key.outputs)
-        for _, metric in self._metrics:
-            own = sums[:, first : first + metric.width]
-            columns.append(metric.finish(own, batches if metric.by_batch else count))
-            first += metric.width
+        for place, metric in self._metrics:
+            width = self._width(place, metric)
+            own = sums[:, first : first + width]
+            if self._masked(place, metric):
+                columns.append(ops.divide_no_nan(own[:, 0], own[:, 1]))
+            else:
+                columns.append(metric.finish(own, batches if metric.by_batch else count))
+            first += width
         return ops.stack(columns, axis=-1)

@@ -1,7 +1,7 @@
 """One member after another with plain Keras `fit`: the fallback, and the oracle of the fused engine.
 
 A network of the user's own is trained as the very model that the user compiled (`unitune.models.source`); any other is
-built from its blueprint. A member's rows come in the order of `unitune.engine.order.epoch_order`; everything else is
+built from its blueprint. A member's rows come in the order of `unitune.engine.order.order_of`; everything else is
 what `model.fit(x, y, sample_weight, validation_data=...)` does.
 """
 
@@ -23,7 +23,7 @@ from unitune.data.arrays import Rows, Split, as_inputs, n_rows, row_shape, take_
 from unitune.engine.contract import Job, Outcome, Take
 from unitune.engine.failed import failed_outcome
 from unitune.engine.metrics import known_as
-from unitune.engine.order import epoch_order
+from unitune.engine.order import order_of
 from unitune.engine.paused import Again
 from unitune.models import backend
 from unitune.models.adopt import input_keys
@@ -174,7 +174,7 @@ def fit_member(
     split = as_the_loss_takes(model, split)
     keys = job.blueprint.output_keys
     rows = _rows(model, split, training.batch_size, keys)
-    log = _log(keras, rows, job.member.seed if training.shuffle else None)
+    log = _log(keras, rows, job)
     callbacks: list[Any] = [log]
     if learning_rates is not None:
         rates = [float(rate) for rate in learning_rates]
@@ -262,8 +262,11 @@ def _stopping(early: EarlyStopping, names: Mapping[str, str]) -> Any:
 def as_the_loss_takes(model: keras.Model, split: Split) -> Split:
     """The rows with class numbers one-hot again, where the model has a loss of the user's that takes them so."""
     y = split.y_train
-    width = int((model.outputs or [model.output])[0].shape[-1] or 1) if not isinstance(y, tuple) else 1
-    if width < 2 or math.prod(y.shape[1:]) != 1 or not _takes_one_hot(model.loss):
+    if isinstance(y, tuple) or math.prod(y.shape[1:]) != 1 or not _takes_one_hot(model.loss):
+        return split
+    known = getattr(model, "outputs", None)
+    width = known[0].shape[-1] if known else predict(model, take_rows(split.x_train, slice(1))).shape[-1]
+    if (width or 1) < 2:
         return split
 
     def one_hot(labels: Array) -> Array:
@@ -367,7 +370,7 @@ def _rows(model: Any, split: Split, batch_size: int, keys: Sequence[str]) -> Any
     return Batches()
 
 
-def _log(keras: Any, rows: Any, seed: int | None) -> Any:
+def _log(keras: Any, rows: Any, job: Job) -> Any:
     """A callback that orders the rows before each epoch, notes the learning rate and stops a diverged member.
 
     It has to come before reduce-on-plateau in the list, or the noted rate would be the next epoch's.
@@ -382,8 +385,7 @@ def _log(keras: Any, rows: Any, seed: int | None) -> Any:
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             self._epoch = epoch
-            if seed is not None:
-                rows.order = epoch_order(len(rows.order), seed, epoch)
+            rows.order = order_of(job.training, len(rows.order), job.member.seed, epoch)
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             # As `keras.callbacks.TerminateOnNaN`, which prints.

@@ -17,11 +17,11 @@ from unitune.engine.lift.activation import bounds
 from unitune.engine.lift.base import ProgramNode
 from unitune.engine.lift.several_optimizers import optimizer_numbers
 from unitune.engine.lift.widths import Layout, corner, layout_width, leads, places
-from unitune.engine.order import epoch_order
+from unitune.engine.order import order_of
 from unitune.engine.program import Program
 from unitune.engine.program_key import ProgramKey, State
 from unitune.engine.stretch import laid_out
-from unitune.models.build import initial_weights, layer_seed
+from unitune.models.build import dropout_seed, initial_weights, layer_seed
 from unitune.models.schedules import factors
 from unitune.models.shapes import as_shapes
 from unitune.records import Array
@@ -128,8 +128,8 @@ def hyperparameters(slots: Slots, program: Program, input_shape: tuple[Any, ...]
         for name in sorted(node.used):
             values = np.array([reading.nodes[node.index].numbers.get(name, 0.0) for reading in readings])
             hyper["numbers"][node.index, name] = values.astype(dtype)
-            if name == "rate":
-                hyper["numbers"][node.index, "scale"] = (1.0 / (1.0 - values)).astype(dtype)
+            if name.endswith("rate"):
+                hyper["numbers"][node.index, name.replace("rate", "scale")] = (1.0 / (1.0 - values)).astype(dtype)
         if node.padded and leads(node.layout):
             hyper["unit_mask"][node.index] = np.arange(node.width)[None, None, :] < widths[:, None, None]
         elif node.padded:
@@ -194,8 +194,9 @@ def _seeds(slots: Slots, node: ProgramNode, backend: str) -> Array:
     fold = 2**31 - 2 if backend == "tensorflow" else 2**32
     seeds = []
     for job, reading in zip(slots.jobs, slots.readings, strict=True):
-        layer = reading.nodes[node.index].layer
-        seeds.append(layer_seed(job.blueprint.layers[layer], job.member.seed, layer) % fold)
+        layer, part = reading.nodes[node.index].layer, reading.nodes[node.index].part
+        seed = layer_seed(job.blueprint.layers[layer], job.member.seed, layer)
+        seeds.append((dropout_seed(seed, part) if part else seed) % fold)
     return np.array(seeds, "uint32")
 
 
@@ -244,13 +245,12 @@ def rows_of(split: Split, key: ProgramKey) -> State:
 def schedule_of(slots: Slots, key: ProgramKey, n_train: int, first_epoch: int, at_most: int | None = None) -> State:
     """The order of the rows and the learning rates for the next epochs: a chunk of them, or `at_most` so many."""
     steps = math.ceil(n_train / key.batch_size)
-    seed = slots.jobs[0].member.seed
-    shuffles = slots.jobs[0].training.shuffle
+    first = slots.jobs[0]
     longest = max(job.last_epoch for job in slots.jobs)
     epochs = min(key.chunk, longest - first_epoch, at_most or key.chunk)
     order = np.zeros((key.chunk, key.train_rows), "int32")
     for i in range(epochs):
-        order[i, :n_train] = epoch_order(n_train, seed, first_epoch + i) if shuffles else np.arange(n_train)
+        order[i, :n_train] = order_of(first.training, n_train, first.member.seed, first_epoch + i)
     rates = np.zeros((key.chunk, key.train_rows // key.batch_size, len(slots.jobs)), key.dtype)
     tables: dict[Any, Array] = {}
     for place, job in enumerate(slots.jobs):

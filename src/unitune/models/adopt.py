@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -11,15 +11,15 @@ import numpy as np
 
 from unitune.errors import OptionError
 from unitune.models import backend, optimizers, schedules
-from unitune.models.activations import layer_spec as activation_layer
-from unitune.models.blueprint import Blueprint, Call, InputSpec, LayerSpec, OutputSpec, Schedule, Training
-from unitune.models.build import activation_name
+from unitune.models.blueprint import PICK, Blueprint, Call, InputSpec, LayerSpec, OutputSpec, Schedule, Training
+from unitune.models.calls import Unreadable, arguments_of_call, read_layer, read_operation
 from unitune.models.compiled import compile_arguments, compiled_outputs, gives_dictionary, output_names
 from unitune.models.compiled_metrics import read_metric
-from unitune.models.identity import NotPlain, check_instance, check_layer, is_kerass, made_again
-from unitune.models.keras_objects import LambdaAgain, is_layer, layer_config
+from unitune.models.identity import NotPlain, check_instance
+from unitune.models.kinds import is_plain
 from unitune.models.nested import graph_of, layers_within
-from unitune.models.shapes import KNOWN_LAYERS, as_shapes, is_known
+from unitune.models.shapes import as_shapes, is_known
+from unitune.models.subclassed import graph_of_call, has_own_call
 from unitune.records import Array
 
 if TYPE_CHECKING:
@@ -54,15 +54,18 @@ def adopt(
             another number of outputs.
     """
     check_compiled(model)
-    _build(model, input_shape)
-    if n_outputs is not None and len(model.outputs) != n_outputs:
+    read = _graph_of(model, input_shape)
+    _build(read, input_shape)
+    if n_outputs is not None and len(read.outputs) != n_outputs:
         wanted = "one output" if n_outputs == 1 else f"an output for each of {n_outputs} targets"
         raise OptionError(
             f"a model must have {wanted}",
-            f"`{model.name}` has {len(model.outputs)}",
+            f"`{model.name}` has {len(read.outputs)}",
             "Give a target for each output, or leave outputs out.",
         )
-    blueprint = read_model(model)
+    blueprint = read_model(read)
+    if read is not model and (reason := why_own_fit(model)):
+        blueprint = replace(blueprint, solo_reason=reason)
     values = tuple(np.array(weight) for weight in model.get_weights()) if weights else ()
     return blueprint, training_of(model), values
 
@@ -115,6 +118,20 @@ def logits_of(loss: Any) -> bool:
     return hasattr(loss, "get_config") and bool(loss.get_config().get("from_logits", False))
 
 
+def _graph_of(model: Any, input_shape: tuple[Any, ...] | None) -> Any:
+    """The model; of one with a `call` of its own the graph of layers that it is."""
+    if input_shape is None or not has_own_call(model):
+        return model
+    try:
+        return graph_of_call(model, input_shape)
+    except Unreadable as told:
+        raise OptionError(
+            "a model must say what its layers are",
+            f"of `{model.name}`, {told}",
+            "Write it as a `keras.Sequential` or a functional `keras.Model(inputs, outputs)`.",
+        ) from None
+
+
 def _build(model: Any, input_shape: tuple[int, ...] | None) -> None:
     keras = backend.ensure()
     if not isinstance(model, keras.Sequential) and not getattr(model, "inputs", None):
@@ -148,9 +165,9 @@ def _build(model: Any, input_shape: tuple[int, ...] | None) -> None:
 def read_model(model: Any) -> Blueprint:
     """The blueprint of a built model: its layers and calls, or a template where these cannot be written down."""
     reason = why_own_fit(model)
-    kind = type(model)
-    if kind.__module__.split(".")[0] != "keras" or kind.__name__ not in ("Sequential", "Functional"):
-        return Blueprint(template=model, name=model.name, solo_reason=reason or _OF_A_CLASS.format(kind.__name__))
+    if not is_plain(model):
+        why = _OF_A_CLASS.format(type(model).__name__)
+        return Blueprint(template=model, name=model.name, solo_reason=reason or why)
     try:
         try:
             found = _Graph(model).blueprint()
@@ -166,10 +183,6 @@ _OF_A_CLASS = "the model is of the class `{}`, not a plain Sequential or Functio
 
 class _OutOfOrder(Exception):  # noqa: N818  (a finding)
     """A model made of all layers would have their weights in another order."""
-
-
-class Unreadable(Exception):  # noqa: N818  (a finding, not a failure: the model is cloned)
-    """A part of a model that no blueprint can hold; the message is the reason that the user reads."""
 
 
 def why_own_fit(model: Any) -> str:
@@ -212,7 +225,7 @@ class _Graph:
         keras = backend.ensure()
         own = layers_within(self.model) if self.through else layers_within(self.model, None)
         for layer in own:
-            specs = _read(layer)
+            specs = read_layer(layer)
             self.keeps |= not layer.trainable or isinstance(layer, keras.Model)
             self.number[id(layer)] = tuple(range(len(self.layers), len(self.layers) + len(specs)))
             self.layers += specs
@@ -223,13 +236,21 @@ class _Graph:
         if self.through and len(own) > len(layers_within(self.model, None)):
             self._check_order()
         outputs = tuple(self.value[id(tensor)] for tensor in self.model.outputs)
+        masks = [getattr(tensor, "_keras_mask", None) for tensor in self.model.outputs]
+        output_masks = tuple(-1 if mask is None else self._known(mask) for mask in masks)
         n_inputs, floatx = len(self.model.inputs), keras.config.floatx()
         chain = all(call == Call(layer=i, inputs=(i,)) for i, call in enumerate(self.calls))
         struct = self.source._outputs_struct
         keys = output_names(self.model) if gives_dictionary(self.model) and len(outputs) > 1 else ()
         if len(struct if isinstance(struct, Mapping | list | tuple) else [struct]) != len(outputs):
             raise Unreadable("its outputs are nested")
-        plain = n_inputs == 1 and outputs == (len(self.calls),) and chain and len(self.calls) == len(self.layers)
+        plain = (
+            max(output_masks) < 0
+            and n_inputs == 1
+            and outputs == (len(self.calls),)
+            and chain
+            and len(self.calls) == len(self.layers)
+        )
         types = tuple("" if one.dtype == floatx else str(one.dtype) for one in self.model.inputs)
         inputs = tuple(InputSpec(name=one.name, dtype=kind) for one, kind in zip(self.model.inputs, types, strict=True))
         return Blueprint(
@@ -237,6 +258,7 @@ class _Graph:
             calls=() if plain else tuple(self.calls),
             inputs=() if plain and not any(types) else inputs,
             outputs=() if plain else outputs,
+            output_masks=output_masks if max(output_masks) >= 0 else (),
             output_keys=keys,
             name=self.model.name,
             keeps_weights=self.keeps,
@@ -273,7 +295,11 @@ class _Graph:
         inner = graph_of(layer) if self.through else None
         if inner is not None:
             taken = backend.ensure().tree.flatten(node.arguments.args)
-            if len(taken) != len(inner.inputs) or node.arguments.kwargs.get("mask") is not None:
+            tensors = backend.ensure().KerasTensor
+            by_name = backend.ensure().tree.flatten(node.arguments.kwargs)
+            carried = [getattr(one, "_keras_mask", None) for one in (*taken, *inner.outputs)]
+            others = any(isinstance(one, tensors) for one in by_name) or len(taken) != len(inner.inputs)
+            if others or any(mask is not None for mask in carried):
                 raise Unreadable(f"the model `{layer.name}` within it is called in a way of its own")
             self.value |= {id(one): self.value[id(given)] for one, given in zip(inner.inputs, taken, strict=True)}
             self._run(inner)
@@ -283,125 +309,45 @@ class _Graph:
         if id(layer) not in self.number:
             # An operation on tensors, such as `a + b` or `keras.ops.mean(a)`: a layer without weights.
             self.number[id(layer)] = (len(self.layers),)
-            self.layers.append(_operation(layer))
+            self.layers.append(read_operation(layer))
             self.weighted.append(False)
-        if len(node.outputs) != 1:
-            raise Unreadable(f"the layer `{layer.name}` has {len(node.outputs)} outputs")
-        inputs, constants, arguments = _arguments(node)
-        shape = tuple(node.outputs[0].shape[1:])
         first, *rest = self.number[id(layer)]
+        inputs, constants, arguments, named = arguments_of_call(node)
+        if self.layers[first].class_name == "Dense" and set(named) == {"mask"}:  # of `TimeDistributed`
+            inputs, named = inputs[:-1], ()
+        shape = tuple(node.outputs[0].shape[1:])
+        given = [self._known(tensor) for tensor in inputs]
         for number in (first, *rest):
             known = None if None in shape or is_known(self.layers[number]) else shape
-            taken = tuple(self.value[id(tensor)] for tensor in inputs) if number == first else (self._last(),)
             self.calls.append(
-                Call(layer=number, inputs=taken, arguments=arguments, constants=constants, shape=known)
+                Call(
+                    layer=number,
+                    inputs=tuple(given),
+                    arguments=arguments,
+                    constants=constants,
+                    named=named,
+                    shape=known,
+                )
                 if number == first
-                else Call(layer=number, inputs=taken, shape=known)
+                else Call(layer=number, inputs=(self._last(),), shape=known)
             )
-        self.value[id(node.outputs[0])] = self._last()
+        whole = self._last()
+        for place, output in enumerate(node.outputs):
+            if len(node.outputs) > 1:
+                self.layers.append(LayerSpec(class_name=PICK, config={"place": place}))
+                self.weighted.append(False)
+                self.calls.append(Call(layer=len(self.layers) - 1, inputs=(whole,)))
+            self.value[id(output)] = self._last()
+
+    def _known(self, tensor: Any) -> int:
+        """The value of a tensor; of a mask that nothing but the loss looks at, by the calls that it is made by."""
+        if id(tensor) not in self.value:
+            operation, number, _ = tensor._keras_history
+            self._call(operation._inbound_nodes[number])
+        return self.value[id(tensor)]
 
     def _last(self) -> int:
         return len(self.model.inputs) + len(self.calls) - 1
-
-
-def _arguments(node: Any) -> tuple[list[Any], tuple[tuple[int, Any], ...], tuple[tuple[str, Any], ...]]:
-    """The tensors that a call takes, its other positional arguments with their places, and those by name."""
-    keras = backend.ensure()
-    args, kwargs = node.arguments.args, dict(node.arguments.kwargs)
-    if isinstance(node.operation, keras.Layer):
-        # `training` is noted at its default; what `fit` says takes its place in any case.
-        kwargs = {name: value for name, value in kwargs.items() if value is not None and name != "training"}
-    given: list[Any] = list(args[0]) if len(args) == 1 and isinstance(args[0], list | tuple) else list(args)
-    if type(node.operation).__name__ == "MultiHeadAttention":
-        for name in ("value", "key"):
-            if name in kwargs:
-                given.append(kwargs.pop(name))
-    tensors = [one for one in given if isinstance(one, keras.KerasTensor)]
-    constants = tuple((i, one) for i, one in enumerate(given) if not isinstance(one, keras.KerasTensor))
-    for one in (*(value for _, value in constants), *kwargs.values()):
-        if not isinstance(one, _PLAIN):
-            raise Unreadable(f"`{node.operation.name}` is called with a {type(one).__name__}")
-    return tensors, constants, tuple(sorted(kwargs.items()))
-
-
-_PLAIN = (bool, int, float, str, tuple, list, type(None))
-
-
-def _read(layer: Any) -> list[LayerSpec]:
-    """A layer as one spec, or two where its activation is itself a layer.
-
-    Raises:
-        Unreadable: The layer is not what it could be made again as.
-    """
-    name = type(layer).__name__
-    if name == "TimeDistributed" and is_kerass(layer, "layers") and type(layer.layer).__name__ == "Dense":
-        # What a dense layer does to each step by itself, it does to all of them at once.
-        as_it_is, at_once = _other(layer), _read(layer.layer)
-        return [replace(at_once[0], name=layer.name)] if len(at_once) == 1 else [as_it_is]
-    if name not in KNOWN_LAYERS or not is_kerass(layer, "layers"):
-        return [_other(layer)]
-    try:
-        config = layer_config(layer)
-    except TypeError as error:
-        raise Unreadable(f"the layer `{name}` holds something that Keras cannot write down") from error
-    spec = LayerSpec(class_name=name, config=config, name=layer.name)
-    activation = config.get("activation")
-    if not is_layer(activation) and not is_known(spec):
-        return [_other(layer)]
-    _check(layer, config, lambda: type(layer)(**config), known=True)
-    if not is_layer(activation):
-        return [spec]
-    own = activation_layer(activation)
-    # Keras does not count the weights of a layer that sits inside another as its activation.
-    if own is None or not is_known(own) or own.class_name == "PReLU" or name not in ("Activation", "Dense"):
-        return [_other(layer)]
-    inner: Any = type(activation)
-    _check(activation, own.config, lambda: inner(**own.config), known=True)
-    if name == "Activation":
-        return [replace(own, name=layer.name)]
-    return [
-        replace(spec, config={k: v for k, v in config.items() if k != "activation"}),
-        replace(own, name=activation_name(layer.name)),
-    ]
-
-
-def _check(layer: Any, config: Mapping[str, Any], make: Callable[[], Any], *, known: bool) -> None:
-    try:
-        check_layer(layer, config, make, known=known)
-    except NotPlain as told:
-        raise Unreadable(str(told)) from None
-
-
-def _operation(operation: Any) -> LayerSpec:
-    """An operation on tensors. It is made anew each time, since it remembers the tensors it was called on."""
-    name = f"keras.ops.{type(operation).__name__}"
-    try:
-        config = {key: value for key, value in operation.get_config().items() if key != "name"}
-    except (NotImplementedError, AttributeError) as error:
-        raise Unreadable(f"`{name}` cannot be made again") from error
-    return LayerSpec(class_name=name, config={"class": type(operation), "config": config, "weightless": True})
-
-
-def _other(layer: Any) -> LayerSpec:
-    """A layer that is made again by its own class."""
-    kind = type(layer)
-    if kind.__name__ == "Lambda" and is_kerass(layer, "layers"):
-        try:
-            again = LambdaAgain(layer)
-        except NotPlain as told:
-            raise Unreadable(str(told)) from None
-        _check(layer, {"again": again.key}, lambda: again.from_config({}), known=False)
-        made = {"class": again, "config": {}, "weightless": True}
-        return LayerSpec(class_name="Lambda", config=made, name=layer.name)
-    try:
-        config = layer.get_config()
-    except (NotImplementedError, TypeError) as error:
-        raise Unreadable(f"the layer `{kind.__name__}` has no `get_config` that works") from error
-    _check(layer, config, lambda: made_again(kind, config), known=False)
-    found: dict[str, Any] = {"class": kind, "config": config}
-    if not layer.weights:
-        found["weightless"] = True
-    return LayerSpec(class_name=kind.__name__, config=found, name=layer.name)
 
 
 def training_of(model: Any) -> Training:

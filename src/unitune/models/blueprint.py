@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     import keras
@@ -53,6 +53,10 @@ class LayerSpec:
     name: str = field(default="", repr=False, compare=False)
 
 
+PICK = "Pick"
+"""The class name of a layer that stands for one of several outputs of the layer that it takes, `{"place": 1}`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Call:
     """One call of a layer.
@@ -62,6 +66,8 @@ class Call:
         inputs: The values it takes. The model's inputs are the values 0, 1, ...; then comes one value for each call.
         arguments: Further arguments of the call, by name: `(("use_causal_mask", True),)`.
         constants: Other positional arguments, with their places: `((0, 0.5),)` in `keras.ops.multiply(0.5, x)`.
+        named: The names of the last of its inputs, which are given by name: `("mask",)`. One that stands there several
+            times is given a list.
         shape: Of a row of what comes out, where only the user's model tells.
     """
 
@@ -69,19 +75,25 @@ class Call:
     inputs: tuple[int, ...]
     arguments: tuple[tuple[str, Any], ...] = ()
     constants: tuple[tuple[int, Any], ...] = ()
+    named: tuple[str, ...] = ()
     shape: tuple[int, ...] | None = None
 
-    def positional(self, tensors: Iterable[Any]) -> list[Any]:
-        """The positional arguments of the call: these tensors, with the constants in their places.
+    def given(self, tensors: Iterable[Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The positional arguments of the call and those by name: these tensors, with the constants in their places.
 
         Example:
-            >>> Call(layer=0, inputs=(0,), constants=((0, 0.5),)).positional(["x"])
-            [0.5, 'x']
+            >>> Call(layer=0, inputs=(0, 1), constants=((0, 0.5),), named=("mask",)).given(["x", "m"])
+            ([0.5, 'x'], {'mask': 'm'})
         """
-        given = list(tensors)
+        positional = list(tensors)
+        last = positional[len(positional) - len(self.named) :]
+        del positional[len(positional) - len(self.named) :]
         for place, value in self.constants:
-            given.insert(place, value)
-        return given
+            positional.insert(place, value)
+        by_name: dict[str, list[Any]] = {}
+        for name, tensor in zip(self.named, last, strict=True):
+            by_name.setdefault(name, []).append(tensor)
+        return positional, {**dict(self.arguments), **{k: v if len(v) > 1 else v[0] for k, v in by_name.items()}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +114,8 @@ class Blueprint:
         calls: In an order in which they can be made. Empty for a chain.
         inputs: Empty where there is one of the usual floating type.
         outputs: The values that come out; empty where it is the last one.
+        output_masks: For each output the value that says which of its places count in the loss, -1 where all do; empty
+            where they all do in each.
         output_keys: The names under which several outputs come out, where that is a dictionary.
         template: A user's own `keras.Model`. Where `layers` is empty the model could not be read, and the template is
             cloned.
@@ -116,6 +130,7 @@ class Blueprint:
     calls: tuple[Call, ...] = ()
     inputs: tuple[InputSpec, ...] = ()
     outputs: tuple[int, ...] = ()
+    output_masks: tuple[int, ...] = ()
     output_keys: tuple[str, ...] = ()
     template: keras.Model | None = None
     name: str = field(default="", compare=False)
@@ -251,7 +266,8 @@ class Training:
         loss_weight: What the loss is multiplied by; None where no weight was given.
         metrics: What is reported in every epoch beside the loss: names, `"accuracy"` or `"mae"`, or specs.
         outputs: What each of several outputs is trained for; empty where there is one.
-        shuffle: Whether the rows are put in a new order before each epoch, drawn from the member's seed.
+        shuffle: Whether the rows are put in a new order before each epoch, drawn from the member's seed; `"batch"` puts
+            whole batches in a new order, all of one size.
         further_stopping: Further EarlyStoppings, each of which may end the training and keeps no weights.
         compile_options: Further arguments of `compile`: `(("run_eagerly", True),)`. They send a member to plain `fit`.
     """
@@ -266,7 +282,7 @@ class Training:
     schedule: Schedule = Schedule()
     plateau: Plateau | None = None
     early_stopping: EarlyStopping | None = None
-    shuffle: bool = True
+    shuffle: bool | Literal["batch"] = True
     further_stopping: tuple[EarlyStopping, ...] = ()
     compile_options: tuple[tuple[str, Any], ...] = ()
 
@@ -291,3 +307,8 @@ class Training:
         """Under which the metrics are reported; of several outputs also each one's loss, without its weight."""
         losses = tuple(f"{one.name}_loss" for one in self.outputs)
         return losses + tuple(name for one in self.each_output for name in one.metric_names)
+
+
+def activation_name(name: str) -> str:
+    """What the activation of a layer is called that is itself a layer."""
+    return f"{name}_activation"

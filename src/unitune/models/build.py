@@ -10,7 +10,15 @@ import numpy as np
 
 from unitune.errors import OptionError
 from unitune.models import backend, optimizers, schedules
-from unitune.models.blueprint import Blueprint, InputSpec, LayerSpec, MetricSpec, Training
+from unitune.models.blueprint import (
+    PICK,
+    Blueprint,
+    InputSpec,
+    LayerSpec,
+    MetricSpec,
+    Training,
+    activation_name,
+)
 from unitune.models.identity import is_seed, made_again
 from unitune.models.initial import draw, floatx, seeded
 from unitune.models.initializers import snake
@@ -137,10 +145,10 @@ def _graph(blueprint: Blueprint, input_shape: tuple[Any, ...], names: list[str],
     values = list(entries)
     for call in blueprint.graph:
         layer = layers[call.layer]
-        given = call.positional(values[i] for i in call.inputs)
+        given, by_name = call.given(values[i] for i in call.inputs)
         if blueprint.layers[call.layer].class_name in TAKES_LIST:
             given = [given]
-        values.append(layer(*given, **dict(call.arguments)))
+        values.append(layer(*given, **by_name))
     wanted = [values[i] for i in blueprint.outputs or (blueprint.output,)]
     inputs = entries[0] if len(entries) == 1 else entries
     outputs: Any = wanted[0] if len(wanted) == 1 else wanted
@@ -156,6 +164,8 @@ def _layer(layer: LayerSpec, name: str, seed: int) -> Any:
         if isinstance(made, keras.Layer):
             _seed_layers(list(made._flatten_layers()), seed)
         return made
+    if layer.class_name == PICK:
+        return lambda several: keras.tree.flatten(several)[layer.config["place"]]
     live = layer.config.get("layer")
     if live is not None:
         return type(live).from_config({**live.get_config(), "name": name})
@@ -240,11 +250,6 @@ def _layers_of(model: keras.Model, blueprint: Blueprint) -> list[Any]:
         is_activation = place > 0 and name == activation_name(names[place - 1])
         found.append(None if is_activation else next(own, None))
     return found
-
-
-def activation_name(name: str) -> str:
-    """What the activation of a layer is called that is itself a layer."""
-    return f"{name}_activation"
 
 
 def initial_weights(

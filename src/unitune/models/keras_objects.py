@@ -65,6 +65,9 @@ def layer_config(layer: Any) -> dict[str, Any]:
             value = plain(value)
         if not _is_default(value, known.get(name, inspect.Parameter.empty)):
             config[name] = value
+    own = getattr(getattr(layer, "cell", None), "seed", None)
+    if "seed" in known and is_seed(own):  # which a `SimpleRNN` does not tell
+        config["seed"] = own
     if not layer.trainable:
         config["trainable"] = False
     if layer.dtype_policy.name != keras.config.floatx():

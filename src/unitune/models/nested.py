@@ -7,18 +7,19 @@ from typing import Any
 
 from unitune.models import backend
 from unitune.models.identity import NotPlain, check_instance
+from unitune.models.kinds import is_plain
+from unitune.models.subclassed import graph_within
 
 
 def graph_of(layer: Any) -> Any:
-    """The graph of a plain Sequential or Functional model that is built; None for any other layer."""
+    """The graph of a plain Sequential or Functional model that is built, or of a class that calls layers of its own.
+
+    None for any other layer.
+    """
     keras = backend.ensure()
-    kind = type(layer)
-    if kind is keras.Sequential:
-        source = layer._functional
-    elif kind.__module__.startswith("keras.") and kind.__name__ == "Functional":
-        source = layer
-    else:
-        return None
+    if not isinstance(layer, keras.Model) or not is_plain(layer):
+        return graph_within(layer)
+    source = layer._functional if isinstance(layer, keras.Sequential) else layer
     try:
         check_instance(layer, "the model")
         if source is not None:
@@ -40,6 +41,6 @@ def layers_within(model: Any, through: Callable[[Any], Any] | None = graph_of) -
     for layer in model.layers:
         if isinstance(layer, keras.layers.InputLayer):
             continue
-        within = through is not None and through(layer) is not None
-        found |= {id(one): one for one in (layers_within(layer, through) if within else [layer])}
+        graph = None if through is None else through(layer)
+        found |= {id(one): one for one in ([layer] if graph is None else layers_within(graph, through))}
     return list(found.values())

@@ -264,8 +264,6 @@ def _embedding(config: Mapping[str, Any], shape: Shape) -> tuple[Weights, Shape]
 
 def _recurrent(gates: int, name: str) -> Rule:
     def rule(config: Mapping[str, Any], shape: Shape) -> tuple[Weights, Shape]:
-        if config.get("return_state"):
-            raise KeyError(f"{name}(return_state=True)")
         units = int(config["units"])
         weights: Weights = [
             ("kernel", (shape[-1], gates * units), config.get("kernel_initializer", "glorot_uniform"), True),
@@ -279,7 +277,9 @@ def _recurrent(gates: int, name: str) -> Rule:
             if name == "GRU" and config.get("reset_after", True):
                 size = (2, gates * units)
             weights.append(("bias", size, start, True))
-        return weights, (shape[0], units) if config.get("return_sequences") else (units,)
+        out: Any = (shape[0], units) if config.get("return_sequences") else (units,)
+        # Of a layer with several outputs, the shape of each.
+        return weights, (out, *[(units,)] * (1 + (name == "LSTM"))) if config.get("return_state") else out
 
     return rule
 
@@ -413,6 +413,7 @@ RULES: dict[str, Rule] = {
     "GRU": _recurrent(3, "GRU"),
     "LSTM": _recurrent(4, "LSTM"),
     "MultiHeadAttention": _multi_head_attention,
+    "Pick": lambda config, shapes: ([], shapes[config["place"]]),
     "Flatten": _flatten,
     "Reshape": _reshape,
     "Permute": _permute,
@@ -430,6 +431,7 @@ RULES: dict[str, Rule] = {
             "GaussianNoise",
             "Identity",
             "LeakyReLU",
+            "Masking",
             "ReLU",
             "Rescaling",
             "Softmax",

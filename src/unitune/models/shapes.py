@@ -94,7 +94,8 @@ def _walk(blueprint: Blueprint, input_shape: tuple[Any, ...]) -> tuple[dict[int,
     for call in blueprint.graph:
         layer = blueprint.layers[call.layer]
         if not {"class", "layer"} & layer.config.keys():
-            own, shape = RULES[layer.class_name](layer.config, *(values[i] for i in call.inputs))
+            unnamed = call.inputs[: len(call.inputs) - len(call.named)]
+            own, shape = RULES[layer.class_name](layer.config, *(values[i] for i in unnamed))
         elif layer.config.get("weightless") and call.shape is not None:
             own, shape = [], call.shape
         else:

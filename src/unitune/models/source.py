@@ -18,6 +18,7 @@ from unitune.models import backend
 from unitune.models.compiled import put_metrics_in_place
 from unitune.models.initial import seeded
 from unitune.models.shapes import as_shapes
+from unitune.models.subclassed import has_own_call, make_weights
 
 if TYPE_CHECKING:
     import keras
@@ -107,7 +108,7 @@ class LiveModel:
 
     def kept(self, model: keras.Model) -> keras.Model:
         """A copy; or the user's own model, where none computes the same, which is then left with these weights."""
-        weights, rows = model.get_weights(), _some_rows(model)
+        weights, rows = model.get_weights(), _some_rows(model, self._input_shape)
         # A file also holds what is no weight and in no config, as the vocabulary of an adapted `TextVectorization`.
         for copied in (_cloned, _by_file) if not _holds_text(model) else (_by_file,):
             try:
@@ -149,8 +150,8 @@ class KeptModel(LiveModel):
 def _build(model: Any, input_shape: tuple[Any, ...]) -> None:
     """Makes the model ready for `fit`: built, with metrics where Keras 3 takes them."""
     put_metrics_in_place(model)
-    if not model.built and len(as_shapes(input_shape)) == 1:
-        model.build((None, *input_shape))
+    if len(as_shapes(input_shape)) == 1 or has_own_call(model):
+        make_weights(model, input_shape)
 
 
 def _of_optimizer(model: Any) -> list[Any]:
@@ -174,15 +175,15 @@ def _by_file(model: Any) -> Any:
 
 
 def _holds_text(model: Any) -> bool:
-    return any(str(one.dtype) == "string" for one in model.inputs)
+    return any(str(one.dtype) == "string" for one in getattr(model, "inputs", None) or ())
 
 
-def _some_rows(model: Any) -> list[Any]:
+def _some_rows(model: Any, input_shape: tuple[Any, ...]) -> list[Any]:
     """Two rows for each input of a model."""
     keras = backend.ensure()
     rng = np.random.default_rng(0)
     rows = []
-    for one in model.inputs:
+    for one in getattr(model, "inputs", None) or [keras.Input(shape) for shape in as_shapes(input_shape)]:
         shape, kind = (2, *(3 if size is None else size for size in one.shape[1:])), str(one.dtype)
         if kind == "string":
             rows.append(backend.as_keras_takes(np.full(shape, "", dtype=object)))

@@ -47,11 +47,11 @@ def test_flattened_and_joined_members_lie_among_zeros() -> None:
 
 def test_what_has_no_stacked_form_says_so(keras: Any) -> None:
     layers = keras.layers
-    assert "dropout" in reason(keras, layers.LSTM(2, dropout=0.1))
-    assert "dropout" in reason(keras, layers.Bidirectional(layers.LSTM(2, dropout=0.1)))
-    assert "2 outputs" in reason(keras, lambda x: layers.Bidirectional(layers.LSTM(2), merge_mode=None)(x)[0])
-    assert reason(keras, lambda x: layers.LSTM(2)(layers.Masking()(x)))
-    assert reason(keras, lambda x: layers.Bidirectional(layers.LSTM(2))(layers.Masking()(x)))
+    assert "drops everything" in reason(keras, layers.LSTM(2, dropout=1.0))
+    assert "a seed" in reason(keras, layers.Bidirectional(layers.LSTM(2, dropout=0.1, seed=3)))
+    assert "of this form" in reason(keras, lambda x: layers.Bidirectional(layers.LSTM(2), merge_mode=None)(x)[0])
+    assert "with a mask" in reason(keras, lambda x: layers.LSTM(2)(layers.BatchNormalization()(layers.Masking()(x))))
+    assert reason(keras, lambda x: layers.Bidirectional(layers.LSTM(2, dropout=0.1))(layers.Masking()(x))) == ""
     assert reason(keras, layers.Conv1D(3, 2, groups=3)) == ""
     assert "mixes rows" in reason(keras, layers.Lambda(lambda x: x - keras.ops.mean(x, axis=0)))
     assert reason(keras, layers.Lambda(lambda x: x - keras.ops.mean(x, axis=1, keepdims=True))) == ""

@@ -44,7 +44,7 @@ def test_the_reason_is_why_it_was_not_fused(vmapped: Any) -> None:
     reasons = {case: members[0]["vmapped"]["reason"] for case, members in vmapped.items() if "float64" in case}
     assert reasons["float64-own_layer"] == "the layer `Scale` has no fused form"
     assert reasons["float64-metrics"].startswith("`Lamb` scales each update")
-    assert reasons["float64-outputs"] == "the layer `both` has 2 outputs"
+    assert reasons["float64-outputs"] == "the layer `RNN` has no fused form"
 
 
 def test_a_member_that_diverges_leaves_the_others_bit_identical(vmapped: Any) -> None:

@@ -75,7 +75,8 @@ def bidirectional() -> Any:
 
 def recurrent_dropout() -> Any:
     """Dropout of inputs and of states, under a schedule."""
-    model = _of_layers(keras.layers.GRU(3, dropout=0.2, recurrent_dropout=0.2), shape=(4, 3))
+    cell = keras.layers.GRUCell(3, dropout=0.2, recurrent_dropout=0.2)  # a `GRU` has a fused form
+    model = _of_layers(keras.layers.RNN(cell), shape=(4, 3))
     model.compile(keras.optimizers.Adam(0.05), own_loss)
     return model
 
@@ -88,9 +89,9 @@ def metrics() -> Any:
 
 
 def outputs() -> Any:
-    """Two inputs and two outputs, through a layer with two outputs, so that no blueprint holds the model."""
+    """Two inputs and two outputs, through a layer with two outputs that has no fused form."""
     one, other = keras.Input((4, 3)), keras.Input((3,))
-    sequence, state = keras.layers.GRU(3, return_state=True, name="both")(one)
+    sequence, state = keras.layers.RNN(keras.layers.GRUCell(3), return_state=True, name="both")(one)
     joined = keras.layers.Concatenate()([keras.layers.Dense(2)(sequence + state), other])
     ends = [
         keras.layers.Dense(1, activation="sigmoid", name="a")(joined),

@@ -416,7 +416,7 @@ def kind_of_cell(hp):
     return model
 
 
-@case("LSTM with dropout", SERIES, SERIES[:, -1, 0], solo="`LSTM(dropout=...)`")
+@case("LSTM with dropout", SERIES, SERIES[:, -1, 0])
 def dropout_within(hp):
     import keras
     from keras import layers
@@ -440,7 +440,7 @@ def sequences(hp):
     return model
 
 
-@case("encoder and decoder with states", [SERIES, SERIES[:, :4, :1]], SERIES[:, 4:, :1], solo="has 3 outputs")
+@case("encoder and decoder with states", [SERIES, SERIES[:, :4, :1]], SERIES[:, 4:, :1])
 def states(hp):
     import keras
     from keras import layers

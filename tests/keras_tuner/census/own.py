@@ -99,7 +99,7 @@ def with_weights(hp):
     return _regression(hp, layers=[Linear(3)])
 
 
-@case("subclassed model", TABLE, NUMBERS, kind=KIND, solo="class")
+@case("subclassed model", TABLE, NUMBERS, kind=KIND)
 def subclassed(hp):
     import keras
 
@@ -217,7 +217,7 @@ def _held_out():
     return {"validation_data": (TABLE[:12], KINDS[:12])}
 
 
-@case("PyDataset", _batches, kind=KIND, fit=_held_out, solo="other batches in each epoch")
+@case("PyDataset", _batches, kind=KIND, fit=_held_out)
 def sequence(hp):
     return _classes(hp, metrics=["accuracy"])
 

@@ -250,7 +250,7 @@ def attention(hp):
 # Masks, images, normalization -----------------------------------------------------------------------------------------
 
 
-@case("embedding with a mask, LSTM", TOKENS, DIGITS, kind=KIND, solo="is called with a KerasTensor")
+@case("embedding with a mask, LSTM", TOKENS, DIGITS, kind=KIND)
 def masked(hp):
     import keras
     from keras import layers
@@ -265,7 +265,7 @@ def masked(hp):
 MASKED = SERIES * (np.arange(8) < 6)[None, :, None]
 
 
-@case("Masking", MASKED, AHEAD[:, 0], kind=KIND, solo="is called with a KerasTensor")
+@case("Masking", MASKED, AHEAD[:, 0], kind=KIND)
 def masking(hp):
     import keras
     from keras import layers
@@ -276,7 +276,7 @@ def masking(hp):
     return model
 
 
-@case("dropout of states", SERIES, AHEAD[:, 0], kind=KIND, solo="`LSTM(dropout=...)`")
+@case("dropout of states", SERIES, AHEAD[:, 0], kind=KIND)
 def of_states(hp):
     import keras
     from keras import layers

@@ -11,6 +11,27 @@ from unitune.engine.lift.optimizer import shaped
 from unitune.engine.lift.penalty import penalties, refuse, trained
 from unitune.models.shape_rules import RULES, Shape
 
+_MASKS = frozenset({"query_mask", "value_mask", "key_mask", "attention_mask"})
+
+
+def _seen(masks: Mapping[str, Tensor], causal: bool, shape: tuple[int, int]) -> Tensor | None:
+    """What each step may see, in the form of `(member, batch, head, query, key)`; None where everything."""
+    from keras import ops
+
+    found = []
+    if causal:
+        t, s = shape
+        found.append(ops.arange(t, dtype="int32")[:, None] >= ops.arange(s, dtype="int32")[None, :])
+    for name, mask in masks.items():
+        own = ops.cast(mask, "bool")
+        if name != "attention_mask":
+            own = ops.expand_dims(own, -1 if name == "query_mask" else -2)
+        found.append(ops.expand_dims(own, 2))
+    seen = found[0] if found else None
+    for one in found[1:]:
+        seen = ops.logical_and(seen, one)
+    return seen
+
 
 @lift("MultiHeadAttention")
 class MultiHeadAttention:
@@ -24,7 +45,9 @@ class MultiHeadAttention:
             raise Unfusable(f"`{name}(attention_axes=...)` has no fused form")
         arguments = dict(config.get("call_arguments", {}))
         causal = bool(arguments.pop("use_causal_mask", False))
-        if arguments or len(shapes) not in (2, 3):
+        named = tuple(config.get("call_named", ()))
+        shapes = shapes[: len(shapes) - len(named)]
+        if arguments or len(shapes) not in (2, 3) or set(named) - _MASKS:
             raise Unfusable(f"`{name}` called with {', '.join(arguments) or 'these inputs'} has no fused form")
         try:
             specs, out = RULES[name](config, *shapes)
@@ -63,6 +86,8 @@ class MultiHeadAttention:
                     value_depth,
                     bool(config.get("use_bias", True)),
                     causal,
+                    named,
+                    rate > 0,
                 ),
                 weights=tuple(weights),
                 numbers={**penalties(config, weights), "rate": rate},
@@ -76,10 +101,11 @@ class MultiHeadAttention:
         self, node: ProgramNode, weights: Sequence[Tensor], x: Any, context: Context
     ) -> tuple[Tensor, Sequence[Tensor]]:
         """`m` member, `b` batch, `t` query, `s` key, `n` head, `h` depth."""
-        from keras import ops
+        from keras import backend, ops
 
-        _, scale, _, use_bias, causal = node.static
-        query, value, *rest = x
+        _, scale, _, use_bias, causal, named, drops = node.static
+        masks = dict(zip(named, x[len(x) - len(named) :], strict=True))
+        query, value, *rest = x[: len(x) - len(named)]
         key = rest[0] if rest else value
         per = 2 if use_bias else 1
 
@@ -92,11 +118,12 @@ class MultiHeadAttention:
 
         q, k, v = (project(one, i, "mbtf,mfnh->mbtnh") for i, one in enumerate((query, key, value)))
         scores = ops.einsum("mbtnh,mbsnh->mbnts", q * scale, k)
-        if causal:
-            t, s = scores.shape[-2:]
-            seen = ops.arange(t, dtype="int32")[:, None] >= ops.arange(s, dtype="int32")[None, :]
-            scores = ops.where(seen, scores, -3e38 if str(scores.dtype).endswith("32") else -1e300)
+        seen = _seen(masks, causal, tuple(scores.shape[-2:]))
+        if seen is not None:
+            scores = ops.where(seen, scores, -3e38 if backend.standardize_dtype(scores.dtype) == "float32" else -1e300)
         shares = ops.softmax(scores, axis=-1)
+        if seen is not None and drops:  # Keras then leaves nothing of a step that may see none
+            shares = ops.where(seen, shares, 0.0)
         if context.training and node.random:
             kept = context.keep(node, tuple(scores.shape[2:]), along_width=False)
             shares = ops.where(kept, shares * shaped(context.numbers[node.index, "scale"], shares), 0.0)

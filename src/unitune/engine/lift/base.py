@@ -112,8 +112,10 @@ class Node:
         random: Whether it draws at random, with the seed of its layer.
         work: Multiplications for a row, over the product of the widths that come in and go out.
         layer: The number of its layer in the blueprint. Filled in by the reader.
-        owner: The node whose weights it shares; -1 where they are its own. Filled in by the reader.
+        owner: The node whose weights it shares; -1 where they are its own. Filled in by the reader; a lift may say
+            which of the nodes that it returns.
         dtype: Of its output, where that is not Keras's usual floating type.
+        part: Which of the layers within draws, where that is not the layer itself.
         absent: Whether the member has no such layer: it is in a program of deeper ones, and passes its input on.
 
     Example:
@@ -135,6 +137,7 @@ class Node:
     layer: int = 0
     owner: int = -1
     dtype: str = ""
+    part: int = 0
     absent: bool = False
 
     @property
@@ -207,10 +210,12 @@ class Context:
         unit_mask: From a node's index to `(member, 1, width)` bool, the units that are real, for padded nodes.
         true_width: From a node's index to `(member, 1, 1)`, the number of real units as a float.
         numbers: From a node's index and a name to `(member,)`.
+        calls: How often `fit` has called each layer before, in training and for validation rows.
         keep: From a dropout node and a shape `(..., width)` to `(member, batch, ..., width)` bool: what Keras itself
             would keep in this step.
         draw: `draw("uniform" | "normal", node, shape)`: the numbers that Keras itself would draw in this step. Both
-            take `along_width=False` where the last axis of the shape is not the node's width.
+            take `along_width=False` where the last axis of the shape is not the node's width, and as `count` how often
+            the layer drew before, where that is not once for each step. `keep` takes the name of the node's rate.
         choice: From an activation's index to an int scalar: which of its `functions` the tile uses.
         switch: `switch(choice, functions, x)`: applies one of the functions, with its gradient.
         scan: `scan(step, states, inputs)`: `step(states, inputs[i]) -> states` for every i; the last states, and the
@@ -223,6 +228,7 @@ class Context:
     unit_mask: Mapping[int, Tensor]
     true_width: Mapping[int, Tensor]
     numbers: Mapping[tuple[int, str], Tensor]
+    calls: Tensor
     keep: Callable[..., Tensor]
     draw: Callable[..., Tensor]
     choice: Mapping[int, Tensor]

@@ -95,7 +95,7 @@ class Embedding:
 
     def read(self, config: Mapping[str, Any], shape: Shape) -> list[Node]:
         """One node; the length of the rows is a width."""
-        refuse("Embedding", config, "mask_zero", "lora_rank", "quantization_config")
+        refuse("Embedding", config, "lora_rank", "quantization_config")
         weights = (trained(config, "embeddings", (int(config["input_dim"]), "out")),)
         numbers = penalties(config, weights)
         return [

@@ -68,23 +68,29 @@ def _counts(window: Any, places: Shape, dtype: Any) -> Any:
 class GlobalPooling:
     """The largest value, or the mean, of each channel."""
 
-    def read(self, config: Mapping[str, Any], shape: Shape) -> list[Node]:
-        """One node."""
+    def read(self, config: Mapping[str, Any], shape: Shape, *mask: Shape) -> list[Node]:
+        """One node; a mask says which steps count in a mean."""
         out = _output(config, shape)
         return [
             Node(
                 kind="GlobalMaxPooling2D",
                 shape=out,
                 static=("Max" in config["class_name"], bool(config.get("keepdims"))),
+                layout="first",
             )
         ]
 
     def apply(
-        self, node: ProgramNode, weights: Sequence[Tensor], x: Tensor, context: Context
+        self, node: ProgramNode, weights: Sequence[Tensor], x: Any, context: Context
     ) -> tuple[Tensor, Sequence[Tensor]]:
         """Over all axes between the batch and the channels."""
         from keras import ops
 
         largest, keeps = node.static
+        if isinstance(x, list):
+            x, mask = x
+            counts = ops.cast(ops.expand_dims(mask, -1), x.dtype)
+            total = ops.sum(ops.where(counts > 0, x, 0.0), axis=2, keepdims=keeps)
+            return total / ops.sum(counts, axis=2, keepdims=keeps), weights
         axes = tuple(range(2, len(x.shape) - 1))
         return (ops.max if largest else ops.mean)(x, axis=axes, keepdims=keeps), weights

@@ -20,15 +20,11 @@ _CHANNELWISE = frozenset(
     | {f"Adaptive{kind}Pooling{n}D" for kind in ("Average", "Max") for n in (1, 2, 3)}
     | {"RepeatVector"}
 )
-# These mean more than a function of their inputs.
-_REFUSED = {
-    "Masking": "masks are not carried on",
-}
 # These are known to treat each row by itself, whatever their arguments, and to give the floating type they compute in.
-_ROW_BY_ROW = _CHANNELWISE | {"Reshape", "Permute", "Rescaling"}
+_ROW_BY_ROW = _CHANNELWISE | {"Reshape", "Permute", "Rescaling", "Masking"}
 _NOT_ARGUMENTS = frozenset(
-    {"class_name", "name", "trainable", "dtype", "output_shape", "call_arguments", "call_constants", "weightless"}
-    | {"types", "batch_size"}
+    {"class_name", "name", "trainable", "dtype", "output_shape", "call_arguments", "call_constants", "call_named"}
+    | {"weightless", "types", "batch_size"}
 )
 
 
@@ -40,8 +36,8 @@ _NOT_ARGUMENTS = frozenset(
     "Rescaling",
     "UnitNormalization",
     "Dot",
+    "Masking",
     *sorted(_CHANNELWISE),
-    *_REFUSED,
 )
 class Weightless:
     """Any layer that has no weights, does not mix rows and draws nothing at random."""
@@ -51,8 +47,6 @@ class Weightless:
         import keras
 
         name = config["class_name"]
-        if name in _REFUSED:
-            raise Unfusable(f"`{name}` has no fused form: {_REFUSED[name]}")
         recipe = _recipe(config)
         if name in RULES and "class" not in config:
             try:
@@ -126,6 +120,7 @@ def _recipe(config: Mapping[str, Any]) -> Key:
         inputs=(),
         arguments=tuple(config.get("call_arguments", {}).items()),
         constants=config.get("call_constants", ()),
+        named=config.get("call_named", ()),
     )
     if "class" in config:
         subject = _Live(config["class"], config["config"])
@@ -140,7 +135,7 @@ class _Call:
 
     def __init__(self, call: Call) -> None:
         self.call = call
-        self.key = _key((call.arguments, call.constants))
+        self.key = _key((call.arguments, call.constants, call.named))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Call) and self.key == other.key
@@ -165,7 +160,7 @@ def _called(layer: Any, recipe: Key, inputs: list[Tensor], training: bool) -> Te
     from unitune.models.build import TAKES_LIST
 
     said = recipe[1]
-    arguments, inputs = dict(said.call.arguments), said.call.positional(inputs)
+    inputs, arguments = said.call.given(inputs)
     if not isinstance(layer, keras.Layer):
         listed = f"keras.ops.{type(layer).__name__}" in TAKES_LIST
         return layer(inputs, **arguments) if listed else layer(*inputs, **arguments)

@@ -43,7 +43,8 @@ def _network(blueprint: Blueprint) -> Key:
     # The names of inputs and layers do not reach the step.
     inputs = tuple(spec.dtype for spec in blueprint.inputs)
     calls = tuple(
-        (call.layer, call.inputs, constant(call.arguments), constant(call.constants)) for call in blueprint.graph
+        (call.layer, call.inputs, constant(call.arguments), constant(call.constants), call.named)
+        for call in blueprint.graph
     )
     return (layers, calls, inputs, blueprint.outputs, blueprint.output_keys)
 

@@ -12,7 +12,7 @@ import numpy as np
 from unitune.data.arrays import Split, as_inputs
 from unitune.engine.callbacks import plateau_numbers, stopping_numbers
 from unitune.engine.contract import Job, Outcome
-from unitune.engine.order import epoch_order
+from unitune.engine.order import order_of
 from unitune.engine.outcome import failure_of
 from unitune.engine.paused import Again
 from unitune.engine.program_key import State
@@ -112,12 +112,12 @@ def _rates(job: Job, steps: int, longest: int) -> Array:
 
 def _orders(jobs: Sequence[Job], n_rows: int, epoch: int) -> Array:
     """`(member, row)` int32: the order of the rows in an epoch."""
-    known: dict[int | None, Array] = {None: np.arange(n_rows, dtype="int32")}
-    seeds = [job.member.seed if job.training.shuffle else None for job in jobs]
-    for seed in seeds:
-        if seed is not None and seed not in known:
-            known[seed] = epoch_order(n_rows, seed, epoch).astype("int32")
-    return np.stack([known[seed] for seed in seeds])
+    known: dict[Any, Array] = {}
+    keys = [(job.member.seed, job.training.shuffle) for job in jobs]
+    for key, job in zip(keys, jobs, strict=True):
+        if key not in known:
+            known[key] = order_of(job.training, n_rows, job.member.seed, epoch).astype("int32")
+    return np.stack([known[key] for key in keys])
 
 
 def _predictions(program: VmappedProgram, kept: Sequence[Any], where: Array, x: Any) -> Array:

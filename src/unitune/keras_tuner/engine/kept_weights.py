@@ -13,6 +13,7 @@ import numpy as np
 from unitune.keras_tuner.engine.stateful import at_once, read_json
 from unitune.models.compiled import put_metrics_in_place
 from unitune.models.shapes import as_shapes
+from unitune.models.subclassed import make_weights
 from unitune.records import Array
 
 
@@ -30,8 +31,7 @@ def take_kept(model: Any, path: Path) -> None:
     with np.load(path) as saved:
         arrays = [saved[f"w{number}"] for number in range(len(saved.files) - 1)]
         shape = tuple(int(size) for size in saved["input_shape"])
-    if not model.built:
-        model.build((None, *shape))
+    make_weights(model, shape)
     model.set_weights(arrays)
     put_metrics_in_place(model)
 

@@ -37,6 +37,7 @@ from unitune.keras_tuner.engine.trial import Trial, TrialStatus
 from unitune.keras_tuner.engine.trial_reader import TrialReader, job_of
 from unitune.models import backend
 from unitune.models.shapes import as_shapes
+from unitune.models.subclassed import make_weights
 from unitune.tuner.collect import FASTEST_FIRST
 
 logger = logging.getLogger(__name__)
@@ -333,8 +334,7 @@ class Population:
         model = run.real_model()
         if model is None:
             model = self._tuner._try_build(run.trial.hyperparameters)
-        if not model.built:
-            model.build((None, *run.input_shape))  # a Sequential, which has one input
+        make_weights(model, run.input_shape)
         return model
 
     # Other ends of a trial --------------------------------------------------------------------------------------

@@ -1,0 +1,117 @@
+"""Models whose class has a `call` of its own: called on symbolic tensors, which gives a graph of their layers.
+
+What is read is held against the model itself before a program trains it, as any other network is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from unitune.models import backend
+from unitune.models.calls import Unreadable, arguments_of_call
+from unitune.models.kinds import base_of, overrides
+from unitune.models.shapes import as_shapes
+
+# What a class may say without changing how `fit` trains it; `call` is what is read.
+_HARMLESS = frozenset(
+    {"call", "build", "get_config", "from_config", "get_build_config", "build_from_config"}
+    | {"compute_output_shape", "compute_output_spec", "summary"}
+)
+
+
+def has_own_call(model: Any) -> bool:
+    """Whether a model is neither Sequential nor Functional, but says in its `call` what it does."""
+    keras = backend.ensure()
+    return isinstance(model, keras.Model) and base_of(model).__name__ == "Model"
+
+
+def make_weights(model: Any, input_shape: tuple[Any, ...]) -> None:
+    """Has a model that is not built make its weights, for rows of this shape."""
+    if model.built:
+        return
+    if has_own_call(model):
+        model(_entries(input_shape))
+    else:
+        model.build((None, *input_shape))
+
+
+def graph_of_call(model: Any, input_shape: tuple[Any, ...], types: Sequence[str] = ()) -> Any:
+    """A functional model of the very layers of a model, or layer, with a `call` of its own; not compiled.
+
+    Raises:
+        Unreadable: It does something else in training, or what no graph of layers is.
+    """
+    keras = backend.ensure()
+    title = f"the `call` of `{type(model).__name__}`"
+    said = [name for name in overrides(model) if name not in _HARMLESS]
+    if said:
+        raise Unreadable(f"the model has a `{said[0]}` of its own")
+    try:
+        if not types:
+            make_weights(model, input_shape)
+        traced = []
+        for training in (True, False):
+            entries = _entries(input_shape, types)
+            how = {"training": training} if model._call_has_training_arg else {}
+            traced.append(keras.Model(entries, model.call(entries, **how), name=model.name))
+    except Exception as error:  # of the user's own code, which need not be made for symbolic tensors
+        raise Unreadable(f"{title} could not be read as a graph of layers ({type(error).__name__})") from error
+    if _steps(traced[0]) != _steps(traced[1]):
+        raise Unreadable(f"{title} does something else in training")
+    graph = traced[1]
+    if [id(one) for one in graph.weights] != [id(one) for one in model.weights]:
+        raise Unreadable(f"{title} uses the weights of the model in another order, or not all of them")
+    return graph
+
+
+_WITHIN: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # so that it is the same each time
+
+
+def graph_within(layer: Any) -> Any:
+    """The graph of a layer of the user's own, part of a model, that is nothing but calls of other layers; else None."""
+    keras = backend.ensure()
+    if type(layer).__module__.split(".")[0] == "keras" or base_of(layer).__name__ not in ("Layer", "Model"):
+        return None
+    usual = layer.dtype_policy.name == keras.config.floatx() and getattr(layer, "activity_regularizer", None) is None
+    if not usual or not list(layer._flatten_layers(include_self=False)) or not layer._inbound_nodes:
+        return None
+    if layer not in _WITHIN:
+        try:
+            taken = keras.tree.flatten(layer._inbound_nodes[0].arguments.args)
+            types = [one.dtype for one in taken]
+            graph = graph_of_call(layer, tuple(tuple(one.shape[1:]) for one in taken), types)
+            for nodes in graph._nodes_by_depth.values():
+                for node in nodes:
+                    if not node.is_input:
+                        arguments_of_call(node)
+        except (Unreadable, AttributeError):
+            graph = None
+        _WITHIN[layer] = graph
+    return _WITHIN[layer]
+
+
+def _entries(input_shape: tuple[Any, ...], types: Sequence[str] = ()) -> Any:
+    keras = backend.ensure()
+    shapes = as_shapes(input_shape)
+    entries = [
+        keras.Input(shape, dtype=kind)
+        for shape, kind in zip(shapes, types or [str(backend.ensure().config.floatx())] * len(shapes), strict=True)
+    ]
+    return entries if len(entries) > 1 else entries[0]
+
+
+def _steps(graph: Any) -> list[Any]:
+    """The calls of a functional model, as far as they can be compared."""
+    keras = backend.ensure()
+    found: list[Any] = []
+    for depth in sorted(graph._nodes_by_depth, reverse=True):
+        for node in graph._nodes_by_depth[depth]:
+            one = node.operation
+            if node.is_input:
+                continue
+            own = id(one) if isinstance(one, keras.Layer) else type(one)
+            shapes = [tuple(tensor.shape) for tensor in (*node.input_tensors, *node.outputs)]
+            found.append((depth, own, shapes))
+    return sorted(found, key=repr)
