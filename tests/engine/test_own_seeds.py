@@ -70,6 +70,23 @@ def test_seeds_of_the_users_are_those_that_fit_draws_with():
             np.testing.assert_allclose(values, fitted[name], rtol=1e-4)
 
 
+def test_a_seed_that_no_configuration_says_is_left_to_fit():
+    class Noisy(layers.Layer):
+        def __init__(self, seed=None, **options):
+            super().__init__(**options)
+            self.seed, self.seed_generator = seed, keras.random.SeedGenerator(seed)
+
+        def get_config(self):
+            return super().get_config()
+
+        def call(self, x):
+            return x + keras.random.normal(keras.ops.shape(x), seed=self.seed_generator)
+
+    for seed, said in ((5, "has a seed that its configuration does not say"), (None, "")):
+        model = keras.Sequential([keras.Input((4,)), Noisy(seed), layers.Dense(1)])
+        assert said in read_model(model).solo_reason
+
+
 def test_a_layer_that_has_drawn_already_goes_on_from_there():
     model = compiled("glorot")
     model(X, training=True)

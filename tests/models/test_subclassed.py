@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import unitune
 from unitune.models import backend
 from unitune.models.adopt import read_model
 from unitune.models.calls import Unreadable
@@ -20,8 +21,10 @@ def network(keras, call, **more):
     class Network(keras.Model):
         def __init__(self):
             super().__init__()
-            self.hidden, self.out = keras.layers.Dense(4, "relu"), keras.layers.Dense(1)
-            self.dropout = keras.layers.Dropout(0.2)
+            self.hidden = keras.layers.Dense(4, "relu")
+            if call is tells:
+                self.norm = keras.layers.BatchNormalization(name="norm")
+            self.out, self.dropout = keras.layers.Dense(1), keras.layers.Dropout(0.2)
 
     Network.call = call
     for name, method in more.items():
@@ -53,6 +56,15 @@ def adds(self, x):
     return self.out(x)
 
 
+def not_told(self, x):
+    """Keras passes `training` to a model whose `call` takes it, and only from there on to its layers."""
+    return self.out(self.dropout(self.hidden(x)))
+
+
+def tells(self, x, training=False):
+    return self.out(self.norm(self.hidden(x), training=True))
+
+
 def leaves_out(self, x):
     return self.out(x)
 
@@ -67,6 +79,8 @@ def step(self, data):
         (in_training, {}, "does something else in training"),
         (adds, {}, "could not be read as a graph of layers"),
         (lambda self, x: self.out(self.hidden(x.numpy())), {}, "could not be read as a graph of layers"),
+        (not_told, {}, "has no argument `training`"),
+        (tells, {}, "says itself whether `norm` trains"),
         (leaves_out, {}, "in another order, or not all of them"),
         (plain, {"train_step": step}, "the model has a `train_step` of its own"),
     ],
@@ -77,6 +91,29 @@ def test_what_is_no_graph_of_layers_is_left_alone(keras, call, more, said):
         model.hidden.build((None, 3))
     with pytest.raises(Unreadable, match=said):
         graph_of_call(model, (3,))
+
+
+def test_what_is_no_graph_of_layers_is_trained_by_its_own_fit(keras):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(40, 3)).astype("float32"), rng.normal(size=(40, 1)).astype("float32")
+    fit = {"epochs": 2, "batch_size": 16, "shuffle": False, "validation_data": (x[:9], y[:9])}
+
+    def made(call):
+        keras.utils.set_random_seed(3)
+        model = network(keras, call)
+        model.dropout = keras.layers.Dropout(0.2, seed=1)
+        model(x)
+        model.compile("adam", "mse")
+        return model
+
+    models = {one.__name__: made(one) for one in (in_training, not_told)}
+    result = unitune.compare(models, x, y, normalize=False, progress=False, **fit)
+    assert [trial.engine for trial in result.trials] == ["solo", "solo"]
+    for trial, call in zip(result.trials, (in_training, not_told), strict=True):
+        expected = made(call).fit(x, y, verbose=0, **fit).history
+        losses = result.history(trial).query("metric == 'loss'").pivot(index="epoch", columns="split", values="value")
+        np.testing.assert_allclose(losses["train"], expected["loss"], rtol=1e-5)
+        np.testing.assert_allclose(losses["validation"], expected["val_loss"], rtol=1e-5)
 
 
 def test_layers_of_layers_are_read_through(keras):

@@ -19,7 +19,7 @@ from unitune.models.identity import NotPlain, check_instance
 from unitune.models.kinds import is_plain
 from unitune.models.nested import graph_of, layers_within
 from unitune.models.shapes import as_shapes, is_known
-from unitune.models.subclassed import graph_of_call, has_own_call
+from unitune.models.subclassed import graph_of_call, has_own_call, make_weights
 from unitune.records import Array
 
 if TYPE_CHECKING:
@@ -54,7 +54,12 @@ def adopt(
             another number of outputs.
     """
     check_compiled(model)
-    read = _graph_of(model, input_shape)
+    try:
+        read = _graph_of(model, input_shape)
+    except Unreadable as told:
+        _make_weights(model, input_shape)
+        blueprint = Blueprint(template=model, name=model.name, solo_reason=str(told), keeps_weights=True)
+        return blueprint, training_of(model), _weights_of(model) if weights else ()
     _build(read, input_shape)
     if n_outputs is not None and len(read.outputs) != n_outputs:
         wanted = "one output" if n_outputs == 1 else f"an output for each of {n_outputs} targets"
@@ -66,8 +71,23 @@ def adopt(
     blueprint = read_model(read)
     if read is not model and (reason := why_own_fit(model)):
         blueprint = replace(blueprint, solo_reason=reason)
-    values = tuple(np.array(weight) for weight in model.get_weights()) if weights else ()
-    return blueprint, training_of(model), values
+    return blueprint, training_of(model), _weights_of(model) if weights else ()
+
+
+def _make_weights(model: Any, input_shape: Any) -> None:
+    try:
+        make_weights(model, input_shape)
+    except Exception as error:  # of the user's own code
+        first = (str(error).strip().splitlines() or [""])[0]
+        raise OptionError(
+            "a model must take the rows",
+            f"`{model.name}` fails on rows of shape {input_shape} ({type(error).__name__}: {first})",
+            "Call it once on some rows before you give it.",
+        ) from error
+
+
+def _weights_of(model: Any) -> tuple[Array, ...]:
+    return tuple(np.array(weight) for weight in model.get_weights())
 
 
 def check_compiled(model: Any, *, returned: bool = False) -> None:
@@ -119,17 +139,12 @@ def logits_of(loss: Any) -> bool:
 
 
 def _graph_of(model: Any, input_shape: tuple[Any, ...] | None) -> Any:
-    """The model; of one with a `call` of its own the graph of layers that it is."""
-    if input_shape is None or not has_own_call(model):
-        return model
-    try:
-        return graph_of_call(model, input_shape)
-    except Unreadable as told:
-        raise OptionError(
-            "a model must say what its layers are",
-            f"of `{model.name}`, {told}",
-            "Write it as a `keras.Sequential` or a functional `keras.Model(inputs, outputs)`.",
-        ) from None
+    """The model; of one with a `call` of its own the graph of layers that it is.
+
+    Raises:
+        Unreadable: It is none.
+    """
+    return model if input_shape is None or not has_own_call(model) else graph_of_call(model, input_shape)
 
 
 def _build(model: Any, input_shape: tuple[int, ...] | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from inspect import signature
 from typing import Any
 
 from unitune.models import backend
@@ -35,17 +36,13 @@ def arguments_of_call(
     args, kwargs = node.arguments.args, dict(node.arguments.kwargs)
     if isinstance(node.operation, keras.Layer):
         # `training` is noted at its default; what `fit` says takes its place in any case.
+        kwargs |= _masks_carried(node.operation, args, kwargs)
         kwargs = {name: value for name, value in kwargs.items() if value is not None and name != "training"}
     given: list[Any] = list(args[0]) if len(args) == 1 and isinstance(args[0], list | tuple) else list(args)
     if type(node.operation).__name__ == "MultiHeadAttention":
         for name in ("value", "key"):
             if name in kwargs:
                 given.append(kwargs.pop(name))
-        # A graph does not note these masks, but a call finds them on its tensors.
-        for name, tensor in zip(("query", "value", "key"), given, strict=False):
-            mask = getattr(tensor, "_keras_mask", None)
-            if mask is not None:
-                kwargs.setdefault(f"{name}_mask", mask)
     if type(node.operation).__name__ in ("LSTM", "GRU", "SimpleRNN") and len(given) == 2 and isinstance(given[1], list):
         kwargs["initial_state"] = given.pop()
     tensors = [one for one in given if isinstance(one, keras.KerasTensor)]
@@ -62,6 +59,29 @@ def arguments_of_call(
         if not isinstance(one, _PLAIN) or any(isinstance(part, keras.KerasTensor) for part in within):
             raise Unreadable(f"`{node.operation.name}` is called with a {type(one).__name__}")
     return tensors, constants, tuple(sorted(kwargs.items())), tuple(named)
+
+
+def _masks_carried(layer: Any, args: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The masks that Keras passes to a call beside tensors that carry one. It notes them for some calls only."""
+    keras = backend.ensure()
+    try:
+        bound = signature(layer.call).bind(*args, **kwargs)
+    except TypeError:  # an argument that only a layer within takes
+        return {}
+    bound.apply_defaults()
+    taken = {name: keras.tree.flatten(value) for name, value in bound.arguments.items() if value is not None}
+    tensors = {
+        name: several
+        for name, several in taken.items()
+        if several and all(one is None or isinstance(one, keras.KerasTensor) for one in several)
+    }
+    found = {}
+    for name, several in tensors.items():
+        mask = "mask" if len(tensors) == 1 else f"{name}_mask"
+        carried = [getattr(one, "_keras_mask", None) for one in several]
+        if mask in bound.arguments and bound.arguments[mask] is None and any(one is not None for one in carried):
+            found[mask] = carried[0] if len(carried) == 1 else carried
+    return found
 
 
 _PLAIN = (bool, int, float, str, tuple, list, type(None))

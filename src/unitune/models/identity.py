@@ -176,8 +176,10 @@ def check_layer(layer: Any, arguments: Mapping[str, Any], make: Callable[[], Any
     check_instance(layer, title)
     for one in layer._flatten_layers():
         _check_variables(one, title)
+    built = layer.get_build_config() if layer.built and not known else None
+    if (seeds := _seeds_within(layer)) and seeds != _seeds_within(_as_built(make(), built)):
+        raise NotPlain(f"{title} has a seed that its configuration does not say")
     if not known:
-        built = layer.get_build_config() if layer.built else None
         check_twin(layer, {"made": arguments, "built": built}, lambda: _as_built(make(), built), title)
         return
     _check_methods(layer, title)
@@ -199,6 +201,11 @@ def check_layer(layer: Any, arguments: Mapping[str, Any], make: Callable[[], Any
 
 
 _SPARE: dict[type, frozenset[str]] = {}  # the attributes that building adds to a layer of a class, or changes
+
+
+def _seeds_within(layer: Any) -> list[int]:
+    """The user's own seeds of a layer and of those within it."""
+    return [one.seed for one in layer._flatten_layers() if is_seed(getattr(one, "seed", None))]
 
 
 def _as_built(layer: Any, built: Any) -> Any:

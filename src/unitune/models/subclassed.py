@@ -6,11 +6,13 @@ What is read is held against the model itself before a program trains it, as any
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from unitune.models import backend
 from unitune.models.calls import Unreadable, arguments_of_call
+from unitune.models.identity import is_kerass
 from unitune.models.kinds import base_of, overrides
 from unitune.models.shapes import as_shapes
 
@@ -29,11 +31,11 @@ def has_own_call(model: Any) -> bool:
 
 def make_weights(model: Any, input_shape: tuple[Any, ...]) -> None:
     """Has a model that is not built make its weights, for rows of this shape."""
-    if model.built:
-        return
     if has_own_call(model):
-        model(_entries(input_shape))
-    else:
+        # `build` of such a model says that it is built where its layers are not.
+        if not all(layer.built for layer in model._flatten_layers()):
+            model(_entries(input_shape))
+    elif not model.built:
         model.build((None, *input_shape))
 
 
@@ -48,8 +50,9 @@ def graph_of_call(model: Any, input_shape: tuple[Any, ...], types: Sequence[str]
     said = [name for name in overrides(model) if name not in _HARMLESS]
     if said:
         raise Unreadable(f"the model has a `{said[0]}` of its own")
+    outermost = not types
     try:
-        if not types:
+        if outermost:
             make_weights(model, input_shape)
         traced = []
         for training in (True, False):
@@ -63,6 +66,16 @@ def graph_of_call(model: Any, input_shape: tuple[Any, ...], types: Sequence[str]
     graph = traced[1]
     if [id(one) for one in graph.weights] != [id(one) for one in model.weights]:
         raise Unreadable(f"{title} uses the weights of the model in another order, or not all of them")
+    for training, steps in zip((True, False), traced, strict=True):
+        for node in _calls(steps):
+            if not any(map(_trains, _within(node.operation))):
+                continue
+            if outermost and not model._call_has_training_arg:
+                raise Unreadable(
+                    f"{title} has no argument `training`, without which Keras does not tell its layers of it"
+                )
+            if _says_training(node) not in (training, None):
+                raise Unreadable(f"{title} says itself whether `{node.operation.name}` trains")
     return graph
 
 
@@ -102,16 +115,46 @@ def _entries(input_shape: tuple[Any, ...], types: Sequence[str] = ()) -> Any:
     return entries if len(entries) > 1 else entries[0]
 
 
+def _calls(graph: Any) -> list[Any]:
+    """The calls in a functional model, in their order."""
+    depths = graph._nodes_by_depth
+    return [node for depth in sorted(depths, reverse=True) for node in depths[depth] if not node.is_input]
+
+
+def _within(operation: Any) -> list[Any]:
+    """An operation's layers, itself among them."""
+    return list(operation._flatten_layers()) if isinstance(operation, backend.ensure().Layer) else []
+
+
+def _trains(layer: Any) -> bool:
+    """Whether a layer, which is not made of others, may do something else in training."""
+    if isinstance(layer, backend.ensure().Model) or not layer._call_has_training_arg:
+        return False
+    if "BatchNormalization" in type(layer).__name__:
+        return bool(layer.trainable)
+    rates = [getattr(layer, name, None) for name in ("dropout", "recurrent_dropout")]
+    if rates != [None, None]:
+        return any(rates)
+    return (
+        not is_kerass(layer, "layers")
+        or hasattr(layer, "seed_generator")
+        or type(layer).__name__ == "SpectralNormalization"
+    )
+
+
+def _says_training(node: Any) -> bool | None:
+    """Whether a call is told to train, where it is known to be told: Keras notes a default of `call` alike."""
+    taken = signature(node.operation.call).parameters.get("training")
+    return None if taken is None or taken.default is not None else node.arguments.kwargs.get("training")
+
+
 def _steps(graph: Any) -> list[Any]:
     """The calls of a functional model, as far as they can be compared."""
     keras = backend.ensure()
     found: list[Any] = []
-    for depth in sorted(graph._nodes_by_depth, reverse=True):
-        for node in graph._nodes_by_depth[depth]:
-            one = node.operation
-            if node.is_input:
-                continue
-            own = id(one) if isinstance(one, keras.Layer) else type(one)
-            shapes = [tuple(tensor.shape) for tensor in (*node.input_tensors, *node.outputs)]
-            found.append((depth, own, shapes))
+    for node in _calls(graph):
+        one = node.operation
+        own = id(one) if isinstance(one, keras.Layer) else type(one)
+        shapes = [tuple(tensor.shape) for tensor in (*node.input_tensors, *node.outputs)]
+        found.append((own, shapes))
     return sorted(found, key=repr)

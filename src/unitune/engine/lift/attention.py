@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from unitune.engine.lift.base import Context, Node, ProgramNode, Tensor, Unfusable, as_cast, lift
 from unitune.engine.lift.optimizer import shaped
 from unitune.engine.lift.penalty import penalties, refuse, trained
@@ -101,7 +103,8 @@ class MultiHeadAttention:
         self, node: ProgramNode, weights: Sequence[Tensor], x: Any, context: Context
     ) -> tuple[Tensor, Sequence[Tensor]]:
         """`m` member, `b` batch, `t` query, `s` key, `n` head, `h` depth."""
-        from keras import backend, ops
+        from keras import ops
+        from keras.backend import standardize_dtype
 
         _, scale, _, use_bias, causal, named, drops = node.static
         masks = dict(zip(named, x[len(x) - len(named) :], strict=True))
@@ -120,7 +123,8 @@ class MultiHeadAttention:
         scores = ops.einsum("mbtnh,mbsnh->mbnts", q * scale, k)
         seen = _seen(masks, causal, tuple(scores.shape[-2:]))
         if seen is not None:
-            scores = ops.where(seen, scores, -3e38 if backend.standardize_dtype(scores.dtype) == "float32" else -1e300)
+            # The least number, not minus infinity: of a step that may see none, Keras takes all alike.
+            scores = ops.where(seen, scores, 0.7 * float(np.finfo(standardize_dtype(scores.dtype)).min))
         shares = ops.softmax(scores, axis=-1)
         if seen is not None and drops:  # Keras then leaves nothing of a step that may see none
             shares = ops.where(seen, shares, 0.0)
