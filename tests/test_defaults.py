@@ -54,6 +54,19 @@ def test_a_search_without_epochs_says_once_how_long_it_trains(rows):
     assert sum("no better validation loss" in note for note in posed.notes) == 1
 
 
+def test_a_time_limit_leaves_room_for_a_few_trials(rows):
+    x, y = rows
+    call = {"x": x, "y": y, "units": [4, 8]}
+    learning = until_learnt(72)
+    for seconds, limited in ((10_000, False), (8, True), (0.1, True)):
+        posed, training = training_of(call | {"time_limit_s": seconds})
+        assert (1 <= training.epochs < learning.epochs) == limited
+        assert any("for which the time limit has room" in note for note in posed.notes) == limited
+        assert posed.space["epochs"].domain.values() == (learning.epochs,)  # goes on under another limit
+    _, training = training_of(call | {"time_limit_s": 0.1, "epochs": 7})
+    assert training.epochs == 7
+
+
 @pytest.mark.parametrize("given", [{"epochs": 7}, {"epochs": 7, "patience": 2}, {"epochs": [3, 7]}])
 def test_epochs_that_were_given_mean_what_they_meant(rows, given):
     x, y = rows

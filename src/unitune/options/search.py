@@ -61,7 +61,7 @@ class Budget(Options):
         epoch_limit: Epochs at most, over all networks; no trial is started that could exceed them.
         time_limit_s: Seconds at most; of a run that is kept, with the refit and the report. No trial is started that is
             not expected to end in time, and what is half-trained then is given up. The first trial is always trained to
-            its end.
+            its end; without `epochs`, networks train no longer than leaves room for a few of them.
         target_score: Begin no further trials once one has reached this mean score in the objective.
         spend: `"repeats"`: what the search leaves of the budget (a third is kept where it would use all) goes to
             repeats of the trials for which they are worth most, until the expected loss is within the tolerance.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,9 @@ PROGRAMS = 3
 FLOP_PER_S = 45e9
 """Of a core in the products of small networks, padded ones among them."""
 
+TIMED_TRIALS = 3
+"""As many trials of the default length a time limit should have room for, or they are shorter."""
+
 CORE_S = 50.0
 """Core seconds that it may take, if that allows more than the fewest trials: on two cores less than half a minute."""
 
@@ -71,6 +74,7 @@ class Learning:
         patience: Epochs without a better validation loss after which it ends.
         steps: Of an epoch.
         min_delta: What counts as better.
+        timed: Whether a time limit makes the limit of epochs lower.
     """
 
     batch_size: int
@@ -78,11 +82,13 @@ class Learning:
     patience: int
     steps: int
     min_delta: float = MIN_DELTA
+    timed: bool = field(default=False, repr=False)
 
     def __str__(self) -> str:
         return (
             f"Networks train until {self.patience} epochs bring no better validation loss, at most {self.epochs:,} "
-            f"epochs of {self.steps:,} step{'s' * (self.steps != 1)}; the best weights are kept."
+            f"epoch{'s' * (self.epochs != 1)} of {self.steps:,} step{'s' * (self.steps != 1)}"
+            f"{', for which the time limit has room' * self.timed}; the best weights are kept."
         )
 
 
@@ -173,12 +179,46 @@ def cost_of_defaults(learning: Learning, *, n_features: int, n_outputs: int, n_m
         >>> cost.trials, cost.core_s < 60
         (36, True)
     """
-    width, depth = float(np.mean(DEFAULT_UNITS)), float(np.mean(LAYERS))
-    products = 4 * n_features * width + 6 * (depth - 1) * width**2 + 6 * width * n_outputs
-    step_s = step_cost(4) + learning.batch_size * products / FLOP_PER_S + 2e-9 * learning.batch_size * width * depth
     epochs = min(learning.epochs, PATIENCES * learning.patience)
-    trial_s = n_members * epochs * learning.steps * step_s
+    trial_s = epochs * _epoch_s(learning, n_features=n_features, n_outputs=n_outputs, n_members=n_members)
     compile_s = 2 * COMPILE_S * PROGRAMS * len(LAYERS)
     fewest, most = TRIALS
     trials = int(np.clip((CORE_S - compile_s) / trial_s, fewest, most))
     return Cost(trials=trials, core_s=compile_s + trials * trial_s)
+
+
+def within(learning: Learning, seconds: float, *, n_features: int, n_outputs: int, n_members: int) -> Learning:
+    """As long as so many seconds have room for a few trials, by the engine's estimates; at least one epoch.
+
+    Args:
+        learning: How long a member would train.
+        seconds: That the search may take.
+        n_features, n_outputs, n_members: As for `cost_of_defaults`.
+
+    Example:
+        >>> sizes = {"n_features": 30, "n_outputs": 1, "n_members": 5}
+        >>> large = until_learnt(80_000)
+        >>> within(large, 3600, **sizes) == large, within(large, 30, **sizes).epochs < large.epochs / 2
+        (True, True)
+    """
+    epoch_s = _epoch_s(learning, n_features=n_features, n_outputs=n_outputs, n_members=n_members)
+    epochs = max(1, int((seconds - 2 * COMPILE_S) / (TIMED_TRIALS * epoch_s)))
+    return learning if epochs >= learning.epochs else replace(learning, epochs=epochs, timed=True)
+
+
+def seconds_of_the_end(time_limit_s: float) -> float:
+    """What of a time limit is left for simpler models, the refit and the report, as measured on one core: 2 to 6 s.
+
+    Example:
+        >>> seconds_of_the_end(6), seconds_of_the_end(60), seconds_of_the_end(600)
+        (2.0, 9.0, 36.0)
+    """
+    return min(time_limit_s / 3, 6 + time_limit_s / 20)
+
+
+def _epoch_s(learning: Learning, *, n_features: int, n_outputs: int, n_members: int) -> float:
+    """Core seconds of an epoch of a trial in the middle of the default space."""
+    width, depth = float(np.mean(DEFAULT_UNITS)), float(np.mean(LAYERS))
+    products = 4 * n_features * width + 6 * (depth - 1) * width**2 + 6 * width * n_outputs
+    step_s = step_cost(4) + learning.batch_size * products / FLOP_PER_S + 2e-9 * learning.batch_size * width * depth
+    return n_members * learning.steps * step_s

@@ -20,7 +20,7 @@ from unitune.models.initializers import suits
 from unitune.models.scaling import learns_log
 from unitune.options import SPACE, TuneOptions
 from unitune.space import Space
-from unitune.tuner.defaults import cost_of_defaults, default_arguments
+from unitune.tuner.defaults import cost_of_defaults, default_arguments, seconds_of_the_end, within
 from unitune.tuner.function import Function
 from unitune.tuner.loop import Network
 from unitune.tuner.pose import Posed, pose, row_options
@@ -91,15 +91,17 @@ def pose_rows(data: Dataset, space: Space | None, options: TuneOptions, function
         return Posed(data=data, problem=problem, tests=tests, notes=notes, space=space, network=network)
     defaults, learning = default_arguments(options.given(), problem.folds)
     cost = None
+    sizes = {
+        "n_features": math.prod(problem.input_shape),
+        "n_outputs": data.n_outputs,
+        "n_members": problem.n_members,
+    }
+    if learning is not None and options.time_limit_s is not None:
+        learning = within(learning, options.time_limit_s - seconds_of_the_end(options.time_limit_s), **sizes)
     if space is None:
         space = dense_space(**{**defaults, **options.space()})
         if learning is not None and {"units", "activations"} <= defaults.keys():
-            cost = cost_of_defaults(
-                learning,
-                n_features=math.prod(problem.input_shape),
-                n_outputs=data.n_outputs,
-                n_members=problem.n_members,
-            )
+            cost = cost_of_defaults(learning, **sizes)
     patience, min_delta = options.patience, 0.0
     if patience is None and learning is not None:
         patience, min_delta = learning.patience, learning.min_delta
@@ -107,10 +109,10 @@ def pose_rows(data: Dataset, space: Space | None, options: TuneOptions, function
     task_head = head(data.task, n_classes=data.n_classes or None, n_outputs=data.n_outputs)
 
     def dense(configuration: Mapping[str, Any]) -> Network:
-        return Network(
-            blueprint=blueprint(configuration, task_head),
-            training=training(configuration, task_head, patience=patience, min_delta=min_delta),
-        )
+        how = training(configuration, task_head, patience=patience, min_delta=min_delta)
+        if learning is not None:  # a time limit is no part of the space, and another one may be given to go on
+            how = replace(how, epochs=min(how.epochs, learning.epochs))
+        return Network(blueprint=blueprint(configuration, task_head), training=how)
 
     return Posed(
         data=data,

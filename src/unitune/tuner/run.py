@@ -23,6 +23,7 @@ from unitune.result import Result, Source
 from unitune.result.engines import not_fused
 from unitune.search import Halving, OneAtATime, Strategy
 from unitune.store import Run, check_folder, history_table, member_table, probe_table
+from unitune.tuner.defaults import seconds_of_the_end
 from unitune.tuner.described import describe_data, fold_rows, versions
 from unitune.tuner.interruption import Interruption
 from unitune.tuner.loop import search
@@ -264,16 +265,6 @@ def run(
     for sentence in not_fused(result.trials):
         logger.warning(sentence)
     return result
-
-
-def seconds_of_the_end(time_limit_s: float) -> float:
-    """What of a time limit is left for simpler models, the refit and the report, as measured on one core: 2 to 6 s.
-
-    Example:
-        >>> seconds_of_the_end(6), seconds_of_the_end(60), seconds_of_the_end(600)
-        (2.0, 9.0, 36.0)
-    """
-    return min(time_limit_s / 3, 6 + time_limit_s / 20)
 
 
 def _tell(listeners: Sequence[Listener], phase: str) -> None:
