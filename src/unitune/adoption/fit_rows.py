@@ -177,7 +177,7 @@ class Rows:
     _numbers: dict[Any, int] = field(default_factory=dict)
     _alive: list[Any] = field(default_factory=list)  # keeps the ids below valid
     _read: dict[int, InMemory | str] = field(default_factory=dict)  # or why they cannot be read
-    _digests: dict[int, bytes] = field(default_factory=dict)
+    _digests: dict[Any, bytes] = field(default_factory=dict)
     _features: dict[Any, Any] = field(default_factory=dict)
 
     def read(self, call: dict[str, Any]) -> None:
@@ -247,14 +247,17 @@ class Rows:
     def _digest(self, array: Any) -> Any:
         if array is None:
             return None
-        if id(array) not in self._digests:
+        place: Any = id(array)
+        if isinstance(array, np.ndarray):  # each call that holds rows out cuts the same rows anew
+            place = (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str)
+        if place not in self._digests:
             self._alive.append(array)
             values = np.ascontiguousarray(array)
             if values.dtype.hasobject:
                 raise Unfusable("the rows are not numbers")
             text = f"{values.shape}{values.dtype}".encode()
-            self._digests[id(array)] = blake2b(text + values.tobytes(), digest_size=16).digest()
-        return self._digests[id(array)]
+            self._digests[place] = blake2b(text + values.tobytes(), digest_size=16).digest()
+        return self._digests[place]
 
 
 def _read_batches(data: Any) -> InMemory | str:
