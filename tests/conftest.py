@@ -130,11 +130,13 @@ def free_compiling() -> Iterator[pytest.MonkeyPatch]:
 
 
 @pytest.fixture(autouse=True)
-def own_lifts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lift that a test registers is gone after it: another test may have a layer of that name."""
+def nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test registers is gone after it: a lift for a layer of that name, and which command runs."""
+    from unitune.cli import words
     from unitune.engine.lift import own
 
     monkeypatch.setattr(own, "_USERS", dict(own._USERS))
+    monkeypatch.setattr(words, "_COMMANDS", {})
 
 
 @pytest.fixture

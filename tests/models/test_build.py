@@ -5,7 +5,7 @@ import pytest
 
 from unitune.errors import OptionError
 from unitune.models import backend, dense, heads
-from unitune.models.blueprint import Blueprint, LayerSpec, OptimizerSpec, Schedule, Training
+from unitune.models.blueprint import PICK, Blueprint, LayerSpec, OptimizerSpec, Schedule, Training
 from unitune.models.build import bare_model, build_model, dropout_seed, initial_weights, n_parameters
 from unitune.models.shape_rules import MERGING
 from unitune.models.shapes import KNOWN_LAYERS, output_shape
@@ -104,7 +104,7 @@ def test_weights_and_parameters_are_those_of_keras(layers, shape):
 
 def test_every_known_layer_is_covered():
     chains = {name for table in (CHAINS, IMAGES, SEQUENCES, VOLUMES) for layers in table.values() for name, _ in layers}
-    graphs = {"Embedding", "MultiHeadAttention", "Concatenate", *MERGING}
+    graphs = {"Embedding", "MultiHeadAttention", "Concatenate", PICK, *MERGING}
     assert chains | graphs == KNOWN_LAYERS
 
 
