@@ -53,6 +53,7 @@ IMAGES = {
     "mean": [("GlobalAveragePooling2D", {"keepdims": True}), ("GlobalMaxPooling2D", {}), ("RepeatVector", {"n": 3})],
 }
 SEQUENCES = {
+    "masking": [("Masking", {"mask_value": 0.0}), ("GRU", {"units": 3})],
     "convolutions": [("Conv1D", {**CONV, "padding": "causal", "dilation_rate": 2}), ("Conv1DTranspose", CONV)],
     "depthwise": [
         ("DepthwiseConv1D", {"kernel_size": 3}),
