@@ -87,6 +87,14 @@ def test_a_seed_that_no_configuration_says_is_left_to_fit():
         assert said in read_model(model).solo_reason
 
 
+def test_a_layer_with_a_seed_that_cannot_be_made_again_is_left_to_fit():
+    """Keras 3.15 refuses what its own `RandomShear` says of itself."""
+    model = keras.Sequential(
+        [keras.Input((6, 6, 1)), layers.RandomShear(0.3, seed=3), layers.Flatten(), layers.Dense(1)]
+    )
+    assert "`RandomShear` cannot be made again from its arguments" in read_model(model).solo_reason
+
+
 def test_a_layer_that_has_drawn_already_goes_on_from_there():
     model = compiled("glorot")
     model(X, training=True)

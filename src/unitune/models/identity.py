@@ -177,8 +177,8 @@ def check_layer(layer: Any, arguments: Mapping[str, Any], make: Callable[[], Any
     for one in layer._flatten_layers():
         _check_variables(one, title)
     built = layer.get_build_config() if layer.built and not known else None
-    if (seeds := _seeds_within(layer)) and seeds != _seeds_within(_as_built(make(), built)):
-        raise NotPlain(f"{title} has a seed that its configuration does not say")
+    if seeds := _seeds_within(layer):
+        _check_seeds(seeds, lambda: _as_built(make(), built), title)
     if not known:
         check_twin(layer, {"made": arguments, "built": built}, lambda: _as_built(make(), built), title)
         return
@@ -201,6 +201,16 @@ def check_layer(layer: Any, arguments: Mapping[str, Any], make: Callable[[], Any
 
 
 _SPARE: dict[type, frozenset[str]] = {}  # the attributes that building adds to a layer of a class, or changes
+
+
+def _check_seeds(seeds: list[int], make: Callable[[], Any], title: str) -> None:
+    """Checks that the layer that is made again has the seeds of the user's, too."""
+    try:
+        again = _seeds_within(make())
+    except Exception as error:  # of a layer that cannot be made from what it says of itself
+        raise NotPlain(f"{title} cannot be made again from its arguments") from error
+    if seeds != again:
+        raise NotPlain(f"{title} has a seed that its configuration does not say")
 
 
 def _seeds_within(layer: Any) -> list[int]:
