@@ -113,3 +113,14 @@ def test_networks_with_and_without_a_frozen_part_are_trained_in_one_search_each_
     tuner = keras_tuner.GridSearch(build, objective="val_loss", directory=tmp_path, progress=False)
     tuner.search(words, Y, epochs=2, validation_split=0.25, verbose=0)
     assert [trial.engine for trial in tuner.oracle.trials.values()] == ["fused", "fused"]
+
+
+def test_what_is_not_worth_a_program_is_trained_by_fit_without_a_failure(tmp_path, monkeypatch):
+    monkeypatch.setattr("unitune.engine.plan.price", lambda *_: 1e9)
+    tuner = keras_tuner.GridSearch(
+        lambda hp: model_of(flat(hp)), objective="val_loss", directory=tmp_path, max_trials=2, progress=False
+    )
+    tuner.search(IMAGES, Y, validation_split=0.25, epochs=1, verbose=0)
+    for trial in tuner.oracle.trials.values():
+        assert (trial.status, trial.engine) == ("COMPLETED", "solo")
+        assert trial.engine_reason.endswith("takes less time than compiling a program for them")

@@ -255,7 +255,7 @@ class Population:
             history["learning_rate"] = [float(v) for v in outcome.learning_rate[position, first:n]]
         run.result = Fitted(history=history, epoch=list(range(first, n)), params={"epochs": n})
         run.weights = tuple(outcome.weights[position])
-        if call.parts is not None:
+        if call.parts is not None and run.weights:  # none where `fit` is to train it
             run.weights = call.parts.whole_weights(run.weights)
         run.engine, run.engine_reason = outcome.engine, outcome.engine_reason
         self._progress.member(outcome.failures[position])
