@@ -12,7 +12,7 @@ import numpy as np
 from unitune.errors import OptionError
 from unitune.models import backend, optimizers, schedules
 from unitune.models.blueprint import PICK, Blueprint, Call, InputSpec, LayerSpec, OutputSpec, Schedule, Training
-from unitune.models.calls import Unreadable, arguments_of_call, read_layer, read_operation
+from unitune.models.calls import Unreadable, arguments_of_call, calls_in, read_layer, read_operation
 from unitune.models.compiled import compile_arguments, compiled_outputs, gives_dictionary, output_names
 from unitune.models.compiled_metrics import read_metric
 from unitune.models.identity import NotPlain, check_instance
@@ -280,11 +280,8 @@ class _Graph:
         )
 
     def _run(self, source: Any) -> None:
-        depths = source._nodes_by_depth
-        for depth in sorted(depths, reverse=True):
-            for node in depths[depth]:
-                if not node.is_input:
-                    self._call(node)
+        for node in calls_in(source):
+            self._call(node)
 
     def _check_order(self) -> None:
         """Checks that a model made of these layers has its weights in their order: Keras sorts layers by depth.

@@ -24,6 +24,12 @@ def gives_mask(layer: LayerSpec) -> bool:
     return layer.class_name == "Masking" or bool(layer.config.get("mask_zero"))
 
 
+def calls_in(graph: Any) -> list[Any]:
+    """The nodes of a functional model that call something, in their order."""
+    depths = graph._nodes_by_depth
+    return [node for depth in sorted(depths, reverse=True) for node in depths[depth] if not node.is_input]
+
+
 def arguments_of_call(
     node: Any,
 ) -> tuple[list[Any], tuple[tuple[int, Any], ...], tuple[tuple[str, Any], ...], tuple[str, ...]]:

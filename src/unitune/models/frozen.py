@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from unitune.models import backend
+from unitune.models.calls import calls_in
 from unitune.models.compiled import compile_arguments
 from unitune.records import Array
 
@@ -73,14 +74,11 @@ def parted(model: Any) -> Parted | None:
         return None
     fixed = {id(tensor) for tensor in source.inputs}
     border: dict[int, Any] = {}
-    for depth in sorted(source._nodes_by_depth, reverse=True):
-        for node in source._nodes_by_depth[depth]:
-            if node.is_input:
-                continue
-            if all(id(tensor) in fixed for tensor in node.input_tensors) and _is_constant(node):
-                fixed |= {id(tensor) for tensor in node.outputs}
-            else:
-                border |= {id(tensor): tensor for tensor in node.input_tensors if id(tensor) in fixed}
+    for node in calls_in(source):
+        if all(id(tensor) in fixed for tensor in node.input_tensors) and _is_constant(node):
+            fixed |= {id(tensor) for tensor in node.outputs}
+        else:
+            border |= {id(tensor): tensor for tensor in node.input_tensors if id(tensor) in fixed}
     border |= {id(tensor): tensor for tensor in source.outputs if id(tensor) in fixed}
     edge = list(border.values())
     if any(getattr(one, "_keras_mask", None) is not None for one in edge):

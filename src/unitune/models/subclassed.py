@@ -11,7 +11,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from unitune.models import backend
-from unitune.models.calls import Unreadable, arguments_of_call
+from unitune.models.calls import Unreadable, arguments_of_call, calls_in
 from unitune.models.identity import is_kerass
 from unitune.models.kinds import base_of, overrides
 from unitune.models.shapes import as_shapes
@@ -67,7 +67,7 @@ def graph_of_call(model: Any, input_shape: tuple[Any, ...], types: Sequence[str]
     if [id(one) for one in graph.weights] != [id(one) for one in model.weights]:
         raise Unreadable(f"{title} uses the weights of the model in another order, or not all of them")
     for training, steps in zip((True, False), traced, strict=True):
-        for node in _calls(steps):
+        for node in calls_in(steps):
             if not any(map(_trains, _within(node.operation))):
                 continue
             if outermost and not model._call_has_training_arg:
@@ -95,10 +95,8 @@ def graph_within(layer: Any) -> Any:
             taken = keras.tree.flatten(layer._inbound_nodes[0].arguments.args)
             types = [one.dtype for one in taken]
             graph = graph_of_call(layer, tuple(tuple(one.shape[1:]) for one in taken), types)
-            for nodes in graph._nodes_by_depth.values():
-                for node in nodes:
-                    if not node.is_input:
-                        arguments_of_call(node)
+            for node in calls_in(graph):
+                arguments_of_call(node)
         except (Unreadable, AttributeError):
             graph = None
         _WITHIN[layer] = graph
@@ -110,15 +108,9 @@ def _entries(input_shape: tuple[Any, ...], types: Sequence[str] = ()) -> Any:
     shapes = as_shapes(input_shape)
     entries = [
         keras.Input(shape, dtype=kind)
-        for shape, kind in zip(shapes, types or [str(backend.ensure().config.floatx())] * len(shapes), strict=True)
+        for shape, kind in zip(shapes, types or [str(keras.config.floatx())] * len(shapes), strict=True)
     ]
     return entries if len(entries) > 1 else entries[0]
-
-
-def _calls(graph: Any) -> list[Any]:
-    """The calls in a functional model, in their order."""
-    depths = graph._nodes_by_depth
-    return [node for depth in sorted(depths, reverse=True) for node in depths[depth] if not node.is_input]
 
 
 def _within(operation: Any) -> list[Any]:
@@ -152,7 +144,7 @@ def _steps(graph: Any) -> list[Any]:
     """The calls of a functional model, as far as they can be compared."""
     keras = backend.ensure()
     found: list[Any] = []
-    for node in _calls(graph):
+    for node in calls_in(graph):
         one = node.operation
         own = id(one) if isinstance(one, keras.Layer) else type(one)
         shapes = [tuple(tensor.shape) for tensor in (*node.input_tensors, *node.outputs)]
